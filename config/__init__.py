@@ -1,0 +1,1 @@
+"""What can be tuned: the settings of a deployment and the declared tables."""

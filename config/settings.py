@@ -1,0 +1,104 @@
+"""The settings of a deployment: the only reader of the environment.
+
+AWS regions, endpoints and credentials are the SDK's own variables (`AWS_REGION`,
+`AWS_ENDPOINT_URL_…`), so that no code asks whether it runs locally.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from config.errors import ConfigError
+
+PREFIX = "MANGAASSIST_"
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One deployment. Each field is read from `MANGAASSIST_<FIELD>`."""
+
+    redis_url: Annotated[
+        str, Meta(description="Redis or Valkey 7 or newer, policy volatile-*", min_length=1)
+    ] = "redis://127.0.0.1:6379/0"
+    host: Annotated[str, Meta(description="Address that the request path listens on")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port of the request path")] = 8080
+    metrics_host: Annotated[str, Meta(description="Address that /metrics listens on")] = "127.0.0.1"
+    metrics_port: Annotated[
+        Port, Meta(description="Port of /metrics; 0 takes the declared one of the process")
+    ] = 0
+    token_issuer: Annotated[str, Meta(description="The iss that bearer tokens must have")] = ""
+    token_audience: Annotated[str, Meta(description="The aud that bearer tokens must have")] = ""
+    jwks_url: Annotated[
+        str, Meta(description="Where the keys of bearer tokens are; file:, http: or https:")
+    ] = ""
+    allowed_origins: Annotated[
+        str, Meta(description="Origins of browsers that may call, separated by commas")
+    ] = ""
+    today: Annotated[
+        date | None, Meta(description="The store's today, for new releases; default: the date")
+    ] = None
+    timezone: Annotated[str, Meta(description="Where the store's day begins")] = "Asia/Tokyo"
+    outbox_shards: Annotated[
+        int, Meta(description="Streams that the outbox is spread over", ge=1, le=64)
+    ] = 1
+    analytics_stream: Annotated[str, Meta(description="Kinesis stream")] = "mangaassist-analytics"
+    audit_log_group: Annotated[str, Meta(description="CloudWatch log group")] = "/mangaassist/audit"
+    sessions_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-sessions"
+    users_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-users"
+    parked_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-parked"
+    catalogue_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-catalogue"
+    catalogue_poll_seconds: Annotated[
+        float, Meta(description="How often a process looks for a newer catalogue", gt=0)
+    ] = 15.0
+    session_days: Annotated[
+        int, Meta(description="Days after its last turn that a session is kept", ge=1)
+    ] = 30
+    log_level: Annotated[str, Meta(description="Level of the log", pattern="^[A-Z]+$")] = "INFO"
+    state_dir: Annotated[
+        Path | None, Meta(description="Directory for a process's own files, such as beat's")
+    ] = None
+
+    def redacted(self) -> dict[str, str]:
+        """Every field as text, without what a URL says before its @."""
+        values: dict[str, Any] = msgspec.structs.asdict(self)
+        return {name: _without_credentials(str(value)) for name, value in values.items()}
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings in these variables (default: the process's environment).
+
+    Raises ConfigError for an unknown `MANGAASSIST_…` variable or a value that does not fit.
+    """
+    variables = os.environ if environment is None else environment
+    ours = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in variables.items()
+        if name.startswith(PREFIX)
+    }
+    known = get_type_hints(Settings)
+    for name in ours:
+        if name not in known:
+            raise ConfigError(f"{PREFIX}{name.upper()}: there is no such setting")
+    try:
+        return msgspec.convert(ours, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{PREFIX}…: {error}") from error
+
+
+def _decode(wanted: type, value: object) -> object:
+    if wanted is Path:
+        return Path(str(value))
+    raise NotImplementedError(wanted)
+
+
+def _without_credentials(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator or "@" not in rest:
+        return text
+    return f"{scheme}://***@{rest.rpartition('@')[2]}"

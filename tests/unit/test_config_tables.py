@@ -1,0 +1,141 @@
+"""The declared tables: what ships is right, and every wrong value is named in one line."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from config import budgets, metrics, queues, schedules, settings, tables
+from config.errors import ConfigError
+
+CONFIG = Path(tables.__file__).parent
+
+Edit = Callable[[str, str, str], Path]
+
+
+@pytest.fixture
+def edit(tmp_path: Path) -> Edit:
+    """Copies the shipped tables and replaces one text in one of them."""
+
+    def copy_and_replace(table: str, old: str, new: str) -> Path:
+        for source in CONFIG.glob("*.toml"):
+            shutil.copy(source, tmp_path)
+        path = tmp_path / f"{table}.toml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        return tmp_path
+
+    return copy_and_replace
+
+
+def test_the_shipped_tables_are_accepted() -> None:
+    assert queues.load().queues
+    assert schedules.load().schedules
+    assert budgets.load().routes
+    assert metrics.load().metrics
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('group = "interactive"', 'group = "interactiv"', "unknown group 'interactiv'"),
+        ("visibility_seconds = 30", "visibility_seconds = 0", "visibility_seconds"),
+        ("visibility_seconds = 30", "visibility_secs = 30", "visibility_secs"),
+        ("linger_ms = 50", "linger_ms = 101", "linger_ms"),
+        ("pack_jobs = 100", 'pack_jobs = "100"', "pack_jobs"),
+        ('jobs = ["session.update"]', 'jobs = ["cache.write"]', "already on the queue"),
+        ("max_receives = 5", "max_receives = -1", "max_receives"),
+        ("backoff_cap_seconds = 60", "backoff_cap_seconds = 0", "backoff_cap_seconds"),
+        ("retention_days = 4", "retention_days = 14", "dead letters must be kept longer"),
+        ('pool = "threads"', 'pool = "fibres"', "fibres"),
+        ("[queues.sessions]", "[queues.sessions", "not TOML"),
+        (
+            "[groups.interactive]",
+            '[groups.idle]\npool = "solo"\nconcurrency = 1\nmetrics_port = 1\n[groups.interactive]',
+            "consumes no queue",
+        ),
+    ],
+)
+def test_a_wrong_queue_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"queues\.toml") as refusal:
+        queues.load(edit("queues", old, new))
+    assert complaint in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("every_seconds = 600", "every_seconds = 0", "every_seconds"),
+        ("jitter_seconds = 60", "jitter_seconds = 600", "must be below every_seconds"),
+        ("jitter_seconds = 60", "jitter_seconds = 901", "jitter_seconds"),
+        ("jitter_seconds = 60", "jiter_seconds = 60", "jiter_seconds"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"schedules\.toml") as refusal:
+        schedules.load(edit("schedules", old, new))
+    assert complaint in str(refusal.value)
+
+
+def test_a_segment_longer_than_its_route_is_refused(edit: Edit) -> None:
+    with pytest.raises(ConfigError, match="more than the route's total"):
+        budgets.load(edit("budgets", "feature_store = 50", "feature_store = 501"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('type = "counter"', 'type = "countr"', "countr"),
+        ('buckets = "fast"', 'buckets = "quick"', "declared buckets"),
+        ("fast = [0.00025,", "fast = [9,", "must rise"),
+        ("requests_total =", "requests =", "_total"),
+    ],
+)
+def test_a_wrong_metric_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"metrics\.toml") as refusal:
+        metrics.load(edit("metrics", old, new))
+    assert complaint in str(refusal.value)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"queues\.toml: cannot be read"):
+        queues.load(tmp_path)
+
+
+def test_a_misspelt_setting_refuses_to_start() -> None:
+    with pytest.raises(ConfigError, match="MANGAASSIST_REDIS_ULR: there is no such setting"):
+        settings.read({"MANGAASSIST_REDIS_ULR": "redis://127.0.0.1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MANGAASSIST_PORT", "eighty"),
+        ("MANGAASSIST_PORT", "65536"),
+        ("MANGAASSIST_TODAY", "yesterday"),
+        ("MANGAASSIST_OUTBOX_SHARDS", "0"),
+        ("MANGAASSIST_REDIS_URL", ""),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ConfigError):
+        settings.read({name: value})
+
+
+def test_settings_ignore_what_is_not_ours() -> None:
+    assert settings.read({"PATH": "/bin", "AWS_REGION": "eu-west-1"}) == settings.Settings()
+
+
+def test_printed_settings_hide_credentials() -> None:
+    shown = settings.read({"MANGAASSIST_REDIS_URL": "rediss://app:hunter2@cache:6379/0"}).redacted()
+    assert shown["redis_url"] == "rediss://***@cache:6379/0"
+    assert "hunter2" not in str(shown)
