@@ -1,0 +1,166 @@
+"""Stored answers: the bytes that lie in Redis, ready to send, and how they are rendered.
+
+A stored answer is a fixed header, a preview of the text and the JSON body without its closing
+brace. The header can be read without decoding the body, and the request path splices what only
+it knows (source, age, event id) behind the body.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from domain.errors import Malformed
+from domain.events import Locale
+
+_MAGIC = b"MAA1"
+HEADER = struct.Struct("<4sHHQdddII")
+"""magic, flags, preview bytes, version, generated at, soft and hard expiry, CRC-32, body bytes.
+
+`adapters/redis_functions.lua` reads the preview length and the version at their offsets.
+"""
+
+DEFAULT_LOCALE: Locale = "ja"
+
+PREVIEW_CHARS = 200
+"""How much of an answer a session turn keeps (from the second seed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAnswer:
+    """One precomputed answer. Times are epoch seconds, `version` grows with every publication.
+
+    `body` is UTF-8 JSON without the closing brace: `{"answer":{…},"generated_at":"…","version":n`.
+    """
+
+    version: int
+    generated_at: float
+    soft_expires_at: float
+    hard_expires_at: float
+    preview: str
+    body: bytes
+
+    def pack(self) -> bytes:
+        """The bytes to store."""
+        preview = self.preview.encode()
+        header = HEADER.pack(
+            _MAGIC,
+            0,
+            len(preview),
+            self.version,
+            self.generated_at,
+            self.soft_expires_at,
+            self.hard_expires_at,
+            zlib.crc32(self.body),
+            len(self.body),
+        )
+        return header + preview + self.body
+
+    @classmethod
+    def unpack(cls, stored: bytes) -> "StoredAnswer":
+        """The answer in these bytes; raises Malformed for any that `pack` did not write."""
+        header = Header.unpack(stored)
+        body = stored[HEADER.size + header.preview_bytes :]
+        if len(body) != header.body_bytes or zlib.crc32(body) != header.crc:
+            raise Malformed("a stored answer is cut short or damaged")
+        return cls(
+            version=header.version,
+            generated_at=header.generated_at,
+            soft_expires_at=header.soft_expires_at,
+            hard_expires_at=header.hard_expires_at,
+            preview=header.preview(stored),
+            body=body,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is known of a stored answer without decoding its body."""
+
+    preview_bytes: int
+    version: int
+    generated_at: float
+    soft_expires_at: float
+    hard_expires_at: float
+    crc: int
+    body_bytes: int
+
+    @classmethod
+    def unpack(cls, stored: bytes) -> "Header":
+        """The header at the start of these bytes; raises Malformed."""
+        if len(stored) < HEADER.size:
+            raise Malformed("a stored answer is shorter than its header")
+        magic, _flags, *fields = HEADER.unpack_from(stored)
+        if magic != _MAGIC:
+            raise Malformed("a stored answer does not start with its magic bytes")
+        return cls(*fields)
+
+    def preview(self, stored: bytes) -> str:
+        """The first characters of the answer's text."""
+        return stored[HEADER.size : HEADER.size + self.preview_bytes].decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerKey:
+    """Names one answer: kind, slug within the kind (empty where it has only one) and locale."""
+
+    kind: str
+    slug: str
+    locale: Locale
+
+    def redis_key(self) -> str:
+        """The key under which the answer lies in Redis."""
+        if self.kind == "trending":
+            return f"trending:manga:top10:{self.locale}"
+        return f"answer:{self.kind}:{self.slug or 'all'}:{self.locale}"
+
+    def redis_keys(self) -> Sequence[str]:
+        """Every key to publish under: the store's default locale also has a key without one."""
+        if self.kind == "trending" and self.locale == DEFAULT_LOCALE:
+            return (self.redis_key(), "trending:manga:top10")
+        return (self.redis_key(),)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer before it is stored; `items` are in the API's item shape, best first."""
+
+    key: AnswerKey
+    text: str
+    items: Sequence[Mapping[str, object]]
+
+    def body(self, version: int, generated_at: float) -> bytes:
+        """The JSON body, without its closing brace, as `StoredAnswer` keeps it."""
+        document = {
+            "answer": {
+                "text": self.text,
+                "items": self.items,
+                "kind": self.key.kind,
+                "locale": self.key.locale,
+            },
+            "generated_at": rfc3339(generated_at),
+            "version": version,
+        }
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":"))[:-1].encode()
+
+
+def store(
+    answer: Answer, *, version: int, now: float, ttl_seconds: float, hard_ttl_seconds: float
+) -> StoredAnswer:
+    """The answer as it is published at `now`: stale after one TTL, gone after the hard one."""
+    return StoredAnswer(
+        version=version,
+        generated_at=now,
+        soft_expires_at=now + ttl_seconds,
+        hard_expires_at=now + hard_ttl_seconds,
+        preview=answer.text[:PREVIEW_CHARS],
+        body=answer.body(version, now),
+    )
+
+
+def rfc3339(epoch_seconds: float) -> str:
+    """A UTC time stamp with milliseconds, for example 2026-01-31T09:15:00.250Z."""
+    moment = datetime.fromtimestamp(epoch_seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,109 @@
+"""What happened: the facts that the request path hands over through the outbox.
+
+An event is named in the past and is never changed. What follows from one is in
+`domain/reactions.py`; how one is encoded is in `adapters/msgpack_wire.py`.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Literal
+from uuid import UUID, uuid5
+
+Locale = Literal["ja", "en"]
+
+ANONYMOUS = ""
+"""The owner of what somebody without a token did."""
+
+_MESSAGE_NAMESPACE = UUID("6f1d7c9e-3c55-5a0e-9b1e-6d616e676131")
+
+
+class InteractionType(StrEnum):
+    """What a customer did with a title; `lookup` is ours, the others arrive at /v1/events."""
+
+    VIEW = "view"
+    CART = "cart"
+    PURCHASE = "purchase"
+    READ = "read"
+    RATING = "rating"
+    LOOKUP = "lookup"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What every event carries.
+
+    `event_id` is a UUID; the same fact has the same id however often it is sent. `occurred_at`
+    is in epoch seconds by the producer's clock. `seq` counts a producer's events without a gap.
+    """
+
+    type: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    event_id: str
+    occurred_at: float
+    producer: str
+    seq: int
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerServed(Event):
+    """A question was answered.
+
+    What was found in Redis is not part of it: the outbox entry carries that beside the event
+    (`Served`), because the event is written in the same round trip as the answer is read.
+    """
+
+    type: ClassVar[str] = "answer.served"
+
+    session_id: str
+    owner: str
+    message_id: str
+    question: str
+    kind: str
+    slug: str
+    locale: Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InteractionRecorded(Event):
+    """A customer viewed, read, bought … a title. `value` is the number of stars of a rating."""
+
+    type: ClassVar[str] = "interaction.recorded"
+
+    interaction: InteractionType
+    item_id: str
+    user_id: str
+    value: float | None = None
+
+
+class ServedFrom(StrEnum):
+    """Which stored answer the request path found in its one round trip."""
+
+    PRECOMPUTED = "precomputed"
+    FALLBACK = "fallback"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the request path found for an `AnswerServed`; times are epoch seconds."""
+
+    source: ServedFrom
+    version: int = 0
+    generated_at: float = 0.0
+    soft_expires_at: float = 0.0
+    preview: str = ""
+
+    def stale_at(self, when: float) -> bool:
+        """Whether the answer was past its soft expiry at that time."""
+        return self.source is ServedFrom.PRECOMPUTED and when > self.soft_expires_at
+
+
+def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
+    """The one id of a client's message, so that a client's retries are the same event."""
+    return str(uuid5(_MESSAGE_NAMESPACE, f"{owner}\x1f{session_id}\x1f{message_id}"))
+
+
+EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded)
+"""Every type of event there is; a guard test checks that something reacts to each."""

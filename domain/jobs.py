@@ -1,0 +1,112 @@
+"""What is to be done: the messages between the relay, the queues and the workers.
+
+A job is named in the imperative. Jobs of one kind travel together in a *pack*, which is one SQS
+message and one Celery task. Which queue a kind goes to is a row of `config/queues.toml`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from domain.events import InteractionType, Locale
+
+MAX_PACK_BYTES = 256 * 1024
+"""A quarter of what SQS allows: four full packs still fit into one SendMessageBatch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What every job carries; `event_id` is the event that it follows from."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    event_id: str
+    producer: str
+    seq: int
+    occurred_at: float
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSession(Job):
+    """Add one turn to a session that `owner` opened (or opens by this)."""
+
+    kind: ClassVar[str] = "session.update"
+
+    session_id: str
+    owner: str
+    message_id: str
+    question: str
+    answer_preview: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmitAnalytics(Job):
+    """Send one record to the analytics stream; `attributes` holds no free text of the user."""
+
+    kind: ClassVar[str] = "analytics.emit"
+
+    type: str
+    attributes: Mapping[str, str | int | float | bool | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendAudit(Job):
+    """Append one line to the audit log; it says who did what when, never what was said."""
+
+    kind: ClassVar[str] = "audit.append"
+
+    action: str
+    actor: str
+    subject: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountInteraction(Job):
+    """Count one interaction with a title for trending, once for each event id."""
+
+    kind: ClassVar[str] = "interaction.count"
+
+    interaction: InteractionType
+    item_id: str
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteAnswer(Job):
+    """Write one answer to the cache that a customer asked for and that was not there."""
+
+    kind: ClassVar[str] = "cache.write"
+
+    answer_kind: str
+    slug: str
+    locale: Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecomputeAnswers(Job):
+    """Compute and publish the whole set of answers of one kind.
+
+    `tick` numbers the periods of a schedule: a second job of the same tick does nothing. It is
+    None where somebody asked for a refresh, which is then always done. `stale_version` is
+    set where a reader saw a stale answer: the job does nothing if a newer one is published.
+    """
+
+    kind: ClassVar[str] = "answers.precompute"
+
+    answer_kind: str
+    tick: int | None = None
+    stale_version: int | None = None
+
+
+JOB_TYPES: tuple[type[Job], ...] = (
+    UpdateSession,
+    EmitAnalytics,
+    AppendAudit,
+    CountInteraction,
+    WriteAnswer,
+    PrecomputeAnswers,
+)
+"""Every kind of job there is; a guard test compares it with queues and registered tasks."""

@@ -1,0 +1,181 @@
+"""What the work needs of the world, as protocols; `adapters/` implements them.
+
+All ports raise `Transient` for a fault that passes and `Permanent` for one that does not. Unless
+it says otherwise, every write is idempotent: the same call again changes nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.answers import AnswerKey, StoredAnswer
+from domain.catalogue import Catalogue
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
+from domain.sessions import Session, Turn
+
+
+class Clock(Protocol):
+    """Epoch seconds now."""
+
+    def __call__(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSet:
+    """What is known of a published set of answers; `tick` is None for a refresh on demand."""
+
+    kind: str
+    version: int
+    generated_at: float
+    tick: int | None
+    answers: int
+
+
+class AnswerSets(Protocol):
+    """The published answers, one versioned set for each kind."""
+
+    def current(self, kind: str) -> PublishedSet | None:
+        """The set being served, or None before the first publication."""
+        ...
+
+    def publish(self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]) -> bool:
+        """Replace the kind's set at once, unless a version at least as new is there: then False.
+
+        Readers see the old set or the new one, never a mixture and never a gap. The versions
+        before are kept for `roll_back`.
+        """
+        ...
+
+    def write(self, key: AnswerKey, answer: StoredAnswer) -> bool:
+        """Write one answer beside the set; False where one at least as new is there."""
+        ...
+
+    def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
+        """Serve the version before again and hold scheduled publications for a while.
+
+        Raises Refused where there is no version before.
+        """
+        ...
+
+    def held(self, kind: str) -> bool:
+        """Whether scheduled publications of the kind are held after a rollback."""
+        ...
+
+    def release(self, kind: str) -> None:
+        """End the hold of a rollback."""
+        ...
+
+    def claim(self, kind: str, seconds: float) -> bool:
+        """Take the lease on computing the kind; False while somebody else has it."""
+        ...
+
+    def unclaim(self, kind: str) -> None:
+        """Give the lease back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CountOutcome:
+    """How many interactions were counted, were there already, or are older than the window."""
+
+    applied: int = 0
+    duplicates: int = 0
+    expired: int = 0
+
+
+class InteractionCounts(Protocol):
+    """The trending counters."""
+
+    def count(self, interactions: Sequence[CountInteraction]) -> CountOutcome:
+        """Count each event id once, however often it comes, into the bucket of its time."""
+        ...
+
+    def scores(self, now: float) -> Mapping[str, float]:
+        """The trending score of every title with events in the window."""
+        ...
+
+
+class Sessions(Protocol):
+    """The conversations, durable."""
+
+    def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
+        """Add turns in one write, by event id; the session as it is after that.
+
+        Raises Refused where the session belongs to another user.
+        """
+        ...
+
+    def get(self, session_id: str, owner: str) -> Session | None:
+        """The session, or None where there is none of that owner."""
+        ...
+
+
+class SessionCopies(Protocol):
+    """The copy of recent sessions that the request path reads; losing it costs one read."""
+
+    def put(self, sessions: Sequence[Session]) -> None:
+        """Replace the copies."""
+        ...
+
+
+class AnalyticsStream(Protocol):
+    """The stream that analytics consumes; at-least-once, each record carries its event id."""
+
+    def put(self, records: Sequence[EmitAnalytics]) -> Mapping[str, str]:
+        """Send records; the event ids of those not taken, each with the reason."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The audit trail; at-least-once, each line carries its event id."""
+
+    def append(self, lines: Sequence[AppendAudit]) -> Mapping[str, str]:
+        """Append lines; the event ids of those not taken, each with the reason."""
+        ...
+
+
+class CatalogueStore(Protocol):
+    """The one catalogue that every process works with, as versioned snapshots."""
+
+    def version(self) -> str | None:
+        """The content hash of the current snapshot; None before the first import."""
+        ...
+
+    def load(self) -> Catalogue:
+        """The current catalogue; raises Transient before the first import."""
+        ...
+
+    def publish(self, catalogue: Catalogue) -> bool:
+        """Make this the catalogue; False where it is already."""
+        ...
+
+
+class TaskMetrics(Protocol):
+    """What tasks report of their own work; the names are rows of `config/metrics.toml`."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Add to a counter."""
+        ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        """Add a value to a histogram."""
+        ...
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        """Set a gauge."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything a task may reach for; built once for each process by `adapters.connect`."""
+
+    clock: Clock
+    answers: AnswerSets
+    counts: InteractionCounts
+    sessions: Sessions
+    session_copies: SessionCopies
+    analytics: AnalyticsStream
+    audit: AuditLog
+    catalogue: CatalogueStore
+    metrics: TaskMetrics

@@ -1,0 +1,157 @@
+"""What follows from what happened: one table from each event type to its jobs."""
+
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import TypedDict
+
+from domain.events import (
+    AnswerServed,
+    Event,
+    InteractionRecorded,
+    InteractionType,
+    Served,
+    ServedFrom,
+)
+from domain.jobs import (
+    AppendAudit,
+    CountInteraction,
+    EmitAnalytics,
+    Job,
+    PrecomputeAnswers,
+    UpdateSession,
+    WriteAnswer,
+)
+from domain.questions import QuestionKind
+
+_NOT_PRECOMPUTED = {QuestionKind.CHAT.value}
+
+
+class _Header(TypedDict):
+    event_id: str
+    producer: str
+    seq: int
+    occurred_at: float
+    traceparent: str | None
+
+
+@singledispatch
+def react(event: Event, served: Served | None = None) -> Sequence[Job]:
+    """The jobs that follow from an event; `served` comes with an `AnswerServed` only.
+
+    Raises NotImplementedError for an event type that nothing reacts to.
+    """
+    raise NotImplementedError(f"nothing reacts to {type(event).__name__}")
+
+
+@react.register
+def _after_answer(event: AnswerServed, served: Served | None = None) -> Sequence[Job]:
+    found = served or Served(ServedFrom.NOTHING)
+    return [
+        _session_turn(event, found),
+        _answer_analytics(event, found),
+        _answer_audit(event, found),
+        *_look_up(event),
+        *_cache_upkeep(event, found),
+    ]
+
+
+def _session_turn(event: AnswerServed, served: Served) -> Job:
+    return UpdateSession(
+        **_header(event),
+        session_id=event.session_id,
+        owner=event.owner,
+        message_id=event.message_id,
+        question=event.question,
+        answer_preview=served.preview,
+    )
+
+
+def _answer_analytics(event: AnswerServed, served: Served) -> Job:
+    age = event.occurred_at - served.generated_at if served.generated_at else None
+    return EmitAnalytics(
+        **_header(event),
+        type=event.type,
+        attributes={
+            "kind": event.kind,
+            "slug": event.slug,
+            "locale": event.locale,
+            "source": served.source.value,
+            "answer_version": served.version,
+            "answer_age_seconds": age,
+            "question_chars": len(event.question),
+            "signed_in": bool(event.owner),
+        },
+    )
+
+
+def _answer_audit(event: AnswerServed, served: Served) -> Job:
+    return AppendAudit(
+        **_header(event),
+        action=event.type,
+        actor=event.owner,
+        subject=event.session_id,
+        outcome=served.source.value,
+    )
+
+
+def _look_up(event: AnswerServed) -> Sequence[Job]:
+    if event.kind != QuestionKind.TITLE:
+        return []
+    return [
+        CountInteraction(**_header(event), interaction=InteractionType.LOOKUP, item_id=event.slug)
+    ]
+
+
+def _cache_upkeep(event: AnswerServed, served: Served) -> Sequence[Job]:
+    """A missing title is written when asked for; any other missing or stale set is recomputed."""
+    if event.kind in _NOT_PRECOMPUTED:
+        return []
+    missing = served.source is not ServedFrom.PRECOMPUTED
+    if event.kind == QuestionKind.TITLE and (missing or served.stale_at(event.occurred_at)):
+        return [
+            WriteAnswer(
+                **_header(event), answer_kind=event.kind, slug=event.slug, locale=event.locale
+            )
+        ]
+    if missing or served.stale_at(event.occurred_at):
+        return [
+            PrecomputeAnswers(
+                **_header(event), answer_kind=event.kind, stale_version=served.version
+            )
+        ]
+    return []
+
+
+@react.register
+def _after_interaction(
+    event: InteractionRecorded,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [
+        CountInteraction(
+            **_header(event),
+            interaction=event.interaction,
+            item_id=event.item_id,
+            value=event.value,
+        ),
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "interaction": event.interaction.value,
+                "item_id": event.item_id,
+                "user": event.user_id,
+                "value": event.value,
+            },
+        ),
+    ]
+
+
+def _header(event: Event) -> _Header:
+    return {
+        "event_id": event.event_id,
+        "producer": event.producer,
+        "seq": event.seq,
+        "occurred_at": event.occurred_at,
+        "traceparent": event.traceparent,
+    }
