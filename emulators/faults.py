@@ -1,0 +1,147 @@
+"""Injected misbehaviour: rules that say which calls are slowed, refused, cut, held or half done.
+
+Pure choice: `Faults.plan` says what befalls a call, the dispatcher makes it so.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import msgspec
+
+from emulators.wire import Delivery
+
+Kind = Literal[
+    "latency",
+    "http500",
+    "http503",
+    "throttle",
+    "expired_token",
+    "access_denied",
+    "reset",
+    "hang",
+    "lose_reply",
+    "partial",
+    "duplicate",
+    "reorder",
+]
+ERRORS = frozenset({"http500", "http503", "throttle", "expired_token", "access_denied"})
+
+
+class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """`service`, `action` and `resource` (queue or feature group) are glob patterns.
+
+    A rule lets its first `skip` matches pass, then strikes with `probability`, at most `times`
+    times. `fraction` is for partial, `window` for reorder, `ms` ± `jitter_ms` for latency.
+    """
+
+    kind: Kind
+    service: str = "*"
+    action: str = "*"
+    resource: str = "*"
+    probability: float = 1.0
+    times: int | None = None
+    skip: int = 0
+    ms: float = 0.0
+    jitter_ms: float = 0.0
+    distribution: Literal["normal", "uniform", "lognormal"] = "uniform"
+    fraction: float = 0.5
+    window: int = 100
+    matched: int = 0
+    struck: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("probability", "fraction"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be from 0 to 1")
+        for name in ("skip", "ms", "jitter_ms", "window"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+
+    def concerns(self, service: str, action: str, resource: str) -> bool:
+        return (
+            fnmatchcase(service, self.service)
+            and fnmatchcase(action, self.action)
+            and fnmatchcase(resource, self.resource)
+        )
+
+
+@dataclass(slots=True)
+class Plan:
+    """What befalls one call. `error`, `reset` and `lose_reply` exclude each other."""
+
+    delay_seconds: float = 0.0
+    hang: bool = False
+    error: str = ""
+    reset: bool = False
+    lose_reply: bool = False
+    partial: float = 0.0
+    delivery: Delivery = field(default_factory=Delivery)
+
+
+class Faults:
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self.rules: list[FaultRule] = []
+        self.rng = rng or random.Random()
+
+    def plan(self, service: str, action: str, resource: str) -> Plan | None:
+        """None when nothing is to happen: the usual case must cost nothing."""
+        if not self.rules:
+            return None
+        struck = [
+            rule
+            for rule in self.rules
+            if rule.concerns(service, action, resource) and self._strikes(rule)
+        ]
+        if not struck:
+            return None
+        plan = Plan()
+        for rule in struck:
+            self._add(plan, rule)
+        return plan
+
+    def _strikes(self, rule: FaultRule) -> bool:
+        rule.matched += 1
+        if rule.matched <= rule.skip or (rule.times is not None and rule.struck >= rule.times):
+            return False
+        # these two take their probability per message, not per call
+        chosen = rule.kind == "duplicate" or self.rng.random() < rule.probability
+        rule.struck += chosen
+        return chosen
+
+    def _add(self, plan: Plan, rule: FaultRule) -> None:
+        if rule.kind == "latency":
+            plan.delay_seconds += self._latency(rule)
+        elif rule.kind == "hang":
+            plan.hang = True
+        elif rule.kind == "partial":
+            plan.partial = max(plan.partial, rule.fraction)
+        elif rule.kind == "duplicate":
+            plan.delivery.duplicate_probability = rule.probability
+        elif rule.kind == "reorder":
+            plan.delivery.shuffle_window = rule.window
+        else:
+            self._end(plan, rule)
+
+    @staticmethod
+    def _end(plan: Plan, rule: FaultRule) -> None:
+        if plan.error or plan.reset or plan.lose_reply:
+            return
+        if rule.kind == "reset":
+            plan.reset = True
+        elif rule.kind == "lose_reply":
+            plan.lose_reply = True
+        else:
+            plan.error = rule.kind
+
+    def _latency(self, rule: FaultRule) -> float:
+        if rule.distribution == "normal":
+            ms = self.rng.gauss(rule.ms, rule.jitter_ms)
+        elif rule.distribution == "lognormal":
+            ms = rule.ms + rule.jitter_ms * self.rng.lognormvariate(0.0, 1.0)
+        else:
+            ms = self.rng.uniform(rule.ms - rule.jitter_ms, rule.ms + rule.jitter_ms)
+        return max(0.0, ms) / 1000.0

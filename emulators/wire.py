@@ -1,0 +1,100 @@
+"""What travels between the HTTP server and a service: requests, replies, API errors.
+
+Knows no service and no socket. A new AWS service is one more module that satisfies `Service`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Request:
+    method: str
+    path: str
+    query: str
+    headers: dict[bytes, bytes]
+    body: bytes
+
+    def header(self, name: bytes) -> str:
+        return self.headers.get(name, b"").decode("latin-1")
+
+
+@dataclass(slots=True)
+class Response:
+    """`stream`, when given, is sent chunked after the head and `body` is ignored."""
+
+    status: int = 200
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+    stream: AsyncIterator[bytes] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Close the connection with a reset instead of answering."""
+
+
+Reply = Response | Dropped
+Outcome = Reply | Coroutine[Any, Any, Reply]
+
+
+class ApiError(Exception):
+    """An error of the AWS API. `query_code` is the name older SDKs know it by, when it differs."""
+
+    def __init__(self, code: str, message: str, *, status: int = 400, query_code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.query_code = query_code or code
+
+
+@dataclass(slots=True)
+class Delivery:
+    """How a receiving action must misbehave: repeated messages, a shuffled head of the queue."""
+
+    duplicate_probability: float = 0.0
+    shuffle_window: int = 0
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, recognised: `resource` is the queue or feature group it speaks of, if any."""
+
+    action: str
+    request: Request
+    params: object
+    resource: str = ""
+    entry_fails: Callable[[], bool] | None = None
+    delivery: Delivery = field(default_factory=Delivery)
+
+
+class Service(Protocol):
+    """A service of AWS behind the dispatcher.
+
+    `parse` and `invoke` raise ApiError for what the API calls an error; `fault` names the API's own
+    error for an injected kind (http500, http503, throttle, expired_token, access_denied).
+    """
+
+    name: str
+
+    def claims(self, request: Request) -> bool: ...
+
+    def parse(self, request: Request) -> Call: ...
+
+    def invoke(self, call: Call) -> Outcome: ...
+
+    def fault(self, kind: str) -> ApiError: ...
+
+    def error(self, error: ApiError) -> Response: ...
+
+    def control(self, request: Request, path: str) -> Response:
+        """Answer `/_emulator/<name>/<path>`: what the real API has no call for."""
+
+    def close(self) -> None: ...
