@@ -4,18 +4,23 @@ Folding makes one spelling of many: width, case, accents, kana, long vowels and 
 knows nothing of titles or patterns; `serving/questions.py` decides what a question is about.
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
 from domain.events import Locale
 
-_DETECT_CHARS = 400
 _KATAKANA_TO_HIRAGANA = 0x60
 _MEMO_LIMIT = 0x10000
-_KANA = (0x3041, 0x30FF)
-_HALF_KANA = (0xFF66, 0xFF9F)
-_KANJI = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))
+
+JAPANESE = re.compile("[々ぁ-ヿ㐀-䶿一-鿿豈-﫿ｦ-ﾟ𠀀-𲎯]")
+"""One kana or kanji, full or half width."""
+
+_SPACE_IN_JAPANESE = re.compile(f" (?<={JAPANESE.pattern} )(?={JAPANESE.pattern})")
+"""The space comes first, so that the search skips to the next one."""
+
+_LATIN = re.compile("[0-9a-z]+")
 
 
 class QuestionKind(StrEnum):
@@ -72,14 +77,21 @@ _V_SOUNDS = (("ゔぁ", "ば"), ("ゔぃ", "び"), ("ゔぇ", "べ"), ("ゔぉ",
 
 
 def fold(text: str) -> str:
-    """The text in comparable form: folded words with one space between."""
+    """The text in comparable form.
+
+    One space parts Latin words, and Latin from Japanese; Japanese itself has none, since those
+    that somebody types there say nothing.
+    """
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text)
     folded = text.casefold().translate(_FOLDING)
     if "ゔ" in folded:
         for sound, plain in _V_SOUNDS:
             folded = folded.replace(sound, plain)
-    return " ".join(folded.split())
+    if folded.isascii():
+        return " ".join(folded.split())
+    words = " ".join(_LATIN.sub(r" \g<0> ", folded).split())
+    return _SPACE_IN_JAPANESE.sub("", words) if " " in words else words
 
 
 def squash(folded: str) -> str:
@@ -92,21 +104,9 @@ def loosen(squashed: str) -> str:
     return squashed.replace("ou", "o").replace("oo", "o").replace("uu", "u")
 
 
-def is_japanese(char: str) -> bool:
-    """Whether this character is kana or kanji."""
-    code = ord(char)
-    if code < _KANA[0]:
-        return code == 0x3005  # noqa: PLR2004 - the iteration mark 々
-    if _KANA[0] <= code <= _KANA[1] or _HALF_KANA[0] <= code <= _HALF_KANA[1]:
-        return True
-    return any(first <= code <= last for first, last in _KANJI)
-
-
 def detect_locale(text: str) -> Locale:
     """The language of a question: `ja` as soon as there is kana or kanji, else `en`.
 
     A Japanese question about "ONE PIECE" is mostly Latin letters, so letters are not counted.
     """
-    if text.isascii():
-        return "en"
-    return "ja" if any(map(is_japanese, text[:_DETECT_CHARS])) else "en"
+    return "ja" if JAPANESE.search(text) else "en"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config import budgets, metrics, queues, schedules, settings, tables
+from config import answers, budgets, metrics, queues, schedules, settings, tables
 from config.errors import ConfigError
 
 CONFIG = Path(tables.__file__).parent
@@ -68,20 +68,30 @@ def test_a_wrong_queue_is_refused_with_its_reason(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "complaint"),
+    ("new", "complaint"),
     [
-        ("every_seconds = 600", "every_seconds = 0", "every_seconds"),
-        ("jitter_seconds = 60", "jitter_seconds = 600", "must be below every_seconds"),
-        ("jitter_seconds = 60", "jitter_seconds = 901", "jitter_seconds"),
-        ("jitter_seconds = 60", "jiter_seconds = 60", "jiter_seconds"),
+        ("every_seconds = 0", "every_seconds"),
+        ("every_seconds = 60\njitter_seconds = 60", "must be below every_seconds"),
+        ("every_seconds = 9000\njitter_seconds = 901", "jitter_seconds"),
+        ("every_seconds = 60\njiter_seconds = 1", "jiter_seconds"),
+        ('every_seconds = 60\nrefreshes = "title"', "either refreshes or every_seconds"),
+        ('refreshes = "titel"', "no kind 'titel'"),
+        ('refreshes = "title"\njitter_seconds = 5', "that of its kind"),
     ],
 )
-def test_a_wrong_schedule_is_refused_with_its_reason(
-    edit: Edit, old: str, new: str, complaint: str
-) -> None:
+def test_a_wrong_schedule_is_refused_with_its_reason(edit: Edit, new: str, complaint: str) -> None:
     with pytest.raises(ConfigError, match=r"schedules\.toml") as refusal:
-        schedules.load(edit("schedules", old, new))
+        schedules.load(edit("schedules", 'refreshes = "trending"', new))
     assert complaint in str(refusal.value)
+
+
+def test_answers_are_refreshed_before_they_expire() -> None:
+    kinds = answers.load().kinds.rows()
+    refreshed = [row for row in schedules.load().schedules.values() if row.refreshes]
+    assert {row.refreshes for row in refreshed} == set(kinds) - {"response", "session"}
+    for row in refreshed:
+        kind = kinds[str(row.refreshes)]
+        assert row.period_seconds + row.jitter_seconds < kind.ttl_seconds
 
 
 def test_a_segment_longer_than_its_route_is_refused(edit: Edit) -> None:

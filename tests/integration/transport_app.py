@@ -1,0 +1,66 @@
+"""A worker's app for the transport's tests: its tasks write what happened to a file."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+from celery import Celery
+
+_settings = json.loads(os.environ["TRANSPORT_TEST"])
+_log = Path(_settings["log"])
+
+app = Celery("transport-test", broker="sqs://")
+app.conf.update(
+    accept_content=["msgpack"],
+    task_serializer="msgpack",
+    broker_transport=_settings.get("transport", "workers.transport:Transport"),
+    broker_transport_options=_settings["options"],
+    broker_connection_retry_on_startup=True,
+    task_default_queue=next(iter(_settings["options"]["predefined_queues"])),
+    task_create_missing_queues=True,
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_acks_on_failure_or_timeout=False,
+    worker_prefetch_multiplier=1,
+    worker_enable_remote_control=False,
+    worker_send_task_events=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+)
+
+
+def _note(what: str, pack: bytes) -> None:
+    line = f"{time.time():.3f} {os.getpid()} {what} {pack.decode()}\n"
+    with _log.open("a") as log:
+        log.write(line)
+
+
+@app.task(name="test.note")
+def note(pack: bytes) -> None:
+    _note("done", pack)
+
+
+@app.task(name="test.nothing")
+def nothing(pack: bytes) -> None:
+    return
+
+
+@app.task(name="test.slow")
+def slow(pack: bytes) -> None:
+    _note("begun", pack)
+    time.sleep(float(pack.split()[1]))
+    _note("done", pack)
+
+
+@app.task(name="test.fail")
+def fail(pack: bytes) -> None:
+    _note("begun", pack)
+    raise RuntimeError("as asked")
+
+
+@app.task(name="test.die")
+def die(pack: bytes) -> None:
+    _note("begun", pack)
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,1 @@
+"""How work is run: Celery, queues, relay, dead letters, lifecycle and metrics of the workers."""
