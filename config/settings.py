@@ -6,9 +6,10 @@ AWS regions, endpoints and credentials are the SDK's own variables (`AWS_REGION`
 
 import os
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
@@ -64,6 +65,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Path | None, Meta(description="Directory for a process's own files, such as beat's")
     ] = None
 
+    def store_day(self, now: float) -> date:
+        """What day it is in the store at a time in epoch seconds, unless a setting fixes it."""
+        return self.today or datetime.fromtimestamp(now, ZoneInfo(self.timezone)).date()
+
     def redacted(self) -> dict[str, str]:
         """Every field as text, without what a URL says before its @."""
         values: dict[str, Any] = msgspec.structs.asdict(self)
@@ -86,9 +91,13 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         if name not in known:
             raise ConfigError(f"{PREFIX}{name.upper()}: there is no such setting")
     try:
-        return msgspec.convert(ours, Settings, strict=False, dec_hook=_decode)
+        settings = msgspec.convert(ours, Settings, strict=False, dec_hook=_decode)
+        ZoneInfo(settings.timezone)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{PREFIX}…: {error}") from error
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigError(f"{PREFIX}TIMEZONE: there is no such time zone") from error
+    return settings
 
 
 def _decode(wanted: type, value: object) -> object:

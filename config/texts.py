@@ -12,6 +12,7 @@ from config.tables import require
 
 _TITLES = frozenset({"titles"})
 _NONE: frozenset[str] = frozenset()
+_TREND = frozenset({"titles", "days"})
 _COUNTED = frozenset({"genre", "count", "titles"})
 _DATE = frozenset({"year", "month", "month_name", "day"})
 
@@ -20,16 +21,16 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "listed_dated": frozenset({"name", "date"}),
     "listed_ranked": frozenset({"name", "rank"}),
     "between": _NONE,
-    "and_more": frozenset({"count"}),
+    "and_more": frozenset({"count", "more"}),
     "date_day": _DATE,
     "date_month": _DATE - {"day"},
     "date_year": frozenset({"year"}),
-    "trending": _TITLES,
-    "trending_filled": _TITLES,
-    "trending_filled_plain": _TITLES,
-    "trending_cold": _TITLES,
-    "trending_cold_plain": _TITLES,
-    "trending_none": _NONE,
+    "trending": _TREND,
+    "trending_filled": _TREND,
+    "trending_filled_plain": _TREND,
+    "trending_cold": _TREND,
+    "trending_cold_plain": _TREND,
+    "trending_none": _TREND,
     "new_releases": frozenset({"today", "titles"}),
     "new_releases_none": _NONE,
     "genre": _COUNTED,

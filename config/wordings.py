@@ -13,7 +13,6 @@ from msgspec import Meta
 Phrases = tuple[Annotated[str, Meta(min_length=1, max_length=2000)], ...]
 
 GENRE_CLASS = "genre"
-PLAIN_GENRE_CLASS = "plain_genre"
 
 _BRACKET = re.compile(r"([()|])")
 _MAX_EXPANSIONS = 4000
@@ -44,14 +43,24 @@ class TitleWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The wordings: classes of phrases, names of genres, and rules over the classes.
 
-    In a phrase "(a|b|)" stands for each alternative, the last one here for nothing.
+    In a phrase "(a|b|)" stands for each alternative, the last one here for nothing. A plain genre
+    is named by one of its words in one of `plain_forms`, where {} stands for it.
     """
 
+    plain_forms: Phrases
     classes: dict[str, Phrases]
     genres: dict[str, Phrases]
     plain_genres: dict[str, Phrases]
     rules: tuple[Rule, ...]
     title: TitleWords
+
+
+def genre_phrases(patterns: Patterns, slug: str) -> Iterator[str]:
+    """Every phrase, not yet expanded, that names this genre."""
+    yield from patterns.genres.get(slug, ())
+    for word in patterns.plain_genres.get(slug, ()):
+        for form in patterns.plain_forms:
+            yield form.replace("{}", word)
 
 
 def expand(phrase: str) -> tuple[str, ...]:
@@ -88,11 +97,14 @@ def _alternatives(parts: list[str], depth: int) -> list[str]:
 
 def problems(patterns: Patterns) -> Iterator[tuple[str, str]]:
     """Where names or phrases do not fit together: (row and field, reason)."""
-    known = {*patterns.classes, GENRE_CLASS, PLAIN_GENRE_CLASS}
+    known = {*patterns.classes, GENRE_CLASS}
     for where, names in _class_lists(patterns):
         for name in names:
             if name not in known:
                 yield where, f"no class is called {name!r}"
+    for form in patterns.plain_forms:
+        if form.count("{}") != 1:
+            yield "patterns.plain_forms", f"{form!r} does not hold {{}} once"
     tables: Mapping[str, Mapping[str, Phrases]] = {
         "classes": patterns.classes,
         "genres": patterns.genres,

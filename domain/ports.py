@@ -6,6 +6,7 @@ it says otherwise, every write is idempotent: the same call again changes nothin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 from domain.answers import AnswerKey, StoredAnswer
@@ -20,9 +21,15 @@ class Clock(Protocol):
     def __call__(self) -> float: ...
 
 
+class Calendar(Protocol):
+    """What day it is in the store at a time in epoch seconds."""
+
+    def __call__(self, now: float) -> date: ...
+
+
 @dataclass(frozen=True, slots=True)
 class PublishedSet:
-    """What is known of a published set of answers; `tick` is None for a refresh on demand."""
+    """What is known of a published set of answers; `tick` is the last period of beat's done."""
 
     kind: str
     version: int
@@ -171,6 +178,7 @@ class Ports:
     """Everything a task may reach for; built once for each process by `adapters.connect`."""
 
     clock: Clock
+    today: Calendar
     answers: AnswerSets
     counts: InteractionCounts
     sessions: Sessions

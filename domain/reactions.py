@@ -116,7 +116,9 @@ def _cache_upkeep(event: AnswerServed, served: Served) -> Sequence[Job]:
     if missing or served.stale_at(event.occurred_at):
         return [
             PrecomputeAnswers(
-                **_header(event), answer_kind=event.kind, stale_version=served.version
+                **_header(event),
+                answer_kind=event.kind,
+                stale_version=0 if missing else served.version,
             )
         ]
     return []

@@ -26,6 +26,7 @@ class Material:
     phrases: Phrases
     locales: Sequence[Locale]
     top_n: int
+    trend_days: int
 
 
 Answers = dict[AnswerKey, Answer]
@@ -54,7 +55,7 @@ def trending(material: Material) -> Iterator[Answer]:
             shown = sentences.ranks(material.phrases, locale, titles[: len(scored)])
         else:
             shown = sentences.names(material.phrases, locale, titles)
-        text = material.phrases.say(locale, sentence, titles=shown)
+        text = material.phrases.say(locale, sentence, titles=shown, days=material.trend_days)
         yield Answer(AnswerKey("trending", "", locale), text, items)
 
 

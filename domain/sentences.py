@@ -108,7 +108,7 @@ def _facts(phrases: Phrases, locale: Locale, title: Title) -> Iterator[str]:
 def _row(phrases: Phrases, locale: Locale, named: Sequence[str], count: int) -> str:
     row = phrases.say(locale, "between").join(named)
     if count > len(named):
-        row += phrases.say(locale, "and_more", count=count)
+        row += phrases.say(locale, "and_more", count=count, more=count - len(named))
     return row
 
 

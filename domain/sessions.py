@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 MAX_TURNS = 50
-"""How many turns a session keeps; 50 turns of 4,000 characters stay below DynamoDB's 400 KB."""
+"""How many turns a session keeps at the most; long ones may fill the store's item earlier."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,7 @@ def test_a_misspelt_setting_refuses_to_start() -> None:
         ("MANGAASSIST_PORT", "eighty"),
         ("MANGAASSIST_PORT", "65536"),
         ("MANGAASSIST_TODAY", "yesterday"),
+        ("MANGAASSIST_TIMEZONE", "Asia/Tokio"),
         ("MANGAASSIST_OUTBOX_SHARDS", "0"),
         ("MANGAASSIST_REDIS_URL", ""),
     ],
@@ -143,6 +145,15 @@ def test_a_setting_that_does_not_fit_is_refused(name: str, value: str) -> None:
 
 def test_settings_ignore_what_is_not_ours() -> None:
     assert settings.read({"PATH": "/bin", "AWS_REGION": "eu-west-1"}) == settings.Settings()
+
+
+def test_the_stores_day_begins_in_its_own_time_zone() -> None:
+    evening_in_utc = 1_800_054_000.0  # 2027-01-15T23:00:00Z
+    assert settings.read({}).store_day(evening_in_utc) == date(2027, 1, 16)
+    utc = settings.read({"MANGAASSIST_TIMEZONE": "UTC"})
+    assert utc.store_day(evening_in_utc) == date(2027, 1, 15)
+    fixed = settings.read({"MANGAASSIST_TODAY": "2020-02-29"})
+    assert fixed.store_day(evening_in_utc) == date(2020, 2, 29)
 
 
 def test_printed_settings_hide_credentials() -> None:

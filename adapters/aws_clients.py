@@ -1,0 +1,89 @@
+"""The one boto3 session of a process and its clients, one for each service, made when needed.
+
+Nothing is opened before the first call. Region, credentials and endpoints are the SDK's own
+variables (`AWS_REGION`, `AWS_ENDPOINT_URL_…`). Use it in one process: make another after a fork.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sqs import SQSClient
+
+CONNECT_SECONDS = 2.0
+READ_SECONDS = 5.0
+SLOW_READ_SECONDS = 25.0
+"""SQS long polls last up to 20 s."""
+ATTEMPTS = 3
+POOL_CONNECTIONS = 64
+
+Client = TypeVar("Client")
+
+
+class AwsClients:
+    """The clients; each property may be asked for from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._session: boto3.session.Session | None = None
+        self._clients: dict[str, object] = {}
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        """DynamoDB."""
+        return self._client(
+            "dynamodb", lambda session, config: session.client("dynamodb", config=config)
+        )
+
+    @property
+    def kinesis(self) -> "KinesisClient":
+        """Kinesis Data Streams."""
+        return self._client(
+            "kinesis", lambda session, config: session.client("kinesis", config=config)
+        )
+
+    @property
+    def logs(self) -> "CloudWatchLogsClient":
+        """CloudWatch Logs."""
+        return self._client("logs", lambda session, config: session.client("logs", config=config))
+
+    @property
+    def sqs(self) -> "SQSClient":
+        """SQS."""
+        return self._client("sqs", lambda session, config: session.client("sqs", config=config))
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            for client in self._clients.values():
+                client.close()  # type: ignore[attr-defined]
+            self._clients.clear()
+
+    def _client(
+        self, service: str, make: Callable[[boto3.session.Session, Config], Client]
+    ) -> Client:
+        with self._lock:  # boto3 sessions are not thread-safe, its clients are
+            if self._session is None:
+                # botocore itself reads only AWS_DEFAULT_REGION.
+                self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
+            if service not in self._clients:
+                self._clients[service] = make(self._session, _config(service))
+            return self._clients[service]  # type: ignore[return-value]
+
+
+def _config(service: str) -> Config:
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=SLOW_READ_SECONDS if service == "sqs" else READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        tcp_keepalive=True,
+        max_pool_connections=POOL_CONNECTIONS,
+    )

@@ -1,0 +1,71 @@
+"""What an error of AWS means for the caller: the one place where its codes are read.
+
+Transient: throttling, 5xx, time-outs, lost connections, and credentials or permissions, since a
+person mends those and no job may be lost over them. Permanent: the request itself is wrong.
+Refused: a condition did not hold.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    ParamValidationError,
+)
+from botocore.exceptions import (
+    ConnectionError as AwsConnectionError,
+)
+
+from domain.errors import MangaAssistError, Permanent, Refused, Transient
+
+PERMANENT_CODES = frozenset(
+    {
+        "BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong",
+        "InvalidMessageContents",
+        "InvalidParameterException",
+        "InvalidParameterValue",
+        "InvalidArgumentException",
+        "ItemCollectionSizeLimitExceededException",
+        "MissingParameter",
+        "SerializationException",
+        "TooManyEntriesInBatchRequest",
+        "UnsupportedOperation",
+        "ValidationError",
+        "ValidationException",
+    }
+)
+REFUSED_CODES = frozenset({"ConditionalCheckFailedException"})
+
+
+def code_of(error: ClientError) -> str:
+    """The code without the prefixes that the older protocols put before it."""
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    return code.rpartition("#")[2].removeprefix("AWS.SimpleQueueService.")
+
+
+def meaning(error: BotoCoreError | ClientError, service: str) -> MangaAssistError:
+    """The error of ours that says what the caller may do; it quotes no data of the request."""
+    if isinstance(error, ClientError):
+        code = code_of(error)
+        what = f"{service} answers {code or 'with an error'} to {error.operation_name}"
+        if code in REFUSED_CODES:
+            return Refused(what)
+        return Permanent(what) if code in PERMANENT_CODES else Transient(what)
+    what = f"{service}: {type(error).__name__}"
+    if isinstance(error, ParamValidationError):
+        return Permanent(what)
+    if isinstance(error, (AwsConnectionError, HTTPClientError)):
+        return Transient(f"{service} does not answer: {type(error).__name__}")
+    return Transient(what)
+
+
+@contextmanager
+def translated(service: str) -> Iterator[None]:
+    """Raise Transient, Permanent or Refused instead of what botocore raises."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise meaning(error, service) from error

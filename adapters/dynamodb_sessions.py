@@ -1,0 +1,275 @@
+"""Sessions in DynamoDB: one item each, its turns a map by event id.
+
+Key `session_id`; attributes `owner`, `turns`, `updated_at`, `expires_at` (the table's TTL, epoch
+seconds, also honoured on read, since DynamoDB deletes late) and `pruned_through`, the place of the
+newest turn that was dropped, so that a late duplicate of a dropped turn does not come back.
+A call is one conditional UpdateItem; the first of a session also a PutItem, and about every tenth
+of a long session one that prunes. Items stay below 400 KB. Needs GetItem, PutItem, UpdateItem.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import ClientError
+
+from adapters.aws_clients import AwsClients
+from adapters.aws_errors import REFUSED_CODES, code_of, translated
+from domain.errors import Refused, Transient
+from domain.ports import Clock
+from domain.sessions import MAX_TURNS, Session, Turn
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, UpdateItemInputTypeDef
+
+    Attributes = Mapping[str, AttributeValueTypeDef]
+
+PRUNE_SLACK = 10
+"""Turns beyond what a session keeps before they are pruned: one write more in ten, not in two."""
+WRITE_BYTES = 64 * 1024
+KEPT_BYTES = 280 * 1024
+"""Together with one write and the names this stays below the 400 KB of an item."""
+CONTENDED_TRIES = 5
+DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A session's item."""
+
+    session: Session
+    expires_at: float
+    pruned_through: str
+
+
+@dataclass(slots=True)
+class _Update:
+    """The parts of an update expression, filled in as needed."""
+
+    sets: list[str] = field(default_factory=list)
+    conditions: list[str] = field(default_factory=list)
+    names: dict[str, str] = field(default_factory=dict)
+    values: dict[str, "AttributeValueTypeDef"] = field(default_factory=dict)
+
+
+class DynamoDBSessions:
+    """Implements `domain.ports.Sessions`."""
+
+    def __init__(self, aws: AwsClients, table: str, days: int, clock: Clock) -> None:
+        self._aws = aws
+        self._table = table
+        self._kept_seconds = days * DAY_SECONDS
+        self._clock = clock
+
+    def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
+        """Add turns in one write, by event id; the session as it is after that.
+
+        Raises Refused where the session belongs to another user.
+        """
+        session = Session(session_id, owner)
+        with translated("dynamodb"):
+            for some in _writes(turns):
+                session = self._pruned(self._add(session_id, owner, some))
+        return session
+
+    def get(self, session_id: str, owner: str) -> Session | None:
+        """The session, or None where there is none of that owner."""
+        with translated("dynamodb"):
+            answer = self._aws.dynamodb.get_item(
+                TableName=self._table, Key={"session_id": {"S": session_id}}, ConsistentRead=True
+            )
+        item = answer.get("Item")
+        if not item:
+            return None
+        stored = _stored(item)
+        if stored.expires_at <= self._clock() or stored.session.owner != owner:
+            return None
+        return _newest(stored.session)
+
+    def _add(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
+        for _ in range(CONTENDED_TRIES):
+            try:
+                return self._update(session_id, owner, turns)
+            except ClientError as error:
+                if code_of(error) not in REFUSED_CODES:
+                    raise
+                found = _found_by(error)
+            if found is None or found.expires_at <= self._clock():
+                created = self._create(session_id, owner, turns)
+                if created is not None:
+                    return created
+                continue
+            if found.session.owner != owner:
+                raise Refused("the session belongs to another user")
+            turns = [turn for turn in turns if _place(turn) > found.pruned_through]
+            if not turns:
+                return found.session
+        raise Transient("a session is being written too often at once")
+
+    def _update(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
+        update = _setting(turns)
+        now = self._clock()
+        update.sets += ["updated_at = :now", "expires_at = :expires"]
+        update.conditions += [
+            "#owner = :owner",
+            "expires_at > :now",
+            "(attribute_not_exists(pruned_through) OR pruned_through < :oldest)",
+        ]
+        update.names["#owner"] = "owner"
+        update.values |= {
+            ":now": _number(now),
+            ":expires": _number(self._expiry(now)),
+            ":owner": {"S": owner},
+            ":oldest": {"S": min(map(_place, turns))},
+        }
+        request = self._request(session_id, "SET " + ", ".join(update.sets), update)
+        request["ReturnValues"] = "ALL_NEW"
+        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        answer = self._aws.dynamodb.update_item(**request)
+        return _stored(answer["Attributes"]).session
+
+    def _create(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session | None:
+        """The new session, or None where somebody else was quicker."""
+        now = self._clock()
+        try:
+            self._aws.dynamodb.put_item(
+                TableName=self._table,
+                Item={
+                    "session_id": {"S": session_id},
+                    "owner": {"S": owner},
+                    "turns": {"M": {turn.event_id: _attributes(turn) for turn in turns}},
+                    "updated_at": _number(now),
+                    "expires_at": _number(self._expiry(now)),
+                },
+                ConditionExpression="attribute_not_exists(session_id) OR expires_at <= :now",
+                ExpressionAttributeValues={":now": _number(now)},
+            )
+        except ClientError as error:
+            if code_of(error) in REFUSED_CODES:
+                return None
+            raise
+        return Session(session_id, owner).with_turns(turns)
+
+    def _pruned(self, session: Session) -> Session:
+        kept = _newest(session)
+        surplus = [turn for turn in session.in_order() if turn.event_id not in kept.turns]
+        too_large = sum(map(_size_bytes, session.turns.values())) > KEPT_BYTES
+        if len(surplus) >= PRUNE_SLACK or (surplus and too_large):
+            self._prune(session, surplus)
+        return kept
+
+    def _prune(self, session: Session, surplus: Sequence[Turn]) -> None:
+        update = _Update(values={":through": {"S": max(map(_place, surplus))}})
+        update.conditions.append(
+            "attribute_exists(session_id) AND "
+            "(attribute_not_exists(pruned_through) OR pruned_through <= :through)"
+        )
+        update.names = {f"#{at}": turn.event_id for at, turn in enumerate(surplus)}
+        removed = ", ".join(f"turns.{name}" for name in update.names)
+        expression = f"SET pruned_through = :through REMOVE {removed}"
+        try:
+            self._aws.dynamodb.update_item(**self._request(session.session_id, expression, update))
+        except ClientError as error:
+            # Somebody else has pruned further: the next write finds what is left to prune.
+            if code_of(error) not in REFUSED_CODES:
+                raise
+
+    def _request(
+        self, session_id: str, expression: str, update: _Update
+    ) -> "UpdateItemInputTypeDef":
+        return {
+            "TableName": self._table,
+            "Key": {"session_id": {"S": session_id}},
+            "UpdateExpression": expression,
+            "ConditionExpression": " AND ".join(update.conditions),
+            "ExpressionAttributeNames": update.names,
+            "ExpressionAttributeValues": update.values,
+        }
+
+    def _expiry(self, now: float) -> int:
+        return int(now) + self._kept_seconds
+
+
+def _found_by(error: ClientError) -> _Stored | None:
+    """The item that did not meet the condition, or None where there is no item."""
+    item = cast("Attributes | None", error.response.get("Item"))
+    return _stored(item) if item else None
+
+
+def _setting(turns: Sequence[Turn]) -> _Update:
+    update = _Update()
+    for at, turn in enumerate(turns):
+        update.sets.append(f"turns.#{at} = :{at}")
+        update.names[f"#{at}"] = turn.event_id
+        update.values[f":{at}"] = _attributes(turn)
+    return update
+
+
+def _writes(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
+    """The newest turns, oldest first, each event id once, as many as one write may carry."""
+    once = {turn.event_id: turn for turn in turns}.values()
+    some: list[Turn] = []
+    size = 0
+    for turn in sorted(once, key=_place)[-MAX_TURNS:]:
+        size += _size_bytes(turn)
+        if some and size > WRITE_BYTES:
+            yield some
+            some, size = [], _size_bytes(turn)
+        some.append(turn)
+    if some:
+        yield some
+
+
+def _newest(session: Session) -> Session:
+    """The session with no more turns than it keeps and an item can hold."""
+    kept: dict[str, Turn] = {}
+    size = 0
+    for turn in reversed(session.in_order()[-MAX_TURNS:]):
+        size += _size_bytes(turn)
+        if size > KEPT_BYTES:
+            break
+        kept[turn.event_id] = turn
+    return Session(session.session_id, session.owner, kept)
+
+
+def _size_bytes(turn: Turn) -> int:
+    texts = (turn.event_id, turn.message_id, turn.question, turn.answer_preview)
+    return sum(len(text.encode()) for text in texts) + 100
+
+
+def _place(turn: Turn) -> str:
+    """Where a turn stands in its session, as text that sorts as `Session.in_order` does."""
+    return f"{turn.at:021.9f}#{turn.event_id}"
+
+
+def _attributes(turn: Turn) -> "AttributeValueTypeDef":
+    return {
+        "M": {
+            "message_id": {"S": turn.message_id},
+            "question": {"S": turn.question},
+            "answer_preview": {"S": turn.answer_preview},
+            "at": _number(turn.at),
+        }
+    }
+
+
+def _stored(item: "Attributes") -> _Stored:
+    turns = {
+        event_id: Turn(
+            event_id=event_id,
+            message_id=turn["M"]["message_id"]["S"],
+            question=turn["M"]["question"]["S"],
+            answer_preview=turn["M"]["answer_preview"]["S"],
+            at=float(turn["M"]["at"]["N"]),
+        )
+        for event_id, turn in item["turns"]["M"].items()
+    }
+    return _Stored(
+        Session(item["session_id"]["S"], item["owner"]["S"], turns),
+        float(item["expires_at"]["N"]),
+        item["pruned_through"]["S"] if "pruned_through" in item else "",
+    )
+
+
+def _number(value: float) -> "AttributeValueTypeDef":
+    return {"N": repr(value)}

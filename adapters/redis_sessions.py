@@ -1,0 +1,81 @@
+"""The copies of recent sessions that the request path reads: `session:<id>`, JSON with a TTL.
+
+Losing one costs a read of DynamoDB. Copies of one session may be written in any order: a copy
+with fewer or older turns never replaces one with more or newer ones.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from adapters.redis_connection import RedisConnection
+from adapters.redis_errors import translated
+from domain.errors import Malformed
+from domain.sessions import Session, Turn
+
+# A session only ever gains turns and drops its oldest, so that the sum of their times grows.
+_REPLACE = """
+local stored = redis.pcall('GET', KEYS[1])
+if type(stored) == 'string' then
+  local newness = tonumber(string.match(stored, '^{"newness":([%d.eE+-]+)'))
+  if newness and newness > tonumber(ARGV[2]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+return 1
+"""
+
+
+class _Copy(msgspec.Struct, frozen=True, kw_only=True):
+    newness: float
+    session_id: str
+    owner: str
+    turns: Sequence[Turn]
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Copy).decode
+
+
+class RedisSessions:
+    """Implements `domain.ports.SessionCopies`."""
+
+    def __init__(self, connection: RedisConnection, ttl_seconds: int) -> None:
+        self._redis = connection.client
+        self._ttl_seconds = ttl_seconds
+
+    def put(self, sessions: Sequence[Session]) -> None:
+        """Replace the copies."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for session in sessions:
+            newness = _newness(session)
+            pipeline.eval(
+                _REPLACE, 1, f"session:{session.session_id}", encode_copy(session), repr(newness),
+                self._ttl_seconds,
+            )  # fmt: skip
+        with translated():
+            pipeline.execute()
+
+
+def encode_copy(session: Session) -> bytes:
+    """The copy as it is stored, turns by time."""
+    return _encode(
+        _Copy(
+            newness=_newness(session),
+            session_id=session.session_id,
+            owner=session.owner,
+            turns=session.in_order(),
+        )
+    )
+
+
+def decode_copy(stored: bytes) -> Session:
+    """The session in a stored copy; raises Malformed."""
+    try:
+        copy = _decode(stored)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise Malformed("the copy of a session cannot be read") from error
+    return Session(copy.session_id, copy.owner, {turn.event_id: turn for turn in copy.turns})
+
+
+def _newness(session: Session) -> float:
+    return round(sum(turn.at for turn in session.in_order()), 3)

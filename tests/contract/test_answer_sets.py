@@ -1,0 +1,236 @@
+"""Published answers: the contract of `AnswerSets`, and what Redis adds to it."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+
+import pytest
+
+from adapters.redis_answers import VERSIONS_KEPT, RedisAnswers
+from adapters.redis_connection import RedisConnection
+from domain.answers import AnswerKey, StoredAnswer
+from domain.errors import Refused
+from domain.ports import AnswerSets, PublishedSet
+from tests.fakes import NOW, FakeAnswerSets
+from tests.samples import answer
+
+KIND = "genre"
+ACTION = AnswerKey(KIND, "action", "ja")
+SPORTS = AnswerKey(KIND, "sports", "en")
+
+
+@dataclass
+class Shelf:
+    """The sets, and a reader of what is served."""
+
+    sets: AnswerSets
+    read: Callable[[AnswerKey], StoredAnswer | None]
+
+    def publish(self, version: int, *keys: AnswerKey, tick: int | None = None) -> bool:
+        return self.sets.publish(*publication(version, *keys, tick=tick))
+
+    def versions(self, *keys: AnswerKey) -> list[int | None]:
+        found = [self.read(key) for key in keys]
+        return [None if it is None else it.version for it in found]
+
+
+def publication(
+    version: int, *keys: AnswerKey, tick: int | None = None, text: str = "text"
+) -> tuple[PublishedSet, Mapping[AnswerKey, StoredAnswer]]:
+    answers = {key: answer(key, version, text) for key in keys}
+    return PublishedSet(keys[0].kind, version, NOW, tick, len(answers)), answers
+
+
+@pytest.fixture(params=["fake", "redis"])
+def shelf(request: pytest.FixtureRequest) -> Shelf:
+    if request.param == "fake":
+        fake = FakeAnswerSets()
+        return Shelf(fake, fake.read)
+    sets = RedisAnswers(request.getfixturevalue("redis_connection"))
+    return Shelf(sets, lambda key: sets.show(key.redis_key()))
+
+
+def test_nothing_is_current_before_the_first_publication(shelf: Shelf) -> None:
+    assert shelf.sets.current(KIND) is None
+
+
+def test_a_published_set_is_served_and_described(shelf: Shelf) -> None:
+    assert shelf.publish(7, ACTION, SPORTS, tick=3)
+    assert shelf.versions(ACTION, SPORTS) == [7, 7]
+    assert shelf.sets.current(KIND) == PublishedSet(KIND, 7, NOW, 3, 2)
+
+
+def test_a_version_that_is_not_newer_is_not_published(shelf: Shelf) -> None:
+    shelf.publish(7, ACTION)
+    assert not shelf.publish(7, SPORTS)
+    assert not shelf.publish(6, SPORTS)
+    assert shelf.versions(ACTION, SPORTS) == [7, None]
+
+
+def test_an_answer_that_the_new_set_lacks_is_gone(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION, SPORTS)
+    shelf.publish(2, ACTION)
+    assert shelf.versions(ACTION, SPORTS) == [2, None]
+
+
+def test_kinds_do_not_disturb_each_other(shelf: Shelf) -> None:
+    trending = AnswerKey("trending", "", "ja")
+    shelf.publish(5, ACTION)
+    shelf.publish(2, trending)
+    assert shelf.versions(ACTION, trending) == [5, 2]
+
+
+def test_a_rollback_serves_the_whole_set_before_and_holds(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION, SPORTS)
+    shelf.publish(2, ACTION)
+    assert not shelf.sets.held(KIND)
+    assert shelf.sets.roll_back(KIND, 60).version == 1
+    assert shelf.versions(ACTION, SPORTS) == [1, 1]
+    assert shelf.sets.current(KIND) == PublishedSet(KIND, 1, NOW, None, 2)
+    assert shelf.sets.held(KIND)
+
+
+def test_a_rollback_without_a_version_before_is_refused(shelf: Shelf) -> None:
+    with pytest.raises(Refused):
+        shelf.sets.roll_back(KIND, 60)
+    shelf.publish(1, ACTION)
+    with pytest.raises(Refused):
+        shelf.sets.roll_back(KIND, 60)
+    assert shelf.versions(ACTION) == [1]
+
+
+def test_two_rollbacks_go_back_two_versions(shelf: Shelf) -> None:
+    for version in (1, 2, 3):
+        shelf.publish(version, ACTION)
+    shelf.sets.roll_back(KIND, 60)
+    assert shelf.sets.roll_back(KIND, 60).version == 1
+
+
+def test_a_newer_set_can_be_published_after_a_rollback(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION)
+    shelf.publish(2, ACTION)
+    shelf.sets.roll_back(KIND, 60)
+    assert shelf.publish(3, ACTION)
+    shelf.sets.roll_back(KIND, 60)
+    assert shelf.versions(ACTION) == [1]
+
+
+def test_a_hold_can_be_ended(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION)
+    shelf.publish(2, ACTION)
+    shelf.sets.roll_back(KIND, 60)
+    shelf.sets.release(KIND)
+    assert not shelf.sets.held(KIND)
+
+
+def test_one_answer_is_written_only_if_it_is_newer(shelf: Shelf) -> None:
+    shelf.publish(5, ACTION)
+    assert not shelf.sets.write(ACTION, answer(ACTION, 5))
+    assert shelf.sets.write(ACTION, answer(ACTION, 6))
+    assert shelf.sets.write(SPORTS, answer(SPORTS, 1))
+    assert shelf.versions(ACTION, SPORTS) == [6, 1]
+
+
+def test_only_one_has_the_lease(shelf: Shelf) -> None:
+    assert shelf.sets.claim(KIND, 60)
+    assert not shelf.sets.claim(KIND, 60)
+    shelf.sets.unclaim(KIND)
+    assert shelf.sets.claim(KIND, 60)
+
+
+def test_a_lease_that_somebody_else_took_since_stays_theirs(
+    redis_connection: RedisConnection,
+) -> None:
+    mine, theirs = RedisAnswers(redis_connection), RedisAnswers(redis_connection)
+    assert mine.claim(KIND, 60)
+    redis_connection.client.delete(f"answer_lease:{KIND}")
+    assert theirs.claim(KIND, 60)
+    mine.unclaim(KIND)
+    assert not mine.claim(KIND, 60)
+
+
+def test_the_default_locale_is_also_served_under_the_key_without_one(
+    redis_connection: RedisConnection,
+) -> None:
+    sets = RedisAnswers(redis_connection)
+    sets.publish(*publication(1, AnswerKey("trending", "", "ja"), AnswerKey("trending", "", "en")))
+    stored = redis_connection.client.mget("trending:manga:top10", "trending:manga:top10:ja")
+    assert stored[0] == stored[1] is not None
+
+
+def test_every_key_has_a_time_to_live(redis_connection: RedisConnection) -> None:
+    sets = RedisAnswers(redis_connection)
+    for version in range(1, VERSIONS_KEPT + 3):
+        sets.publish(*publication(version, ACTION, SPORTS))
+    sets.write(AnswerKey("title", "1", "ja"), answer(ACTION, 1))
+    sets.roll_back(KIND, 60)
+    sets.claim(KIND, 60)
+    client = redis_connection.client
+    ttls = {key: client.ttl(key) for key in client.scan_iter()}
+    assert all(0 < ttl <= 600 for ttl in ttls.values()), ttls
+
+
+def test_old_versions_are_forgotten(redis_connection: RedisConnection) -> None:
+    sets = RedisAnswers(redis_connection)
+    for version in range(1, VERSIONS_KEPT + 4):
+        sets.publish(*publication(version, ACTION))
+    [listed] = sets.listing()
+    assert listed.versions == list(range(VERSIONS_KEPT + 3, 3, -1))
+    assert len(list(redis_connection.client.scan_iter("answer_archive:*:meta"))) == VERSIONS_KEPT
+
+
+def test_the_listing_names_the_keys_and_the_hold(redis_connection: RedisConnection) -> None:
+    sets = RedisAnswers(redis_connection)
+    sets.publish(*publication(1, ACTION, SPORTS))
+    sets.publish(*publication(2, ACTION, SPORTS))
+    sets.roll_back(KIND, 60)
+    [listed] = sets.listing()
+    assert listed.keys == ["answer:genre:action:ja", "answer:genre:sports:en"]
+    assert (listed.is_held, listed.published.version) == (True, 1)
+
+
+def test_functions_are_loaded_again_after_redis_lost_them(
+    redis_connection: RedisConnection,
+) -> None:
+    sets = RedisAnswers(redis_connection)
+    redis_connection.client.function_flush()
+    assert sets.publish(*publication(1, ACTION))
+
+
+def test_loading_the_functions_at_the_same_time_does_no_harm(
+    redis_connection: RedisConnection,
+) -> None:
+    threads = [threading.Thread(target=redis_connection.load_functions) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert RedisAnswers(redis_connection).publish(*publication(1, ACTION))
+
+
+def test_a_reader_never_sees_parts_of_two_sets(redis_connection: RedisConnection) -> None:
+    keys = [AnswerKey(KIND, f"genre-{number}", "ja") for number in range(50)]
+    names = [key.redis_key() for key in keys]
+    sets = RedisAnswers(redis_connection)
+    sets.publish(*publication(1, *keys, text="x" * 500))
+    stop, torn, reads = threading.Event(), list[set[int]](), count()
+
+    def read() -> None:
+        while not stop.is_set():
+            found = redis_connection.client.mget(names)
+            versions = {-1 if it is None else StoredAnswer.unpack(it).version for it in found}
+            if len(versions) > 1 or -1 in versions:
+                torn.append(versions)
+            next(reads)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for version in range(2, 80):
+        assert sets.publish(*publication(version, *keys, text="x" * 500))
+        if version % 10 == 0:
+            sets.roll_back(KIND, 1)
+    stop.set()
+    reader.join()
+    assert not torn
+    assert next(reads) > 10

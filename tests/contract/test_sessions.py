@@ -1,0 +1,155 @@
+"""Sessions: the contract of `Sessions`, and what DynamoDB adds to it."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+
+from adapters.aws_clients import AwsClients
+from adapters.dynamodb_sessions import DynamoDBSessions
+from domain.errors import Refused
+from domain.ports import Sessions
+from domain.sessions import MAX_TURNS
+from tests.fakes import NOW, FakeClock, FakeSessions
+from tests.samples import DAY, turn
+
+TABLE = "mangaassist-sessions"
+ITEM_BYTES = 400 * 1024
+_ids = count()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def session_id() -> str:
+    return f"session-{next(_ids)}"
+
+
+@pytest.fixture
+def table(aws: AwsClients, clock: FakeClock) -> DynamoDBSessions:
+    return DynamoDBSessions(aws, TABLE, 30, clock)
+
+
+@pytest.fixture(params=["fake", "dynamodb"])
+def sessions(request: pytest.FixtureRequest) -> Sessions:
+    if request.param == "fake":
+        return FakeSessions()
+    found: DynamoDBSessions = request.getfixturevalue("table")
+    return found
+
+
+def ids(session: object) -> list[str]:
+    return [each.event_id for each in session.in_order()]  # type: ignore[attr-defined]
+
+
+def test_an_unknown_session_is_none(sessions: Sessions, session_id: str) -> None:
+    assert sessions.get(session_id, "ann") is None
+
+
+def test_a_turn_is_stored_whole(sessions: Sessions, session_id: str) -> None:
+    first = turn("e1", NOW + 0.123456)
+    assert sessions.add_turns(session_id, "ann", [first]).turns == {"e1": first}
+    found = sessions.get(session_id, "ann")
+    assert found is not None
+    assert (found.owner, found.turns) == ("ann", {"e1": first})
+
+
+def test_turns_are_in_order_of_time_whatever_order_they_came_in(
+    sessions: Sessions, session_id: str
+) -> None:
+    sessions.add_turns(session_id, "ann", [turn("e3", NOW + 3), turn("e1", NOW + 1)])
+    assert ids(sessions.add_turns(session_id, "ann", [turn("e2", NOW + 2)])) == ["e1", "e2", "e3"]
+
+
+def test_a_turn_that_comes_again_changes_nothing(sessions: Sessions, session_id: str) -> None:
+    before = sessions.add_turns(session_id, "ann", [turn("e1"), turn("e2", NOW + 1)])
+    assert sessions.add_turns(session_id, "ann", [turn("e1"), turn("e1")]) == before
+
+
+def test_another_user_may_neither_write_nor_read(sessions: Sessions, session_id: str) -> None:
+    sessions.add_turns(session_id, "ann", [turn("e1")])
+    with pytest.raises(Refused):
+        sessions.add_turns(session_id, "bob", [turn("e2")])
+    assert sessions.get(session_id, "bob") is None
+    assert ids(sessions.get(session_id, "ann")) == ["e1"]
+
+
+def test_an_anonymous_session_has_an_owner_too(sessions: Sessions, session_id: str) -> None:
+    sessions.add_turns(session_id, "", [turn("e1")])
+    with pytest.raises(Refused):
+        sessions.add_turns(session_id, "ann", [turn("e2")])
+
+
+def test_the_oldest_turns_go_and_do_not_come_back(sessions: Sessions, session_id: str) -> None:
+    turns = [turn(f"e{at:03}", NOW + at) for at in range(MAX_TURNS + 25)]
+    for at in range(0, len(turns), 5):
+        session = sessions.add_turns(session_id, "ann", turns[at : at + 5])
+    newest = [each.event_id for each in turns[-MAX_TURNS:]]
+    assert ids(session) == newest
+    assert ids(sessions.add_turns(session_id, "ann", [turns[0], turns[3]])) == newest
+    assert ids(sessions.get(session_id, "ann")) == newest
+
+
+def test_more_turns_at_once_than_a_session_keeps(sessions: Sessions, session_id: str) -> None:
+    turns = [turn(f"e{at:03}", NOW + at) for at in range(100)]
+    assert ids(sessions.add_turns(session_id, "ann", turns)) == [
+        each.event_id for each in turns[-MAX_TURNS:]
+    ]
+
+
+def test_event_ids_may_hold_any_letters(sessions: Sessions, session_id: str) -> None:
+    sessions.add_turns(session_id, "ann", [turn("a.b#c:[0] 漫画")])
+    assert ids(sessions.get(session_id, "ann")) == ["a.b#c:[0] 漫画"]
+
+
+def test_an_expired_session_is_as_if_it_were_not_there(
+    table: DynamoDBSessions, clock: FakeClock, session_id: str
+) -> None:
+    table.add_turns(session_id, "ann", [turn("e1")])
+    clock.now += 31 * DAY
+    assert table.get(session_id, "ann") is None
+    assert ids(table.add_turns(session_id, "bob", [turn("e2")])) == ["e2"]
+
+
+def test_a_new_turn_prolongs_the_session(
+    table: DynamoDBSessions, clock: FakeClock, session_id: str
+) -> None:
+    table.add_turns(session_id, "ann", [turn("e1")])
+    clock.now += 20 * DAY
+    table.add_turns(session_id, "ann", [turn("e2", clock.now)])
+    clock.now += 20 * DAY
+    assert ids(table.get(session_id, "ann")) == ["e1", "e2"]
+
+
+def test_writers_of_one_session_at_once_lose_nothing(
+    table: DynamoDBSessions, session_id: str
+) -> None:
+    turns = [turn(f"e{at:02}", NOW + at) for at in range(24)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda each: table.add_turns(session_id, "ann", [each]), turns))
+    assert len(ids(table.get(session_id, "ann"))) == len(turns)
+
+
+def test_the_longest_questions_stay_below_the_size_of_an_item(
+    table: DynamoDBSessions, aws: AwsClients, session_id: str
+) -> None:
+    turns = [turn(f"e{at:02}", NOW + at, question="𠮷" * 4000) for at in range(MAX_TURNS)]
+    for at in range(0, MAX_TURNS, 10):
+        session = table.add_turns(session_id, "ann", turns[at : at + 10])
+    assert ids(session)[-1] == turns[-1].event_id
+    assert len(session.turns) >= 15
+    item = aws.dynamodb.get_item(TableName=TABLE, Key={"session_id": {"S": session_id}})["Item"]
+    size = sum(len(each["M"]["question"]["S"].encode()) for each in item["turns"]["M"].values())
+    assert size < ITEM_BYTES * 0.95
+
+
+def test_the_item_carries_its_expiry_for_the_table(
+    table: DynamoDBSessions, aws: AwsClients, session_id: str
+) -> None:
+    table.add_turns(session_id, "ann", [turn("e1")])
+    item = aws.dynamodb.get_item(TableName=TABLE, Key={"session_id": {"S": session_id}})["Item"]
+    assert item["expires_at"] == {"N": str(int(NOW + 30 * DAY))}
+    assert item["turns"]["M"].keys() == {"e1"}

@@ -1,0 +1,278 @@
+"""The ports in memory, with the behaviour that their contracts promise; `tests/contract` holds both
+the fakes and the real adapters to it."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from domain import trending
+from domain.answers import AnswerKey, StoredAnswer
+from domain.catalogue import Catalogue
+from domain.errors import MangaAssistError, Refused, Transient
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
+from domain.ports import CountOutcome, Ports, PublishedSet
+from domain.sessions import Session, Turn
+from domain.trending import Counted, Rule
+
+NOW = 1_800_000_000.0
+
+
+class FakeClock:
+    """A clock that a test moves."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class _Versions:
+    sets: dict[int, tuple[PublishedSet, dict[str, StoredAnswer]]] = field(default_factory=dict)
+    current: int = 0
+    held: bool = False
+    leased: bool = False
+
+
+class FakeAnswerSets:
+    """`AnswerSets`; `fail` is raised by the next write."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, StoredAnswer] = {}
+        self.publications: list[PublishedSet] = []
+        self.fail: MangaAssistError | None = None
+        self._kinds: dict[str, _Versions] = {}
+
+    def read(self, key: AnswerKey) -> StoredAnswer | None:
+        return self.stored.get(key.redis_key())
+
+    def current(self, kind: str) -> PublishedSet | None:
+        versions = self._of(kind)
+        return versions.sets[versions.current][0] if versions.current else None
+
+    def publish(self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]) -> bool:
+        versions = self._of(published.kind)
+        if published.version <= max(versions.sets, default=0):
+            return False
+        named = {name: it for key, it in answers.items() for name in key.redis_keys()}
+        versions.sets[published.version] = (published, named)
+        self._install(versions, published.version)
+        self.publications.append(published)
+        return True
+
+    def write(self, key: AnswerKey, answer: StoredAnswer) -> bool:
+        if self.fail is not None:
+            raise self.fail
+        found = self.read(key)
+        if found is not None and found.version >= answer.version:
+            return False
+        self.stored.update(dict.fromkeys(key.redis_keys(), answer))
+        return True
+
+    def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
+        versions = self._of(kind)
+        before = max((v for v in versions.sets if v < versions.current), default=0)
+        if not before:
+            raise Refused("there is no version before")
+        forgotten = versions.current
+        self._install(versions, before)
+        del versions.sets[forgotten]
+        versions.held = True
+        return versions.sets[before][0]
+
+    def held(self, kind: str) -> bool:
+        return self._of(kind).held
+
+    def release(self, kind: str) -> None:
+        self._of(kind).held = False
+
+    def claim(self, kind: str, seconds: float) -> bool:
+        versions = self._of(kind)
+        taken, versions.leased = not versions.leased, True
+        return taken
+
+    def unclaim(self, kind: str) -> None:
+        self._of(kind).leased = False
+
+    def _of(self, kind: str) -> _Versions:
+        return self._kinds.setdefault(kind, _Versions())
+
+    def _install(self, versions: _Versions, version: int) -> None:
+        if versions.current:
+            for name in versions.sets[versions.current][1]:
+                self.stored.pop(name, None)
+        self.stored |= versions.sets[version][1]
+        versions.current = version
+
+
+class FakeCounts:
+    """`InteractionCounts`."""
+
+    def __init__(self, rule: Rule, clock: FakeClock) -> None:
+        self._rule = rule
+        self._clock = clock
+        self._counted: dict[str, Counted] = {}
+
+    def count(self, interactions: Sequence[CountInteraction]) -> CountOutcome:
+        outcomes = Counter(self._count(job) for job in interactions)
+        return CountOutcome(outcomes["applied"], outcomes["duplicate"], outcomes["expired"])
+
+    def scores(self, now: float) -> Mapping[str, float]:
+        return trending.scores(self._rule, now, {}, self._counted.values())
+
+    def _count(self, job: CountInteraction) -> str:
+        if job.occurred_at < self._clock() - self._rule.window_seconds:
+            return "expired"
+        if job.event_id in self._counted:
+            return "duplicate"
+        weight = self._rule.weight(job.interaction, job.value)
+        self._counted[job.event_id] = Counted(job.item_id, weight, job.occurred_at)
+        return "applied"
+
+
+class FakeSessions:
+    """`Sessions`; `failing` session ids raise."""
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[str, str, int]] = []
+        self.failing: dict[str, MangaAssistError] = {}
+        self._sessions: dict[str, Session] = {}
+        self._pruned: dict[str, tuple[float, str]] = {}
+
+    def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
+        if session_id in self.failing:
+            raise self.failing[session_id]
+        session = self._sessions.get(session_id, Session(session_id, owner))
+        if session.owner != owner:
+            raise Refused("the session belongs to another user")
+        self.writes.append((session_id, owner, len(turns)))
+        through = self._pruned.get(session_id, (0.0, ""))
+        session = session.with_turns(t for t in turns if (t.at, t.event_id) > through)
+        for turn in session.surplus():
+            self._pruned[session_id] = (turn.at, turn.event_id)
+        surplus = {turn.event_id for turn in session.surplus()}
+        kept = {key: turn for key, turn in session.turns.items() if key not in surplus}
+        self._sessions[session_id] = Session(session_id, owner, kept)
+        return self._sessions[session_id]
+
+    def get(self, session_id: str, owner: str) -> Session | None:
+        session = self._sessions.get(session_id)
+        return session if session is not None and session.owner == owner else None
+
+
+class FakeSessionCopies:
+    """`SessionCopies`."""
+
+    def __init__(self) -> None:
+        self.copies: dict[str, Session] = {}
+
+    def put(self, sessions: Sequence[Session]) -> None:
+        for session in sessions:
+            found = self.copies.get(session.session_id)
+            if found is None or len(found.turns) <= len(session.turns):
+                self.copies[session.session_id] = session
+
+
+class FakeAnalytics:
+    """`AnalyticsStream`; does not take what `refusing` names."""
+
+    def __init__(self) -> None:
+        self.records: list[EmitAnalytics] = []
+        self.refusing: dict[str, str] = {}
+
+    def put(self, records: Sequence[EmitAnalytics]) -> Mapping[str, str]:
+        self.records += [record for record in records if record.event_id not in self.refusing]
+        return {
+            r.event_id: self.refusing[r.event_id] for r in records if r.event_id in self.refusing
+        }
+
+
+class FakeAudit:
+    """`AuditLog`; does not take what `refusing` names."""
+
+    def __init__(self) -> None:
+        self.lines: list[AppendAudit] = []
+        self.refusing: dict[str, str] = {}
+
+    def append(self, lines: Sequence[AppendAudit]) -> Mapping[str, str]:
+        self.lines += [line for line in lines if line.event_id not in self.refusing]
+        return {id_: self.refusing[id_] for id_ in _ids(lines) if id_ in self.refusing}
+
+
+class FakeCatalogueStore:
+    """`CatalogueStore`."""
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue
+
+    def version(self) -> str | None:
+        return None if self._catalogue is None else str(hash(tuple(self._catalogue.titles.items())))
+
+    def load(self) -> Catalogue:
+        if self._catalogue is None:
+            raise Transient("no catalogue has been imported yet")
+        return self._catalogue
+
+    def publish(self, catalogue: Catalogue) -> bool:
+        if self._catalogue is not None and dict(self._catalogue.titles) == dict(catalogue.titles):
+            return False
+        self._catalogue = catalogue
+        return True
+
+
+class RecordingMetrics:
+    """`TaskMetrics` that a test reads: `counted["name", "label", …]`, labels sorted by name."""
+
+    def __init__(self) -> None:
+        self.counted: Counter[tuple[str, ...]] = Counter()
+        self.gauges: dict[tuple[str, ...], float] = {}
+        self.observed: dict[tuple[str, ...], list[float]] = {}
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        self.counted[_key(name, labels)] += int(amount)
+
+    def observe(self, name: str, value: float, **labels: str) -> None:
+        self.observed.setdefault(_key(name, labels), []).append(value)
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        self.gauges[_key(name, labels)] = value
+
+
+def _ids(jobs: Sequence[Job]) -> list[str]:
+    return [job.event_id for job in jobs]
+
+
+def _key(name: str, labels: Mapping[str, str]) -> tuple[str, ...]:
+    return (name, *(labels[label] for label in sorted(labels)))
+
+
+@dataclass
+class World:
+    """Every fake by its own type, and the ports made of them."""
+
+    rule: Rule
+    catalogue: FakeCatalogueStore = field(default_factory=FakeCatalogueStore)
+    clock: FakeClock = field(default_factory=FakeClock)
+    answers: FakeAnswerSets = field(default_factory=FakeAnswerSets)
+    sessions: FakeSessions = field(default_factory=FakeSessions)
+    session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
+    analytics: FakeAnalytics = field(default_factory=FakeAnalytics)
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
+
+    def __post_init__(self) -> None:
+        self.counts = FakeCounts(self.rule, self.clock)
+        self.ports = Ports(
+            clock=self.clock,
+            today=lambda now: datetime.fromtimestamp(now, UTC).date(),
+            answers=self.answers,
+            counts=self.counts,
+            sessions=self.sessions,
+            session_copies=self.session_copies,
+            analytics=self.analytics,
+            audit=self.audit,
+            catalogue=self.catalogue,
+            metrics=self.metrics,
+        )
