@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
-SLOW_READ_SECONDS = 25.0
-"""SQS long polls last up to 20 s."""
+"""Nothing waits longer: long polls are the transport's, which has a client of its own."""
 ATTEMPTS = 3
 POOL_CONNECTIONS = 64
 
@@ -75,14 +74,14 @@ class AwsClients:
                 # botocore itself reads only AWS_DEFAULT_REGION.
                 self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
             if service not in self._clients:
-                self._clients[service] = make(self._session, _config(service))
+                self._clients[service] = make(self._session, _config())
             return self._clients[service]  # type: ignore[return-value]
 
 
-def _config(service: str) -> Config:
+def _config() -> Config:
     return Config(
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=SLOW_READ_SECONDS if service == "sqs" else READ_SECONDS,
+        read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         tcp_keepalive=True,
         max_pool_connections=POOL_CONNECTIONS,

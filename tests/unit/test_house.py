@@ -1,0 +1,68 @@
+"""Guards over the whole repository: what one table says, every other place says too."""
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from config import metrics, queues
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("adapters", "cli", "config", "domain", "emulators", "serving", "tasks", "workers")
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_is_imported_from_this_repository(room: str) -> None:
+    module = importlib.import_module(room)
+    assert module.__file__ is not None
+    assert Path(module.__file__).parent == ROOT / room
+
+
+def test_every_room_is_packaged() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert sorted(project["tool"]["setuptools"]["packages"]) == sorted(ROOMS)
+
+
+def test_compose_runs_a_worker_for_every_group() -> None:
+    compose = _compose()["services"]
+    assert isinstance(compose, dict)
+    commands = [service.get("command") for service in compose.values()]
+    started = {command[1] for command in commands if command and command[0] == "worker"}
+    assert started == set(queues.declared().groups)
+
+
+def test_prometheus_scrapes_every_group_at_its_declared_port() -> None:
+    scraped = (ROOT / "deploy/prometheus/prometheus.yml").read_text()
+    for name, group in queues.declared().groups.items():
+        assert f"worker-{name}:{group.metrics_port}" in scraped
+
+
+def test_alerts_and_runbooks_name_declared_metrics_only() -> None:
+    declared = set(metrics.declared().metrics)
+    texts = [ROOT / "deploy/prometheus/rules.yml", *sorted((ROOT / "docs").rglob("*.md"))]
+    for path in texts:
+        for name in re.findall(r"mangaassist_([a-z_]+[a-z])", path.read_text()):
+            assert re.sub(r"_(bucket|sum|count)$", "", name) in declared, f"{path.name}: {name}"
+
+
+def test_every_alert_names_a_runbook_that_is_there() -> None:
+    rules = (ROOT / "deploy/prometheus/rules.yml").read_text()
+    named = re.findall(r"runbook: (\S+)", rules)
+    assert len(named) == rules.count("alert:")
+    for runbook in named:
+        assert (ROOT / runbook).is_file(), runbook
+
+
+def test_lock_files_hold_hashes_and_no_address() -> None:
+    for lock in (ROOT / "requirements.lock", ROOT / "deploy/requirements.lock"):
+        text = lock.read_text()
+        assert "--hash=sha256:" in text
+        assert "://" not in text
+
+
+def _compose() -> dict[str, object]:
+    text = (ROOT / "docker-compose.yml").read_text()
+    return msgspec.yaml.decode(text, type=dict[str, object])

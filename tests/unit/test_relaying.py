@@ -1,0 +1,286 @@
+"""The relay loses nothing and acknowledges nothing too early, whatever Redis and SQS do."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+
+import pytest
+
+from adapters import msgpack_wire
+from adapters.redis_outbox import OutboxEntry
+from config.queues import declared
+from domain.errors import Transient
+from domain.events import InteractionRecorded, InteractionType
+from workers.ledger import Held, Ledger
+from workers.packing import Limits, Pack, Packer
+from workers.relaying import Bounds, Relay
+from workers.sending import QueueSender, Refusal, Sendings
+
+EVENTS = 20
+BAD = b"\xc1"
+
+
+class MemoryOutbox:
+    """The outbox in memory, with idle entries and faults on demand."""
+
+    def __init__(self, bodies: Iterable[bytes]) -> None:
+        self.entries = {
+            b"%d-0" % number: OutboxEntry(0, b"%d-0" % number, {b"e": body})
+            for number, body in enumerate(bodies)
+        }
+        self.unread = list(self.entries)
+        self.aside: dict[bytes, str] = {}
+        self.handed_back: list[bytes] = []
+        self.faults = 0
+        self.emptied = threading.Event()
+
+    def _may_fail(self) -> None:
+        if self.faults:
+            self.faults -= 1
+            raise Transient("the outbox does not answer")
+
+    def read(self, count: int, block_seconds: float) -> list[OutboxEntry]:
+        self._may_fail()
+        ids, self.unread = self.unread[:count], self.unread[count:]
+        if not ids:
+            threading.Event().wait(min(block_seconds, 0.002))
+        return [self.entries[entry_id] for entry_id in ids]
+
+    def claim_idle(self, idle_seconds: float, count: int) -> list[OutboxEntry]:
+        return []
+
+    def keep(self, entries: Iterable[tuple[int, bytes]]) -> None: ...
+
+    def hand_back(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        self.handed_back += [entry_id for _, entry_id in entries]
+
+    def acknowledge(self, entries: Iterable[tuple[int, bytes]]) -> None:
+        self._may_fail()
+        for _, entry_id in entries:
+            self._remove(entry_id)
+
+    def set_aside(self, entry: OutboxEntry, reason: str) -> None:
+        self.aside[entry.id] = reason
+        self._remove(entry.id)
+
+    def fetch(self, shard: int, entry_id: bytes) -> OutboxEntry | None:
+        return self.entries.get(entry_id)
+
+    def depth(self) -> int:
+        return len(self.entries)
+
+    def oldest_seconds(self) -> float:
+        return 0.0
+
+    def remove_idle_consumers(self, idle_seconds: float) -> int:
+        return 0
+
+    def _remove(self, entry_id: bytes) -> None:
+        del self.entries[entry_id]
+        if not self.entries:
+            self.emptied.set()
+
+
+class Metrics:
+    """Counts, and adds up what is counted."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, ...], float] = {}
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        key = (name, *labels.values())
+        self.counts[key] = self.counts.get(key, 0) + amount
+
+    def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def set(self, name: str, value: float, **labels: str) -> None: ...
+
+
+Send = Callable[[str, Sequence[Pack[Held]]], Mapping[str, Refusal]]
+
+
+class Bench:
+    """A relay on a memory outbox, with a scripted SQS."""
+
+    def __init__(self, bodies: Iterable[bytes], send: Send, bounds: Bounds | None = None) -> None:
+        self.outbox = MemoryOutbox(bodies)
+        self.metrics = Metrics()
+        self.ledger = Ledger()
+        ids = count()
+        limits = Limits(pack_jobs=3, linger_seconds=0.002)
+        senders = {
+            name: QueueSender(
+                name,
+                Packer(limits, lambda: str(next(ids))),
+                send,
+                Sendings(self.ledger, self.metrics),
+            )
+            for name in declared().queues
+        }
+        self.relay = Relay(
+            outbox=self.outbox,
+            senders=senders,
+            queue_of=declared().of_job,
+            ledger=self.ledger,
+            metrics=self.metrics,
+            bounds=bounds,
+        )
+        self.stop = threading.Event()
+        self._thread = threading.Thread(target=self.relay.run, args=(self.stop,))
+
+    def run_until_empty(self) -> None:
+        self._thread.start()
+        emptied = self.outbox.emptied.wait(10)
+        self.finish()
+        assert emptied
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def finish(self) -> None:
+        self.stop.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+
+class Sqs:
+    """Accepts what `refuse` does not object to, and remembers it."""
+
+    def __init__(self, refuse: Callable[[int, Pack[Held]], Refusal | None]) -> None:
+        self._refuse = refuse
+        self._lock = threading.Lock()
+        self.accepted: list[tuple[str, str]] = []
+        self.sends = 0
+
+    def __call__(self, queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        with self._lock:
+            self.sends += 1
+            refused = {}
+            for pack in packs:
+                refusal = self._refuse(self.sends, pack)
+                if refusal is not None:
+                    refused[pack.id] = refusal
+                    continue
+                for job in msgpack_wire.decode_pack(
+                    msgpack_wire.join_pack(pack.kind, 1, pack.jobs)
+                ):
+                    self.accepted.append((job.kind, job.event_id))
+            return refused
+
+
+def event(number: int) -> bytes:
+    return msgpack_wire.encode_event(
+        InteractionRecorded(
+            event_id=f"00000000-0000-4000-8000-{number:012d}",
+            occurred_at=1.0,
+            producer="test",
+            seq=number,
+            interaction=InteractionType.VIEW,
+            item_id="one-piece",
+            user_id="u1",
+        )
+    )
+
+
+def expected() -> list[tuple[str, str]]:
+    kinds = ("analytics.emit", "interaction.count")
+    return sorted(
+        (kind, f"00000000-0000-4000-8000-{number:012d}")
+        for number in range(EVENTS)
+        for kind in kinds
+    )
+
+
+def test_every_job_of_every_event_is_sent_once_and_then_acknowledged() -> None:
+    sqs = Sqs(lambda _number, _pack: None)
+    bench = Bench(map(event, range(EVENTS)), sqs)
+    bench.run_until_empty()
+    assert sorted(sqs.accepted) == expected()
+    assert bench.metrics.counts["events_total", "interaction.recorded", "relayed"] == EVENTS
+    assert bench.ledger.load().entries == 0
+
+
+def test_a_refused_pack_is_sent_again_and_the_others_are_not() -> None:
+    sqs = Sqs(
+        lambda number, _pack: Refusal("ServiceUnavailable", final=False) if number < 3 else None
+    )
+    bench = Bench(map(event, range(EVENTS)), sqs)
+    bench.run_until_empty()
+    assert sorted(sqs.accepted) == expected()
+
+
+def test_a_send_that_fails_altogether_is_repeated() -> None:
+    failures = iter([Transient("timed out"), RuntimeError("a fault of ours")])
+    sqs = Sqs(lambda _number, _pack: None)
+
+    def send(queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        failure = next(failures, None)
+        if failure is not None:
+            raise failure
+        return sqs(queue, packs)
+
+    Bench(map(event, range(EVENTS)), send).run_until_empty()
+    assert sorted(sqs.accepted) == expected()
+
+
+def test_a_redis_that_fails_in_between_costs_no_event_and_doubles_none() -> None:
+    sqs = Sqs(lambda _number, _pack: None)
+    bench = Bench(map(event, range(EVENTS)), sqs)
+    bench.outbox.faults = 3
+    bench.run_until_empty()
+    assert sorted(sqs.accepted) == expected()
+
+
+def test_what_can_not_be_understood_is_set_aside_and_the_rest_goes_on() -> None:
+    sqs = Sqs(lambda _number, _pack: None)
+    bench = Bench([*map(event, range(EVENTS)), BAD, b""], sqs)
+    bench.run_until_empty()
+    assert sorted(sqs.accepted) == expected()
+    assert len(bench.outbox.aside) == 2
+    assert bench.metrics.counts["events_total", "unknown", "malformed"] == 2
+
+
+def test_what_sqs_refuses_for_good_is_set_aside_with_its_reason() -> None:
+    def refuse(_number: int, pack: Pack[Held]) -> Refusal | None:
+        final = pack.kind == "interaction.count"
+        return Refusal("InvalidMessageContents", final=True) if final else None
+
+    bench = Bench([event(1)], Sqs(refuse))
+    bench.run_until_empty()
+    assert list(bench.outbox.aside.values()) == ["SQS refused a pack: InvalidMessageContents"]
+
+
+def test_while_too_much_is_unsent_the_outbox_waits_in_redis() -> None:
+    blocked = threading.Event()
+    open_again = threading.Event()
+
+    def send(_queue: str, _packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        blocked.set()
+        open_again.wait(10)
+        return {}
+
+    bench = Bench(map(event, range(2000)), send, Bounds(entries=1))
+    bench.start()
+    assert blocked.wait(10)
+    assert len(bench.outbox.unread) == 1500  # one read, then no more
+    open_again.set()
+    assert bench.outbox.emptied.wait(10)
+    bench.finish()
+
+
+def test_a_relay_that_must_leave_hands_back_what_it_could_not_send(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("workers.relaying.FLUSH_SECONDS", 0.1)
+    refused = threading.Event()
+
+    def send(_queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        refused.set()
+        return {pack.id: Refusal("ServiceUnavailable", final=False) for pack in packs}
+
+    bench = Bench([event(1)], send)
+    bench.start()
+    assert refused.wait(10)
+    bench.finish()
+    assert bench.outbox.handed_back == [b"0-0"]
+    assert bench.outbox.depth() == 1

@@ -1,0 +1,70 @@
+"""What the transport reports, as metrics and as the liveness of a worker.
+
+A worker is alive while each of its queues answers receives, empty or not: the process alone says
+nothing. Thread-safe; never raises into the transport.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from domain.ports import TaskMetrics
+
+RECEIVE_AGE_LIMIT_SECONDS = 45.0
+
+
+class LastReceives:
+    """When each queue last answered a receive; from the start until the first, the start."""
+
+    def __init__(self, queues: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at = dict.fromkeys(queues, clock())
+
+    def succeeded(self, queue: str) -> None:
+        """Note an answered receive."""
+        self._at[queue] = self._clock()
+
+    def ages_seconds(self) -> dict[str, float]:
+        """The time since the last answered receive of each queue."""
+        now = self._clock()
+        return {queue: now - at for queue, at in self._at.items()}
+
+    def healthy(self) -> bool:
+        """Whether every queue has answered lately."""
+        return all(age < RECEIVE_AGE_LIMIT_SECONDS for age in self.ages_seconds().values())
+
+
+class MetricsObserver:
+    """The transport's observer; `names` maps what a queue is called in SQS to our name."""
+
+    def __init__(self, metrics: TaskMetrics, names: dict[str, str], receives: LastReceives) -> None:
+        self._metrics = metrics
+        self._names = names
+        self._receives = receives
+
+    def receive_succeeded(self, queue: str, messages: int, *, empty: bool) -> None:
+        """Note that the queue answers."""
+        self._receives.succeeded(self._names[queue])
+
+    def receive_failed(self, queue: str, code: str) -> None:
+        """Count a failed receive."""
+        self._metrics.count("receive_failures_total", queue=self._names[queue], code=code)
+
+    def message_rejected(self, queue: str, reason: str) -> None:
+        """Count a message that never became a task."""
+        self._metrics.count("messages_rejected_total", queue=self._names[queue], reason=reason)
+
+    def deletes(self, queue: str, ok: int, failed: int) -> None:
+        """Count the acknowledgements that were given up."""
+        if failed:
+            self._metrics.count("delete_failures_total", failed, queue=self._names[queue])
+
+    def heartbeat(self, queue: str, messages: int, failed: int) -> None:
+        """Count prolonged invisibilities."""
+        for outcome, count in (("extended", messages), ("failed", failed)):
+            if count:
+                name = self._names[queue]
+                self._metrics.count("heartbeats_total", count, queue=name, outcome=outcome)
+
+    def request(self, action: str) -> None:
+        """Count a request."""
+        self._metrics.count("sqs_requests_total", action=action)

@@ -1,0 +1,84 @@
+"""Runs one relay: `python -m workers.relay`. Several may run side by side."""
+
+import logging
+import sys
+
+from adapters.aws_clients import AwsClients
+from adapters.connection import redis_of
+from adapters.prometheus_metrics import Metrics
+from adapters.redis_outbox import RedisOutbox
+from adapters.sqs_queues import SqsQueues
+from config import settings as settings_module
+from config.errors import ConfigError
+from config.queues import Queue, Queues, declared
+from config.settings import Settings
+from domain.ports import TaskMetrics
+from workers import logs, stopping
+from workers.ledger import Ledger
+from workers.packing import Limits, Packer
+from workers.relaying import Relay
+from workers.sending import QueueSender, Sendings, SendPacks
+from workers.sqs_sending import SqsSending, new_pack_id
+
+logger = logging.getLogger("workers.relay")
+
+METRICS_PORT = 9104
+USAGE_ERROR = 2
+
+
+def run(settings: Settings) -> int:
+    """Relay until SIGTERM or SIGINT; the exit code."""
+    stop = stopping.on_signal()
+    logs.configure(settings.log_level)
+    metrics = Metrics()
+    table = declared()
+    redis = redis_of(settings)
+    sending = SqsSending(SqsQueues(AwsClients(), metrics), table)
+    ledger = Ledger()
+    relay = Relay(
+        outbox=RedisOutbox(redis, settings.outbox_shards),
+        senders=_senders(table, sending.packs, ledger, metrics),
+        queue_of={
+            kind: name for name, row in table.queues.items() for kind in row.jobs
+        }.__getitem__,
+        ledger=ledger,
+        metrics=metrics,
+    )
+    server = metrics.serve_http(
+        settings.metrics_host, settings.metrics_port or METRICS_PORT, relay.healthy
+    )
+    logger.info("relay metrics=http://%s:%d", settings.metrics_host, server.port)
+    relay.run(stop)
+    logger.info("relay has left")
+    return 0
+
+
+def _queue_by_kind(table: Queues) -> dict[str, str]:
+    return {kind: name for name, row in table.queues.items() for kind in row.jobs}
+
+
+def _senders(
+    table: Queues, send: SendPacks, ledger: Ledger, metrics: TaskMetrics
+) -> dict[str, QueueSender]:
+    return {
+        name: QueueSender(name, Packer(_limits(row), new_pack_id), send, Sendings(ledger, metrics))
+        for name, row in table.queues.items()
+        if row.jobs
+    }
+
+
+def _limits(row: Queue) -> Limits:
+    return Limits(pack_jobs=row.pack_jobs, linger_seconds=row.linger_ms / 1000)
+
+
+def main() -> int:
+    """The command line of this module."""
+    try:
+        return run(settings_module.read())
+    except (ConfigError, OSError) as error:
+        sys.stderr.write(f"relay: {error}\n")
+        return USAGE_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Builds the messages of packs and sends them: the relay's and beat's way into SQS."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from adapters.msgpack_wire import encode_pack, join_pack
+from adapters.sqs_queues import SqsQueues
+from config.queues import Queues, sqs_name
+from domain.errors import Permanent, Transient
+from domain.jobs import JOB_TYPES, Job
+from workers.envelope import build
+from workers.ledger import Held
+from workers.packing import Pack
+from workers.sending import Refusal
+
+_VERSIONS = {job_type.kind: job_type.version for job_type in JOB_TYPES}
+
+
+@dataclass(frozen=True, slots=True)
+class SqsSending:
+    """Sends to the queues of a table."""
+
+    queues: SqsQueues
+    table: Queues
+
+    def packs(self, queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        """Send a batch; the packs that were not taken. See `workers.sending.SendPacks`."""
+        bodies = [_body(pack) for pack in packs]
+        outcomes = self.queues.send_batch(sqs_name(queue), bodies)
+        return {
+            pack.id: Refusal(outcome.code, outcome.final)
+            for pack, outcome in zip(packs, outcomes, strict=True)
+            if not outcome.sent
+        }
+
+    def job(self, job: Job, delay_seconds: int) -> None:
+        """Send one job as a pack of its own; raises MangaAssistError unless it was taken."""
+        queue = sqs_name(self.table.of_job(job.kind))
+        body = build(job.kind, encode_pack([job]), message_id=str(uuid4()))
+        (outcome,) = self.queues.send_batch(queue, [body], delay_seconds)
+        if not outcome.sent:
+            error = Permanent if outcome.final else Transient
+            raise error(f"SQS did not take a job of {job.kind}: {outcome.code}")
+
+
+def new_pack_id() -> str:
+    """An id for a pack; unlike uuid4 it asks the kernel for nothing."""
+    return str(UUID(int=random.getrandbits(128), version=4))
+
+
+def _body(pack: Pack[Held]) -> str:
+    joined = join_pack(pack.kind, _VERSIONS[pack.kind], pack.jobs)
+    return build(pack.kind, joined, message_id=pack.id)

@@ -1,0 +1,65 @@
+"""Turns one outbox entry into the encoded jobs that follow from it.
+
+Pure but for the wire format; knows no Redis connection and no queue.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from adapters.msgpack_wire import decode_event, encode_job
+from domain.answers import Header
+from domain.errors import Malformed
+from domain.events import AnswerServed, Event, Served, ServedFrom
+from domain.reactions import react
+from workers.packing import largest_job_bytes
+
+EVENT, FOUND, HEAD = b"e", b"f", b"h"
+"""The fields of an entry, as `adapters/redis_functions.lua` writes them."""
+
+_FOUND = {b"1": ServedFrom.PRECOMPUTED, b"2": ServedFrom.FALLBACK}
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """The type of an event and its jobs: the kind and the bytes of each."""
+
+    event_type: str
+    jobs: Sequence[tuple[str, bytes]]
+
+
+def translate(fields: Mapping[bytes, bytes]) -> Translated:
+    """The jobs of an entry with these fields; raises Malformed for what cannot be understood."""
+    encoded = fields.get(EVENT)
+    if encoded is None:
+        raise Malformed("the entry holds no event")
+    event = decode_event(encoded)
+    served = _served(fields) if isinstance(event, AnswerServed) else None
+    return Translated(type(event).type, _jobs(event, served))
+
+
+def _jobs(event: Event, served: Served | None) -> Sequence[tuple[str, bytes]]:
+    try:
+        jobs = react(event, served)
+    except NotImplementedError as error:
+        raise Malformed(str(error)) from error
+    encoded = [(job.kind, encode_job(job)) for job in jobs]
+    for kind, job in encoded:
+        if len(job) > largest_job_bytes():
+            raise Malformed(f"a {kind} job of {len(job)} bytes does not fit into a pack")
+    return encoded
+
+
+def _served(fields: Mapping[bytes, bytes]) -> Served:
+    source = _FOUND.get(fields.get(FOUND, b""), ServedFrom.NOTHING)
+    head = fields.get(HEAD, b"")
+    try:
+        header = Header.unpack(head)
+    except Malformed:
+        return Served(source)  # what is wrong with a stored answer must not cost the event
+    return Served(
+        source,
+        version=header.version,
+        generated_at=header.generated_at,
+        soft_expires_at=header.soft_expires_at,
+        preview=header.preview(head),
+    )
