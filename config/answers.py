@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from config import tables, wordings
+from config import tables, well_known, wordings
 from config.tables import require
 from config.wordings import Patterns
 
@@ -95,13 +95,21 @@ def load(directory: Path | None = None) -> Answers:
     _check_trending(table.trending)
     for where, why in wordings.problems(table.patterns):
         require(False, f"answers.toml: {where}", why)
-    return table
+    return _with_well_known_names(table)
 
 
 @cache
 def declared() -> Answers:
     """The table that the project ships."""
     return load()
+
+
+def _with_well_known_names(table: Answers) -> Answers:
+    title = table.patterns.title
+    groups = (*title.synonyms, *well_known.names())
+    title = msgspec.structs.replace(title, synonyms=groups)
+    patterns = msgspec.structs.replace(table.patterns, title=title)
+    return msgspec.structs.replace(table, patterns=patterns)
 
 
 def _check_kind(name: str, row: KindRow) -> None:

@@ -32,12 +32,14 @@ class TitleWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """What may stand around a title's name, and when a name alone is not enough.
 
     A name made of `common_words` only is taken for a title when the question says so: by a word
-    of the `marks` classes, or by quotation marks.
+    of the `marks` classes, or by quotation marks. Each group of `synonyms` names one well-known
+    title: whichever of them a catalogue has, the others lead to it.
     """
 
     allows: tuple[str, ...]
     marks: tuple[str, ...]
     common_words: Phrases
+    synonyms: tuple[Phrases, ...] = ()
 
 
 class Patterns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,7 +84,9 @@ def _alternatives(parts: list[str], depth: int) -> list[str]:
     current = [""]
     while parts and parts[0] != ")":
         part = parts.pop(0)
-        if part == "|" and depth:
+        if part == "|":
+            if not depth:
+                raise ValueError("has a | outside of brackets")
             done += current
             current = [""]
             continue

@@ -90,7 +90,9 @@ def fold(text: str) -> str:
             folded = folded.replace(sound, plain)
     if folded.isascii():
         return " ".join(folded.split())
-    words = " ".join(_LATIN.sub(r" \g<0> ", folded).split())
+    if _LATIN.search(folded):
+        folded = _LATIN.sub(r" \g<0> ", folded)
+    words = " ".join(folded.split())
     return _SPACE_IN_JAPANESE.sub("", words) if " " in words else words
 
 

@@ -6,13 +6,9 @@ The weekly numbers are not part of the repository; without them the test is skip
 import csv
 import gzip
 import math
-import os
 import random
 from collections import defaultdict
 from itertools import islice
-from pathlib import Path
-
-import pytest
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
@@ -21,6 +17,7 @@ from domain.jobs import CountInteraction
 from domain.trending import ranking
 from tests.fakes import NOW, FakeClock
 from tests.samples import DAY, HOUR, RULE, interaction
+from tests.shared_data import shared
 
 EVENTS = 50_000
 ROWS = 400_000
@@ -30,10 +27,7 @@ WEIGHTS = {"view": 1.0, "lookup": 1.0, "read": 2.0, "cart": 3.0, "purchase": 5.0
 
 def growth() -> dict[str, int]:
     """Members gained by each title over the weeks read."""
-    shared = os.environ.get("MANGAASSIST_SHARED", str(Path(__file__).parents[3] / "shared"))
-    path = Path(shared) / "data" / "manga_weekly.csv.gz"
-    if not path.exists():
-        pytest.skip("the weekly numbers are not here")
+    path = shared("manga_weekly.csv.gz")
     members: dict[str, list[int]] = defaultdict(list)
     with gzip.open(path, "rt") as file:
         for row in islice(csv.DictReader(file), ROWS):

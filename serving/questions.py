@@ -1,0 +1,109 @@
+"""Decides in-process what a question is about, so that a stored answer can be picked for it.
+
+A question is understood as a whole or not at all: every part of it must be a known wording or the
+name of a title. One foreign word ("trending shoes", "新刊の返品") makes it `chat`, because a wrong
+stored answer is worse than none.
+"""
+
+import re
+from typing import NamedTuple
+
+from config.wordings import Patterns
+from domain.catalogue import Catalogue
+from domain.events import Locale
+from domain.questions import Question, QuestionKind, detect_locale, fold
+from serving.lexicon import CLASSES, Gap, Lexicon, Reading
+from serving.title_index import Doubt, TitleIndex
+
+MAX_CHARS = 120
+"""Nobody names a list or a title in more; longer questions are `chat` without being read."""
+
+_QUOTES = frozenset('「『“”"〝')
+_COUNTED = "volume|volumes|vol|vols|v|chapter|ch|book|no|tome"
+_VOLUME = re.compile(
+    rf"(?:第 )?\d{{1,3}} (?:巻目|巻|話)|\b(?:{_COUNTED}) ?\d{{1,3}}\b|(?<=\D)\b\d{{1,3}}$"
+)
+_DIGIT = re.compile(r"\d")
+_LETTER = re.compile(r"[^\W\d_]")
+_VOLUME_WORD = "volnum"
+"""What a volume's number becomes; the classes of words in answers.toml name it."""
+
+
+class _Found(NamedTuple):
+    """What a question was understood as, and its wording without the title's own words."""
+
+    kind: QuestionKind
+    slug: str
+    wording: str
+
+
+class QuestionClassifier:
+    """Reads questions against the wordings and the names of one catalogue. Safe to share."""
+
+    def __init__(self, catalogue: Catalogue, patterns: Patterns) -> None:
+        self._lexicon = Lexicon(patterns, {count.slug for count in catalogue.browsable()})
+        self._titles = TitleIndex(catalogue, patterns.title)
+        bits = self._lexicon.bits
+        self._rules = [
+            (QuestionKind(rule.kind), bits(rule.needs), bits((*rule.needs, *rule.allows)))
+            for rule in patterns.rules
+        ]
+        self._around_title = bits(patterns.title.allows)
+        self._title_marks = bits(patterns.title.marks)
+
+    def classify(self, message: str, locale: Locale | None = None) -> Question:
+        """What the message asks for; its language is detected where `locale` is None.
+
+        A title is asked for in the language of the words around it, so "do you have 進撃の巨人"
+        is English.
+        """
+        text = message.strip()
+        found = self._understand(text) if 0 < len(text) <= MAX_CHARS else None
+        if found is None:
+            return Question(QuestionKind.CHAT, "", locale or detect_locale(text))
+        wording = found.wording.replace(_VOLUME_WORD, "").strip()
+        return Question(found.kind, found.slug, locale or detect_locale(wording or text))
+
+    def _understand(self, text: str) -> _Found | None:
+        folded = fold(text)
+        reading = self._lexicon.read(folded)
+        found = self._as_list(reading) or self._as_title(reading, text)
+        if found is None and _DIGIT.search(folded):
+            numbered = " ".join(_VOLUME.sub(f" {_VOLUME_WORD} ", folded).split())
+            if numbered != folded and _LETTER.search(numbered.replace(_VOLUME_WORD, "")):
+                return self._as_title(self._lexicon.read(numbered), text)
+        return found
+
+    def _as_list(self, reading: Reading) -> _Found | None:
+        whole = reading.whole()
+        if not whole:
+            return None
+        for kind, needs, allows in self._rules:
+            for way in whole:
+                if not needs & ~way and not way & CLASSES & ~allows:
+                    slug = self._lexicon.genre(way) if kind is QuestionKind.GENRE else ""
+                    return _Found(kind, slug, "")
+        return None
+
+    def _as_title(self, reading: Reading, asked: str) -> _Found | None:
+        gaps = reading.gaps(self._around_title)
+        text = gaps.text
+        start, end = 1, len(text)
+        for start, end in gaps.cuts():
+            named = self._titles.exact(text[start:end])
+            if named is None:
+                continue
+            if named.doubt is Doubt.NONE or self._is_meant(named.doubt, gaps.at(start, end), asked):
+                return _Found(QuestionKind.TITLE, named.title_id, gaps.at(start, end).around)
+        named = self._titles.with_typos(text[start:end])
+        if named is None:
+            return None
+        return _Found(QuestionKind.TITLE, named.title_id, gaps.at(start, end).around)
+
+    def _is_meant(self, doubt: Doubt, gap: Gap, asked: str) -> bool:
+        """Whether what stands around a doubtful name says that it is a title."""
+        if any(classes & self._title_marks for classes in gap.classes):
+            return True
+        if not _QUOTES.isdisjoint(asked):
+            return True
+        return doubt is Doubt.ALONE and not gap.around and not gap.is_wording
