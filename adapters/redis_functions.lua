@@ -27,11 +27,15 @@ end
 -- KEYS: answer, fallback answer, owner of the session, outbox
 -- ARGV: owner, seconds an owner is remembered, event
 -- Returns {0} for another user's session, else {1|2|3, answer}: found, fallback, nothing.
+-- A question without an answer of its own names the fallback answer twice.
 local function serve(keys, args)
   local owner = redis.call('GET', keys[3])
-  if not owner then redis.call('SET', keys[3], args[1], 'EX', args[2]) end
   if owner and owner ~= args[1] then return {0} end
-  local found, answer = 1, get_string(keys[1])
+  -- Renewed once in half its time, since every renewal is also written to the log of changes.
+  if not owner or redis.call('TTL', keys[3]) < tonumber(args[2]) / 2 then
+    redis.call('SET', keys[3], args[1], 'EX', args[2])
+  end
+  local found, answer = keys[1] == keys[2] and 2 or 1, get_string(keys[1])
   if not answer then found, answer = 2, get_string(keys[2]) end
   if not answer then
     redis.call('XADD', keys[4], '*', 'e', args[3])

@@ -6,15 +6,16 @@ An event is named in the past and is never changed. What follows from one is in
 
 from dataclasses import dataclass
 from enum import StrEnum
+from hashlib import sha1
 from typing import ClassVar, Literal
-from uuid import UUID, uuid5
+from uuid import UUID
 
 Locale = Literal["ja", "en"]
 
 ANONYMOUS = ""
 """The owner of what somebody without a token did."""
 
-_MESSAGE_NAMESPACE = UUID("6f1d7c9e-3c55-5a0e-9b1e-6d616e676131")
+_MESSAGE_NAMESPACE = UUID("6f1d7c9e-3c55-5a0e-9b1e-6d616e676131").bytes
 
 
 class InteractionType(StrEnum):
@@ -101,8 +102,17 @@ class Served:
 
 
 def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
-    """The one id of a client's message, so that a client's retries are the same event."""
-    return str(uuid5(_MESSAGE_NAMESPACE, f"{owner}\x1f{session_id}\x1f{message_id}"))
+    """The one id of a client's message, so that a client's retries are the same event.
+
+    A UUID of version 5, made by hand because this is on the request path: `uuid.uuid5` takes
+    three times as long.
+    """
+    name = f"{owner}\x1f{session_id}\x1f{message_id}".encode()
+    digest = bytearray(sha1(_MESSAGE_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    text = digest.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded)

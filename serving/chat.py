@@ -1,0 +1,271 @@
+"""POST /v1/chat: a question in, a stored answer out, its event handed over in the same trip.
+
+Degrades and never fails for a dependency: fresh, stale, the answer seen last, the built-in one.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+import msgspec
+
+from adapters.redis_multiplexed import Late, NotDone
+from domain.answers import AnswerKey
+from domain.errors import MangaAssistError, Refused
+from domain.events import AnswerServed, Locale, event_id_of_message
+from domain.questions import Question, QuestionKind
+from serving.answers import BuiltInAnswers, Seen, SeenAnswers, Source, splice
+from serving.exchange import (
+    JSON_LINES,
+    Exchange,
+    decoded,
+    guarded,
+    headers_of,
+    new_id,
+    require_json,
+)
+from serving.meters import Meters
+from serving.models import ChatRequest
+from serving.outbox import EventSink, Producer, Stock
+from serving.problems import forbidden, unprocessable
+from serving.tokens import Gate
+
+OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
+ROUTE = "chat"
+BODY_LIMIT = 64 * 1024
+"""4,000 characters as JSON escapes of surrogate pairs are 48,000 bytes."""
+
+_TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_DECODE = msgspec.json.Decoder(ChatRequest).decode
+
+
+class Classify(Protocol):
+    """Tells what a question is about; in-process, takes microseconds."""
+
+    def __call__(self, message: str, locale: Locale | None) -> Question:
+        """The question understood."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the answer to a question lies, and what the event says it was about."""
+
+    key: str
+    fallback_key: str
+
+
+class ChatRoute:
+    """The hot route of questions."""
+
+    name = ROUTE
+    body_limit = BODY_LIMIT
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        classify: Classify,
+        stock: Stock,
+        sink: EventSink,
+        producer: Producer,
+        seen: SeenAnswers,
+        built_in: BuiltInAnswers,
+        meters: Meters,
+        redis_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.gate = gate
+        self.classify = classify
+        self.stock = stock
+        self.sink = sink
+        self.producer = producer
+        self.seen = seen
+        self.built_in = built_in
+        self.meters = meters
+        self.redis_seconds = redis_seconds
+        self.clock = clock
+        self._places: dict[tuple[str, str, Locale], Place] = {}
+
+    def handle(self, exchange: Exchange) -> None:
+        """Answer the question in this request; raises Problem."""
+        started = time.perf_counter()
+        headers = headers_of(exchange)
+        caller = self.gate.caller(headers.get(b"authorization"))
+        authorised = time.perf_counter()
+        require_json(headers)
+        asked = decode(exchange.body)
+        parsed = time.perf_counter()
+        question = self.classify(asked.message, asked.locale)
+        classified = time.perf_counter()
+        event = self._event(asked, question, caller.user, headers.get(b"traceparent"))
+        turn = _Turn(self, exchange, question, event)
+        turn.started, turn.classified = started, classified
+        turn.auth_seconds, turn.classify_seconds = authorised - started, classified - parsed
+        self.stock.serve(
+            answer_key=turn.place.key,
+            fallback_key=turn.place.fallback_key,
+            session_id=asked.session_id,
+            owner=caller.user,
+            event=turn.encoded,
+            seconds=self.redis_seconds,
+            found=turn.found,
+        )
+
+    def dry(self, stock: Stock, meters: Meters) -> "ChatRoute":
+        """The same route with stand-ins for Redis and the metrics."""
+        twin = copy(self)
+        twin.stock, twin.meters, twin.seen = stock, meters, SeenAnswers()
+        twin.producer = Producer("warm-up", self.producer.encode)
+        return twin
+
+    def _event(
+        self, asked: ChatRequest, question: Question, owner: str, traceparent: bytes | None
+    ) -> AnswerServed:
+        if asked.message_id is None:
+            event_id = new_id()
+        else:
+            event_id = event_id_of_message(owner, asked.session_id, asked.message_id)
+        return AnswerServed(
+            event_id=event_id,
+            occurred_at=self.clock(),
+            producer=self.producer.name,
+            seq=self.producer.next(),
+            traceparent=trace_of(traceparent),
+            session_id=asked.session_id,
+            owner=owner,
+            message_id=asked.message_id or event_id,
+            question=asked.message,
+            kind=question.kind,
+            slug=question.slug,
+            locale=question.locale,
+        )
+
+    def place(self, question: Question) -> Place:
+        """Where the answer lies; a question that has none of its own gets the fallback."""
+        asked = (question.kind, question.slug, question.locale)
+        place = self._places.get(asked)
+        if place is None:
+            fallback = AnswerKey("fallback", "", question.locale).redis_key()
+            own = AnswerKey(question.kind, question.slug, question.locale).redis_key()
+            is_chat = question.kind == QuestionKind.CHAT
+            place = Place(fallback if is_chat else own, fallback)
+            if len(self._places) >= 4 * 1024:
+                self._places.clear()
+            self._places[asked] = place
+        return place
+
+
+class _Turn:
+    """One question between its one round trip and its response."""
+
+    __slots__ = (
+        "auth_seconds", "classified", "classify_seconds", "encoded", "event", "exchange", "place",
+        "question", "route", "started",
+    )  # fmt: skip
+
+    started: float
+    classified: float
+    auth_seconds: float
+    classify_seconds: float
+
+    def __init__(
+        self, route: ChatRoute, exchange: Exchange, question: Question, event: AnswerServed
+    ) -> None:
+        self.route = route
+        self.exchange = exchange
+        self.question = question
+        self.event = event
+        self.encoded = route.producer.encode(event)
+        self.place = route.place(question)
+
+    def found(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
+        """Respond with what Redis had to say."""
+        guarded(
+            lambda: self._respond(*self._choose(stored, is_fallback)),
+            ROUTE,
+            self.exchange,
+            self.route.meters.refused,
+        )
+
+    def _choose(
+        self, stored: bytes | MangaAssistError | None, is_fallback: bool
+    ) -> tuple[Seen, Source]:
+        place, seen = self.place, self.route.seen
+        if type(stored) is bytes:
+            key = place.fallback_key if is_fallback else place.key
+            answer = seen.check(key, stored)
+            if answer is not None:
+                if key is place.fallback_key:
+                    return answer, "fallback"
+                is_stale = self.event.occurred_at > answer.soft_expires_at
+                return answer, "stale" if is_stale else "precomputed"
+        elif isinstance(stored, MangaAssistError):
+            self._account_for(stored)
+            answer = seen.last(place.key)
+            if answer is not None:
+                return answer, "fallback" if place.key is place.fallback_key else "stale"
+        answer = seen.last(place.fallback_key)
+        return answer or self.route.built_in.get(self.question.locale), "fallback"
+
+    def _account_for(self, fault: MangaAssistError) -> None:
+        route = self.route
+        if isinstance(fault, Refused):
+            raise forbidden("the session belongs to another user")
+        if isinstance(fault, NotDone):
+            route.sink.refused(AnswerServed.type, self.encoded)
+            return
+        route.sink.uncertain(AnswerServed.type, self.encoded)
+        if isinstance(fault, Late):
+            route.meters.budget_exceeded("redis").inc()
+
+    def _respond(self, answer: Seen, source: Source) -> None:
+        now = time.perf_counter()
+        redis_seconds, total_seconds = now - self.classified, now - self.started
+        age = max(0.0, self.event.occurred_at - answer.generated_at)
+        event_id = self.event.event_id
+        lines = (
+            b"%bx-answer-source: %b\r\nx-event-id: %b\r\nserver-timing: auth;dur=%.3f, "
+            b"classify;dur=%.3f, redis;dur=%.3f, total;dur=%.3f\r\n"
+        ) % (
+            JSON_LINES,
+            source.encode(),
+            event_id.encode(),
+            self.auth_seconds * 1000,
+            self.classify_seconds * 1000,
+            redis_seconds * 1000,
+            total_seconds * 1000,
+        )
+        self.exchange.respond(OK, lines, splice(answer, source, age, event_id))
+        self._measure(source, age, redis_seconds, total_seconds)
+
+    def _measure(
+        self, source: Source, age: float, redis_seconds: float, total_seconds: float
+    ) -> None:
+        meters = self.route.meters
+        meters.requests(ROUTE, source).inc()
+        meters.request_seconds(ROUTE).observe(total_seconds)
+        meters.segment_seconds("auth").observe(self.auth_seconds)
+        meters.segment_seconds("classify").observe(self.classify_seconds)
+        meters.segment_seconds("redis").observe(redis_seconds)
+        kind = "fallback" if source == "fallback" else self.question.kind
+        meters.answer_age(kind).observe(age)
+
+
+def decode(body: bytes | bytearray) -> ChatRequest:
+    """The request in these bytes; raises Problem."""
+    asked = decoded(_DECODE, body)
+    if asked.message.isspace():
+        raise unprocessable("the message is blank")
+    return asked
+
+
+def trace_of(header: bytes | None) -> str | None:
+    """The W3C trace context of a request, None for one that is malformed."""
+    if header is None or not _TRACEPARENT.fullmatch(header):
+        return None
+    return header.decode()

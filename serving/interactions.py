@@ -1,0 +1,182 @@
+"""POST /v1/events: what customers did with titles, written to the outbox, confirmed one by one."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import msgspec
+
+from adapters.redis_multiplexed import Late
+from domain.errors import Transient
+from domain.events import InteractionRecorded, InteractionType
+from serving.chat import trace_of
+from serving.exchange import (
+    JSON_LINES,
+    NOT_JSON,
+    Exchange,
+    decoded,
+    guarded,
+    headers_of,
+    new_id,
+    require_json,
+)
+from serving.meters import Meters
+from serving.models import (
+    Interaction,
+    InteractionsReply,
+    RawInteractions,
+    RejectedInteraction,
+)
+from serving.outbox import Producer, Stock
+from serving.tokens import ANYONES_EVENTS, Caller, Gate
+
+ROUTE = "events"
+BODY_LIMIT = 512 * 1024
+"""500 events whose every field is as long as it may be are 380 KB."""
+MAX_AHEAD_SECONDS = 300
+MAX_AGE_SECONDS = 30 * 86_400
+SEND_AGAIN = "not stored, send again"
+
+_DECODE = msgspec.json.Decoder(RawInteractions).decode
+_DECODE_ONE = msgspec.json.Decoder(Interaction).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """The interactions of a request: the good ones with their places, and the wrong ones."""
+
+    places: Sequence[Sequence[int]]
+    events: Sequence[tuple[str, bytes]]
+    rejected: Sequence[RejectedInteraction]
+
+
+class InteractionsRoute:
+    """The hot route of interactions."""
+
+    name = ROUTE
+    body_limit = BODY_LIMIT
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        stock: Stock,
+        producer: Producer,
+        meters: Meters,
+        redis_seconds: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._gate = gate
+        self._stock = stock
+        self._producer = producer
+        self._meters = meters
+        self._redis_seconds = redis_seconds
+        self._clock = clock
+
+    def handle(self, exchange: Exchange) -> None:
+        """Write the interactions of this request; raises Problem."""
+        started = time.perf_counter()
+        headers = headers_of(exchange)
+        caller = self._gate.known_caller(headers.get(b"authorization"))
+        authorised = time.perf_counter()
+        require_json(headers)
+        sorted_out = self._sort(
+            decode(exchange.body), caller, trace_of(headers.get(b"traceparent"))
+        )
+        written_from = time.perf_counter()
+
+        def written(outcomes: Sequence[Transient | None]) -> None:
+            now = time.perf_counter()
+            timing = (authorised - started, now - written_from, now - started)
+            guarded(
+                lambda: self._respond(exchange, sorted_out, outcomes, timing),
+                ROUTE,
+                exchange,
+                self._meters.refused,
+            )
+
+        if sorted_out.events:
+            self._stock.append(sorted_out.events, self._redis_seconds, written)
+        else:
+            written(())
+
+    def _sort(self, raw: Sequence[msgspec.Raw], caller: Caller, trace: str | None) -> _Sorted:
+        rejected: list[RejectedInteraction] = []
+        good: dict[str, tuple[Interaction, list[int]]] = {}
+        now = self._clock()
+        for index, one in enumerate(raw):
+            try:
+                interaction = _DECODE_ONE(one)
+            except NOT_JSON as error:
+                rejected.append(RejectedInteraction(index=index, reason=str(error)))
+                continue
+            reason = fault(interaction, caller, now)
+            if reason is not None:
+                rejected.append(RejectedInteraction(index=index, reason=reason))
+            else:
+                good.setdefault(interaction.event_id, (interaction, []))[1].append(index)
+        return _Sorted(
+            [places for _, places in good.values()],
+            [(one.user_id, self._event(one, trace)) for one, _ in good.values()],
+            rejected,
+        )
+
+    def _event(self, interaction: Interaction, trace: str | None) -> bytes:
+        event = InteractionRecorded(
+            event_id=interaction.event_id,
+            occurred_at=interaction.occurred_at.timestamp(),
+            producer=self._producer.name,
+            seq=self._producer.next(),
+            traceparent=trace,
+            interaction=InteractionType(interaction.type),
+            item_id=interaction.item_id,
+            user_id=interaction.user_id,
+            value=interaction.value,
+        )
+        return self._producer.encode(event)
+
+    def _respond(
+        self,
+        exchange: Exchange,
+        sorted_out: _Sorted,
+        outcomes: Sequence[Transient | None],
+        timing: tuple[float, float, float],
+    ) -> None:
+        accepted, rejected = 0, list(sorted_out.rejected)
+        for places, outcome in zip(sorted_out.places, outcomes, strict=True):
+            if outcome is None:
+                accepted += len(places)
+            else:
+                rejected += [RejectedInteraction(index=at, reason=SEND_AGAIN) for at in places]
+        if any(isinstance(outcome, Late) for outcome in outcomes):
+            self._meters.budget_exceeded("redis").inc()
+        rejected.sort(key=lambda one: one.index)
+        auth_ms, redis_ms, total_ms = (seconds * 1000 for seconds in timing)
+        lines = JSON_LINES + (
+            b"x-answer-source: none\r\nx-event-id: %b\r\nserver-timing: auth;dur=%.3f, "
+            b"redis;dur=%.3f, total;dur=%.3f\r\n"
+        ) % (new_id().encode(), auth_ms, redis_ms, total_ms)
+        reply = InteractionsReply(accepted=accepted, rejected=rejected)
+        exchange.respond(HTTPStatus.ACCEPTED, lines, msgspec.json.encode(reply))
+        self._meters.requests(ROUTE, "none").inc()
+        self._meters.request_seconds(ROUTE).observe(timing[2])
+
+
+def decode(body: bytes | bytearray) -> Sequence[msgspec.Raw]:
+    """The interactions in these bytes, each still to be looked at; raises Problem."""
+    return decoded(_DECODE, body).events
+
+
+def fault(interaction: Interaction, caller: Caller, now: float) -> str | None:
+    """Why this interaction cannot be taken from this caller, None where it can."""
+    if interaction.user_id != caller.user and ANYONES_EVENTS not in caller.scopes:
+        return f"another user's event needs the scope {ANYONES_EVENTS}"
+    if (interaction.type == "rating") is (interaction.value is None):
+        return "a rating, and nothing else, has a value"
+    occurred_at = interaction.occurred_at.timestamp()
+    if occurred_at > now + MAX_AHEAD_SECONDS:
+        return "occurred_at is in the future"
+    if occurred_at < now - MAX_AGE_SECONDS:
+        return "occurred_at is more than 30 days ago"
+    return None

@@ -1,0 +1,114 @@
+"""Runs one serving process: `python -m serving.main`, with settings from the environment.
+
+SIGTERM and SIGINT let requests in flight finish, within the graceful time, then end the process.
+"""
+
+import logging
+import signal
+import socket
+import sys
+from typing import Any, cast
+
+import uvicorn
+
+from adapters.connection import connect
+from adapters.msgpack_wire import encode_event
+from adapters.prometheus_metrics import Metrics
+from adapters.redis_sessions import decode_copy
+from config import answers, budgets
+from config.errors import ConfigError
+from config.settings import Settings, read
+from serving.protocol import IDLE_SECONDS, HotProtocol
+from serving.questions import QuestionClassifier
+from serving.service import Parts, Service
+
+GRACEFUL_SECONDS = 8
+MAX_CONNECTIONS_WAITING = 2048
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it; raises ConfigError before it listens."""
+    serve(connected(settings))
+
+
+def connected(settings: Settings) -> Parts:
+    """The parts over the real services; raises ConfigError for settings that do not fit."""
+    if settings.jwks_url and not (settings.token_issuer and settings.token_audience):
+        raise ConfigError("MANGAASSIST_JWKS_URL needs the issuer and audience of tokens as well")
+    metrics = Metrics()
+    ports = connect(settings, metrics)
+    patterns = answers.declared().patterns
+    return Parts(
+        settings=settings,
+        budgets=budgets.declared(),
+        catalogue=ports.catalogue,
+        sessions=ports.sessions,
+        metrics=metrics,
+        encode_event=encode_event,
+        decode_session=decode_copy,
+        build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
+    )
+
+
+def serve(parts: Parts) -> None:
+    """Serve with these parts until a signal ends it; raises ConfigError before it listens."""
+    try:
+        service = Service(parts)
+    except ValueError as error:  # the URL of Redis or of the keys
+        raise ConfigError(str(error)) from error
+    server = uvicorn.Server(
+        uvicorn.Config(
+            service.app,
+            loop="uvloop",
+            http=HotProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=MAX_CONNECTIONS_WAITING,
+            timeout_keep_alive=int(IDLE_SECONDS),
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+    )
+    service.watch_connections(cast("set[object]", server.server_state.connections))
+    listener = _listen(parts.settings)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _already_handled)
+    server.run(sockets=[listener])
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        where = f"{settings.host}:{settings.port}"
+        raise ConfigError(f"cannot listen on {where}: {error.strerror}") from error
+    return listener
+
+
+def _already_handled(_number: int, _frame: Any) -> None:
+    """uvicorn raises the signal that ended it once more, when everything is done."""
+
+
+def main() -> int:
+    """The entry point of the process; 2 for wrong settings."""
+    try:
+        settings = read()
+        logging.basicConfig(
+            level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        run(settings)
+    except ConfigError as error:
+        sys.stderr.write(f"mangaassist serve: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

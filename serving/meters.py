@@ -1,0 +1,95 @@
+"""The request path's metrics, bound once so that a request looks no name up."""
+
+from functools import cache
+from typing import Protocol
+
+
+class Histogram(Protocol):
+    """A histogram whose labels are bound."""
+
+    def observe(self, value: float) -> None:
+        """Add a value."""
+        ...
+
+
+class Counter(Protocol):
+    """A counter whose labels are bound."""
+
+    def inc(self, amount: float = 1) -> None:
+        """Add to it."""
+        ...
+
+
+class Gauge(Protocol):
+    """A gauge whose labels are bound."""
+
+    def set(self, value: float) -> None:
+        """Set it."""
+        ...
+
+
+class Registry(Protocol):
+    """Where bound metrics come from; a name that is not declared raises."""
+
+    def counter(self, name: str, **labels: str) -> Counter:
+        """A counter."""
+        ...
+
+    def histogram(self, name: str, **labels: str) -> Histogram:
+        """A histogram."""
+        ...
+
+    def gauge(self, name: str, **labels: str) -> Gauge:
+        """A gauge."""
+        ...
+
+
+class Meters:
+    """What the routes measure. Each metric is bound when it is first needed, then kept."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.gauge = registry.gauge
+
+        @cache
+        def requests(route: str, source: str) -> Counter:
+            return registry.counter("requests_total", route=route, source=source)
+
+        @cache
+        def request_seconds(route: str) -> Histogram:
+            return registry.histogram("request_seconds", route=route)
+
+        @cache
+        def segment_seconds(segment: str) -> Histogram:
+            return registry.histogram("segment_seconds", segment=segment)
+
+        @cache
+        def answer_age(kind: str) -> Histogram:
+            return registry.histogram("answer_age_seconds", kind=kind)
+
+        @cache
+        def budget_exceeded(segment: str) -> Counter:
+            return registry.counter("budget_exceeded_total", segment=segment)
+
+        @cache
+        def events(kind: str, outcome: str) -> Counter:
+            return registry.counter("events_total", kind=kind, outcome=outcome)
+
+        @cache
+        def problems(route: str, status: str) -> Counter:
+            return registry.counter("problems_total", route=route, status=status)
+
+        self.requests = requests
+        self.request_seconds = request_seconds
+        self.segment_seconds = segment_seconds
+        self.answer_age = answer_age
+        self.budget_exceeded = budget_exceeded
+        self.events = events
+        self._problems = problems
+
+    def refused(self, route: str, status: int) -> None:
+        """Count a problem document."""
+        self._problems(route, str(int(status))).inc()
+
+    def lost(self, kind: str, outcome: str) -> None:
+        """Count an event that the outbox did not confirm."""
+        self.events(kind, outcome).inc()

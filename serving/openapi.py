@@ -1,0 +1,145 @@
+"""The OpenAPI 3.1 document, made of the types that requests are validated with."""
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from serving import models
+from serving.problems import ProblemDocument
+
+Document = dict[str, Any]
+
+_TEXT = {"type": "string"}
+_HEADERS: Document = {
+    "X-Answer-Source": {"description": "Where the answer came from", "schema": _TEXT},
+    "X-Event-Id": {"description": "The event that the request caused", "schema": _TEXT},
+    "Server-Timing": {"description": "Milliseconds per segment", "schema": _TEXT},
+}
+_PROBLEMS: Mapping[int, str] = {
+    400: "Malformed request",
+    401: "No valid token",
+    403: "The caller may not do this",
+    404: "No such thing",
+    413: "The body is too large",
+    415: "The body is not declared as JSON",
+    422: "A field does not fit",
+}
+
+
+@cache
+def document(version: str) -> bytes:
+    """The document as JSON."""
+    types = (
+        models.ChatRequest, models.ChatReply, models.InteractionsRequest, models.InteractionsReply,
+        models.SessionReply, models.Liveness, models.Readiness, ProblemDocument,
+    )  # fmt: skip
+    _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    return msgspec.json.encode(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "MangaAssist",
+                "version": version,
+                "description": "The assistant of a Japanese manga store.",
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "paths": _paths(),
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {
+                    "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                },
+            },
+        }
+    )
+
+
+def _paths() -> Document:
+    return {
+        "/v1/chat": {
+            "post": {
+                "operationId": "chat",
+                "summary": "Answer a question",
+                "security": [{}, {"token": []}],
+                "requestBody": _takes("ChatRequest"),
+                "responses": {
+                    "200": _gives("ChatReply", "The answer", _HEADERS),
+                    **_problems(400, 401, 403, 413, 415, 422),
+                },
+            }
+        },
+        "/v1/events": {
+            "post": {
+                "operationId": "recordInteractions",
+                "summary": "Record what customers did; others' need the scope events:write",
+                "security": [{"token": []}],
+                "requestBody": _takes("InteractionsRequest"),
+                "responses": {
+                    "202": _gives("InteractionsReply", "What is stored and what is not"),
+                    **_problems(400, 401, 413, 415, 422),
+                },
+            }
+        },
+        "/v1/sessions/{session_id}": {
+            "get": {
+                "operationId": "session",
+                "summary": "The caller's conversation",
+                "security": [{"token": []}],
+                "parameters": [
+                    {"name": "session_id", "in": "path", "required": True, "schema": _TEXT}
+                ],
+                "responses": {
+                    "200": _gives("SessionReply", "The conversation", _HEADERS),
+                    **_problems(401, 404),
+                },
+            }
+        },
+        "/healthz": _page("liveness", "Whether the process runs", {"200": _json("Liveness")}),
+        "/readyz": _page(
+            "readiness",
+            "Whether the process may take traffic",
+            {"200": _json("Readiness"), "503": _json("Readiness")},
+        ),
+        "/metrics": _page("metrics", "Metrics for Prometheus", {"200": "text/plain"}),
+        "/openapi.json": _page("openapi", "This document", {"200": "application/json"}),
+    }
+
+
+def _page(operation: str, summary: str, answers: Mapping[str, Document | str]) -> Document:
+    responses = {
+        status: {
+            "description": summary,
+            "content": {answer: {}} if isinstance(answer, str) else answer,
+        }
+        for status, answer in answers.items()
+    }
+    return {"get": {"operationId": operation, "summary": summary, "responses": responses}}
+
+
+def _json(name: str) -> Document:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+
+
+def _takes(name: str) -> Document:
+    return {"required": True, "content": _json(name)}
+
+
+def _gives(name: str, description: str, headers: Document | None = None) -> Document:
+    return {"description": description, "headers": headers or {}, "content": _json(name)}
+
+
+def _problems(*statuses: int) -> Document:
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    return {
+        str(status): {
+            "description": _PROBLEMS[status],
+            "content": {"application/problem+json": {"schema": schema}},
+        }
+        for status in _known(statuses)
+    }
+
+
+def _known(statuses: Iterable[int]) -> Iterable[int]:
+    return sorted(statuses)

@@ -1,0 +1,88 @@
+"""How the request path hands events over, and what it does with those it could not.
+
+Redis takes them in the round trip that reads the answer. A spool on local disk plugs in as another
+`EventSink`; until then an event that Redis did not take is counted and lost.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from domain.answers import AnswerKey
+from domain.errors import MangaAssistError, Transient
+from domain.events import Event
+
+
+class Stock(Protocol):
+    """Redis as the request path needs it; the callbacks get what `adapters/redis_serving` says."""
+
+    def serve(
+        self,
+        *,
+        answer_key: str,
+        fallback_key: str,
+        session_id: str,
+        owner: str,
+        event: bytes,
+        seconds: float,
+        found: Callable[[bytes | MangaAssistError | None, bool], None],
+    ) -> None:
+        """Read an answer and write the event, in one round trip."""
+        ...
+
+    def append(
+        self,
+        events: Sequence[tuple[str, bytes]],
+        seconds: float,
+        written: Callable[[Sequence[Transient | None]], None],
+    ) -> None:
+        """Write events, each with what it is spread by."""
+        ...
+
+
+class Reader(Protocol):
+    """Reads outside the one round trip of a question; both raise Transient."""
+
+    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
+        """The copy of a session as it is stored."""
+        ...
+
+    async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
+        """One stored answer."""
+        ...
+
+
+class EventSink(Protocol):
+    """Takes the events that the outbox in Redis did not."""
+
+    def refused(self, kind: str, event: bytes) -> None:
+        """The event is certainly not in the outbox."""
+        ...
+
+    def uncertain(self, kind: str, event: bytes) -> None:
+        """The event may be in the outbox or not."""
+        ...
+
+
+class CountedLoss:
+    """The sink without a spool: says how many were lost."""
+
+    def __init__(self, count: Callable[[str, str], None]) -> None:
+        self._count = count
+
+    def refused(self, kind: str, event: bytes) -> None:
+        """Count the event as dropped."""
+        self._count(kind, "dropped")
+
+    def uncertain(self, kind: str, event: bytes) -> None:
+        """Count the event as unknown."""
+        self._count(kind, "unknown")
+
+
+class Producer:
+    """Names this process in its events and numbers them without a gap."""
+
+    def __init__(self, name: str, encode: Callable[[Event], bytes]) -> None:
+        self.name = name
+        self.encode = encode
+        self.next = itertools.count(1).__next__

@@ -1,0 +1,166 @@
+"""The routes that are not hot: a session's turns, health, readiness, metrics and the document."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from config.budgets import Budget
+from domain.answers import rfc3339
+from domain.errors import Malformed, Refused, Transient
+from domain.ports import Sessions
+from domain.sessions import Session
+from serving import openapi
+from serving.meters import Meters
+from serving.models import Liveness, SessionReply, TurnView
+from serving.outbox import Reader
+from serving.problems import not_found
+from serving.readiness import ReadinessChecks
+from serving.tokens import Gate
+
+SESSION_READERS = 8
+"""Threads that may wait for the sessions table at once."""
+
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+class SessionPage:
+    """GET /v1/sessions/{id}: the owner's turns, from the copy in Redis or else the table."""
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        copies: Reader,
+        decode: Callable[[bytes], Session],
+        sessions: Sessions,
+        budget: Budget,
+        meters: Meters,
+    ) -> None:
+        self._gate = gate
+        self._copies = copies
+        self._decode = decode
+        self._sessions = sessions
+        self._budget = budget
+        self._meters = meters
+        self._threads = ThreadPoolExecutor(SESSION_READERS, thread_name_prefix="sessions")
+
+    async def __call__(self, request: Request) -> Response:
+        """The session; another user's looks like none at all."""
+        started = time.perf_counter()
+        caller = self._gate.known_caller(_authorization(request))
+        session_id = request.path_params["session_id"]
+        if not _SESSION_ID.fullmatch(session_id):
+            raise not_found("there is no such session")
+        session, source = await self._find(session_id, caller.user)
+        seconds = time.perf_counter() - started
+        self._meters.requests("sessions", source).inc()
+        self._meters.request_seconds("sessions").observe(seconds)
+        return _json(
+            _view(session),
+            headers={
+                "X-Answer-Source": source,
+                "Server-Timing": f"total;dur={seconds * 1000:.3f}",
+            },
+        )
+
+    async def _find(self, session_id: str, owner: str) -> tuple[Session, str]:
+        copy = await self._copy(session_id)
+        if copy is not None and copy.owner == owner:
+            return copy, "cache"
+        if copy is not None:
+            raise not_found("there is no such session")
+        try:
+            stored = await self._stored(session_id, owner)
+        except (Transient, TimeoutError):
+            # Degraded, as every route is by contract: no turns are known rather than an error.
+            return Session(session_id, owner), "fallback"
+        if stored is None:
+            raise not_found("there is no such session")
+        return stored, "table"
+
+    async def _copy(self, session_id: str) -> Session | None:
+        try:
+            stored = await self._copies.session_copy(session_id, self._budget.seconds("redis"))
+            return None if stored is None else self._decode(stored)
+        except (Transient, Malformed):
+            return None
+
+    async def _stored(self, session_id: str, owner: str) -> Session | None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._budget.seconds("dynamodb")):
+                return await loop.run_in_executor(
+                    self._threads, self._sessions.get, session_id, owner
+                )
+        except Refused:
+            return None
+        except TimeoutError:
+            self._meters.budget_exceeded("dynamodb").inc()
+            raise
+
+
+def routes(
+    *,
+    session: SessionPage,
+    readiness: ReadinessChecks,
+    metrics: Callable[[], bytes],
+    version: str,
+) -> list[BaseRoute]:
+    """The routes, but for the hot ones."""
+
+    async def healthz(_request: Request) -> Response:
+        return _json(Liveness())
+
+    async def readyz(_request: Request) -> Response:
+        state = readiness.read()
+        return _json(state, HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def exposed(_request: Request) -> Response:
+        return Response(metrics(), media_type=PROMETHEUS_TEXT)
+
+    async def described(_request: Request) -> Response:
+        return Response(openapi.document(version), media_type="application/json")
+
+    return [
+        Route("/v1/sessions/{session_id}", session.__call__, methods=["GET"]),
+        Route("/healthz", healthz, methods=["GET"]),
+        Route("/readyz", readyz, methods=["GET"]),
+        Route("/metrics", exposed, methods=["GET"]),
+        Route("/openapi.json", described, methods=["GET"]),
+    ]
+
+
+def _authorization(request: Request) -> bytes | None:
+    found = [text for name, text in request.scope["headers"] if name == b"authorization"]
+    return found[0] if len(found) == 1 else (b"more than one" if found else None)
+
+
+def _json(
+    document: msgspec.Struct,
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    return Response(msgspec.json.encode(document), status, headers, media_type="application/json")
+
+
+def _view(session: Session) -> SessionReply:
+    turns = [
+        TurnView(
+            message_id=turn.message_id,
+            question=turn.question,
+            answer_preview=turn.answer_preview,
+            at=rfc3339(turn.at),
+        )
+        for turn in session.in_order()
+    ]
+    return SessionReply(session_id=session.session_id, turns=turns)

@@ -1,0 +1,77 @@
+"""Refusals as RFC 9457 problem documents: what the client did wrong, never how we are built."""
+
+from http import HTTPStatus
+
+import msgspec
+
+MEDIA_TYPE = b"application/problem+json"
+
+
+class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
+    """A refusal as the client reads it."""
+
+    kind: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+
+
+class Problem(Exception):  # noqa: N818 - an answer, not a fault
+    """Ends the handling of a request with this status and detail."""
+
+    def __init__(self, status: HTTPStatus, detail: str, **headers: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def body(self) -> bytes:
+        """The document as JSON."""
+        document = ProblemDocument(
+            title=self.status.phrase, status=int(self.status), detail=self.detail
+        )
+        return msgspec.json.encode(document)
+
+
+def bad_request(detail: str) -> Problem:
+    """The bytes are not what they claim to be."""
+    return Problem(HTTPStatus.BAD_REQUEST, detail)
+
+
+def unauthorized(detail: str) -> Problem:
+    """There is no valid token."""
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, www_authenticate='Bearer error="invalid_token"')
+
+
+def forbidden(detail: str) -> Problem:
+    """The caller is known and may not do this."""
+    return Problem(HTTPStatus.FORBIDDEN, detail)
+
+
+def not_found(detail: str) -> Problem:
+    """There is no such thing, or none that the caller may know of."""
+    return Problem(HTTPStatus.NOT_FOUND, detail)
+
+
+def too_large(limit_bytes: int) -> Problem:
+    """The body is larger than the route takes."""
+    return Problem(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit_bytes} bytes"
+    )
+
+
+def unprocessable(detail: str) -> Problem:
+    """It is JSON, but not what the route takes."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def unsupported_media_type() -> Problem:
+    """The body is not declared as JSON."""
+    return Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type must be application/json, once"
+    )
+
+
+def internal_error() -> Problem:
+    """A defect of ours; the log has the rest."""
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the request could not be handled")

@@ -1,0 +1,48 @@
+"""Whether this process may take traffic: not before everything that a first request needs is warm.
+
+Once it has been ready it stays so: without Redis it still answers, and a load balancer that took
+every process out at once would leave nobody to do it.
+"""
+
+from collections.abc import Callable
+
+from serving.models import Checks, Readiness
+
+
+class ReadinessChecks:
+    """The checks, each a function of the moment."""
+
+    def __init__(
+        self,
+        *,
+        redis: Callable[[], bool],
+        catalogue: Callable[[], bool],
+        classifier: Callable[[], bool],
+        keys: Callable[[], bool],
+    ) -> None:
+        self._redis = redis
+        self._catalogue = catalogue
+        self._classifier = classifier
+        self._keys = keys
+        self.answers = False
+        """The first answers are published."""
+        self.warm = False
+        """The hot path has been exercised."""
+        self._has_been_ready = False
+
+    def warmable(self) -> bool:
+        """Whether everything is there but the warm-up."""
+        return self._redis() and self._catalogue() and self._classifier() and self._keys()
+
+    def read(self) -> Readiness:
+        """The checks now."""
+        checks = Checks(
+            redis=self._redis(),
+            catalogue=self._catalogue(),
+            answers=self.answers,
+            keys=self._keys(),
+            classifier=self._classifier(),
+            warm=self.warm,
+        )
+        self._has_been_ready |= all(getattr(checks, name) for name in checks.__struct_fields__)
+        return Readiness(ready=self._has_been_ready, checks=checks)

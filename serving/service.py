@@ -1,0 +1,210 @@
+"""One serving process put together: its parts, and what runs in its background."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Protocol
+
+from starlette.applications import Starlette
+
+from adapters.redis_kept import KeptRedis
+from adapters.redis_serving import ServingRedis
+from config.budgets import Budgets
+from config.settings import Settings
+from domain.catalogue import Catalogue
+from domain.events import Event
+from domain.ports import CatalogueStore, Sessions
+from domain.sessions import Session
+from serving.answers import BuiltInAnswers, SeenAnswers
+from serving.asgi import application, cross_origin
+from serving.canned import canned
+from serving.catalogue_watch import CatalogueWatch
+from serving.chat import ChatRoute, Classify
+from serving.interactions import InteractionsRoute
+from serving.keys import KeySet
+from serving.meters import Meters, Registry
+from serving.outbox import CountedLoss, EventSink, Producer
+from serving.pages import SessionPage, routes
+from serving.protocol import HotRoutes, sweep
+from serving.readiness import ReadinessChecks
+from serving.tokens import Gate
+from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
+
+log = logging.getLogger(__name__)
+
+PULSE_SECONDS = 0.5
+RESTART_SECONDS = 1.0
+
+
+class Exposed(Registry, Protocol):
+    """A registry that can show its metrics."""
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a serving process is given: everything that other rooms make."""
+
+    settings: Settings
+    budgets: Budgets
+    catalogue: CatalogueStore
+    sessions: Sessions
+    metrics: Exposed
+    encode_event: Callable[[Event], bytes]
+    decode_session: Callable[[bytes], Session]
+    build_classifier: Callable[[Catalogue], Classify]
+
+
+class Service:
+    """The process's request path; `app` is its ASGI application."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings = parts.settings
+        self._connections = set[object]()
+        self._hot = KeptRedis(settings.redis_url, name="mangaassist-hot")
+        self._bulk = KeptRedis(settings.redis_url, name="mangaassist-bulk")
+        self._redis = ServingRedis(self._hot, self._bulk, shards=settings.outbox_shards)
+        self._keys = KeySet(settings.jwks_url)
+        self._gate = Gate(
+            self._keys, issuer=settings.token_issuer, audience=settings.token_audience
+        )
+        self._producer = Producer(_producer_name(), parts.encode_event)
+        self._meters = Meters(parts.metrics)
+        self._sink: EventSink = CountedLoss(self._meters.lost)
+        self._watch = CatalogueWatch(
+            parts.catalogue,
+            parts.build_classifier,
+            poll_seconds=settings.catalogue_poll_seconds,
+            titles=parts.metrics.gauge("catalogue_titles"),
+        )
+        self.readiness = ReadinessChecks(
+            redis=lambda: self._redis.up,
+            catalogue=self._watch.loaded,
+            classifier=self._watch.ready,
+            keys=lambda: self._keys.loaded,
+        )
+        self._chat = self._chat_route(parts)
+        hot: Mapping[str, ChatRoute | InteractionsRoute] = {
+            "/v1/chat": self._chat,
+            "/v1/events": self._interactions_route(parts),
+        }
+        origins = frozenset(filter(None, map(str.strip, settings.allowed_origins.split(","))))
+        self._hot_routes = HotRoutes(
+            {path.encode(): route for path, route in hot.items()},
+            cross_origin=cross_origin(origins),
+            refused=self._meters.refused,
+        )
+        self.app: Starlette = application(
+            routes(
+                session=self._session_page(parts),
+                readiness=self.readiness,
+                metrics=parts.metrics.render,
+                version=version("mangaassist"),
+            ),
+            hot,
+            refused=self._meters.refused,
+            allowed_origins=origins,
+            lifespan=self._lifespan,
+        )
+
+    def _chat_route(self, parts: Parts) -> ChatRoute:
+        return ChatRoute(
+            gate=self._gate,
+            classify=self._watch.classify,
+            stock=self._redis,
+            sink=self._sink,
+            producer=self._producer,
+            seen=SeenAnswers(),
+            built_in=BuiltInAnswers(lambda locale: canned(self._watch.catalogue, locale)),
+            meters=self._meters,
+            redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
+        )
+
+    def _interactions_route(self, parts: Parts) -> InteractionsRoute:
+        return InteractionsRoute(
+            gate=self._gate,
+            stock=self._redis,
+            producer=self._producer,
+            meters=self._meters,
+            redis_seconds=parts.budgets.routes["events"].seconds("redis"),
+        )
+
+    def _session_page(self, parts: Parts) -> SessionPage:
+        return SessionPage(
+            gate=self._gate,
+            copies=self._redis,
+            decode=parts.decode_session,
+            sessions=parts.sessions,
+            budget=parts.budgets.routes["sessions"],
+            meters=self._meters,
+        )
+
+    def watch_connections(self, connections: set[object]) -> None:
+        """Close what is overdue among these from now on."""
+        self._connections = connections
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+        self._hot.start()
+        self._bulk.start()
+        tasks = [
+            asyncio.create_task(_supervised(name, step), name=name)
+            for name, step in {
+                "keys": self._keys.keep,
+                "catalogue": self._watch.keep,
+                "warm-up": self._warm_up,
+                "pulse": self._pulse,
+                "sweep": lambda: sweep(self._connections),
+            }.items()
+        ]
+        try:
+            yield {"hot": self._hot_routes}
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._hot.close()
+            await self._bulk.close()
+
+    async def _warm_up(self) -> None:
+        while not self.readiness.warmable():  # noqa: ASYNC110 - of four parts, none sends events
+            await asyncio.sleep(0.02)
+        stored = await first_answers(self._redis)
+        self.readiness.answers = True
+        self._gate.warm_up()
+        await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
+        freeze()
+        self.readiness.warm = True
+        log.info("ready")
+
+    async def _pulse(self) -> None:
+        lag, up = self._meters.gauge("event_loop_lag_seconds"), self._meters.gauge("redis_up")
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(PULSE_SECONDS)
+            lag.set(max(0.0, time.perf_counter() - before - PULSE_SECONDS))
+            up.set(float(self._redis.up))
+
+
+async def _supervised(name: str, step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await step()
+        except Exception:  # the edge of a background task: it starts again
+            log.exception("the background task %s failed", name)
+            await asyncio.sleep(RESTART_SECONDS)
+        else:
+            return
+
+
+def _producer_name() -> str:
+    return f"serving-{socket.gethostname()[:64]}-{os.getpid()}-{time.time_ns() // 1_000_000:x}"

@@ -1,0 +1,26 @@
+"""A Valkey and a serving process for the tests of one module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.serving.processes import Serving, Valkey, start_serving, stop, wait_until
+
+
+@pytest.fixture(scope="module")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    server = Valkey(tmp_path_factory.mktemp("valkey"))
+    server.start()
+    server.publish()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def serving(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    process = start_serving(valkey, tmp_path_factory.mktemp("serving"))
+    try:
+        wait_until(process.ready, "the request path is ready")
+        yield process
+    finally:
+        stop(process)

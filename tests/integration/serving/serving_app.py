@@ -1,0 +1,90 @@
+"""A serving process for tests and benchmarks: the real request path over a real Redis, with the
+catalogue, the sessions and the keys in memory or in a file instead of AWS.
+
+    python tests/integration/serving/serving_app.py PORT REDIS_URL JWKS_URL [CATALOGUE_TITLES]
+"""
+
+import logging
+import sys
+
+from adapters.msgpack_wire import encode_event
+from adapters.prometheus_metrics import Metrics
+from adapters.redis_sessions import decode_copy
+from config import answers, budgets
+from config.settings import Settings
+from domain.catalogue import Catalogue, Title
+from domain.sessions import Session, Turn
+from serving.chat import Classify
+from serving.main import serve
+from serving.questions import QuestionClassifier
+from serving.service import Parts
+
+log = logging.getLogger(__name__)
+
+ISSUER, AUDIENCE = "https://issuer.test", "mangaassist"
+
+
+class MemoryCatalogue:
+    def __init__(self, titles: int) -> None:
+        self._titles = titles
+
+    def version(self) -> str | None:
+        return "1"
+
+    def load(self) -> Catalogue:
+        return Catalogue(
+            Title(f"t{n}", f"Title {n}", popularity=n, genres=("Action",))
+            for n in range(self._titles)
+        )
+
+    def publish(self, catalogue: Catalogue) -> bool:
+        return False
+
+
+class MemorySessions:
+    def add_turns(self, session_id: str, owner: str, turns: object) -> Session:
+        raise NotImplementedError
+
+    def get(self, session_id: str, owner: str) -> Session | None:
+        if session_id == "in-table" and owner == "alice":
+            return Session(session_id, owner, {"e": Turn("e", "m", "q?", "a", 1.0)})
+        return None
+
+
+def build_classifier(catalogue: Catalogue) -> Classify:
+    return QuestionClassifier(catalogue, answers.declared().patterns).classify
+
+
+def log_connections(event: str, _arguments: object) -> None:
+    """Say when anything but the event loop, which has its own way, opens a connection."""
+    if event == "socket.connect":
+        log.warning("a socket was connected")
+
+
+def main() -> None:
+    sys.addaudithook(log_connections)
+    port, redis_url, jwks_url, *rest = sys.argv[1:]
+    logging.basicConfig(level="INFO")
+    serve(
+        Parts(
+            settings=Settings(
+                redis_url=redis_url,
+                port=int(port),
+                jwks_url=jwks_url,
+                token_issuer=ISSUER,
+                token_audience=AUDIENCE,
+                allowed_origins="https://shop.test",
+            ),
+            budgets=budgets.declared(),
+            catalogue=MemoryCatalogue(int(rest[0]) if rest else 20),
+            sessions=MemorySessions(),
+            metrics=Metrics(),
+            encode_event=encode_event,
+            decode_session=decode_copy,
+            build_classifier=build_classifier,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

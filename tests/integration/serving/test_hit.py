@@ -1,0 +1,85 @@
+"""What a hit costs: one round trip to Redis, no other connection."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import redis
+
+from adapters.msgpack_wire import decode_event
+from domain.events import AnswerServed, event_id_of_message
+from serving.models import ChatReply
+from tests.integration.serving.client import Connection, chat
+from tests.integration.serving.processes import Serving, token
+
+HITS = 20
+END = "the end of the recording"
+
+
+def sockets(serving: Serving) -> set[str]:
+    directory = Path(f"/proc/{serving.process.pid}/fd")
+    links = {str(fd.readlink()) for fd in directory.iterdir()}
+    return {link for link in links if link.startswith("socket:")}
+
+
+def connections_logged(serving: Serving) -> int:
+    return serving.log.read_text().count("a socket was connected")
+
+
+def commands_until_end(client: redis.Redis, started: "asyncio.Future[None]") -> list[str]:
+    found: list[str] = []
+    with client.monitor() as monitor:  # type: ignore[no-untyped-call]
+        started.get_loop().call_soon_threadsafe(started.set_result, None)
+        for line in monitor.listen():
+            if END in line["command"]:
+                return found
+            if line["client_type"] != "lua" and line["command"] != "PING":
+                found.append(line["command"].split()[0])
+    return found
+
+
+async def test_a_hit_is_one_round_trip_and_opens_no_connection(serving: Serving) -> None:
+    connection = await Connection.to(serving)
+    await connection.send(chat("what's popular this week", "warm", token("alice")))
+    sockets_before, logged_before = sockets(serving), connections_logged(serving)
+    with serving.valkey.client() as recorder, serving.valkey.client() as client:
+        client.ping()
+        started = asyncio.get_running_loop().create_future()
+        recording = asyncio.create_task(asyncio.to_thread(commands_until_end, recorder, started))
+        await started
+        for number in range(HITS):
+            reply = await connection.send(
+                chat("what's popular this week", f"s-{number}", token("alice"))
+            )
+            assert reply.headers["x-answer-source"] == "precomputed"
+        client.echo(END)
+        assert await recording == ["FCALL"] * HITS
+    assert sockets(serving) == sockets_before
+    assert connections_logged(serving) == logged_before
+    await connection.close()
+
+
+async def test_the_event_lies_in_the_outbox_when_the_answer_is_sent(serving: Serving) -> None:
+    connection = await Connection.to(serving)
+    reply = await connection.send(chat("今週の人気", "outbox-1", token("alice"), message_id="m-1"))
+    answer = msgspec.json.decode(reply.body, type=ChatReply)
+    assert answer.event_id == event_id_of_message("alice", "outbox-1", "m-1")
+    assert reply.headers["x-event-id"] == answer.event_id
+    with serving.valkey.client() as client:
+        ((_, fields),) = client.xrevrange("outbox:0", count=1)
+    event = decode_event(fields[b"e"])
+    assert isinstance(event, AnswerServed)
+    assert (event.event_id, event.owner, event.kind) == (answer.event_id, "alice", "trending")
+    assert fields[b"f"] == b"1"
+    await connection.close()
+
+
+async def test_a_session_belongs_to_who_opened_it(serving: Serving) -> None:
+    connection = await Connection.to(serving)
+    question = "what's popular this week"
+    assert (await connection.send(chat(question, "own-1", token("alice")))).status == 200
+    for foreign in (token("bob"), None):
+        reply = await connection.send(chat(question, "own-1", foreign))
+        assert (reply.status, reply.json["status"]) == (403, 403)
+    assert (await connection.send(chat(question, "own-1", token("alice")))).status == 200
+    await connection.close()

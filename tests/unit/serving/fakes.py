@@ -1,0 +1,198 @@
+"""Fakes of the request path's surroundings, typed by its ports."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from adapters.msgpack_wire import decode_event, encode_event
+from domain.answers import Answer, AnswerKey, StoredAnswer, store
+from domain.errors import MangaAssistError, Transient
+from domain.events import Event, Locale
+from domain.questions import Question, QuestionKind
+from serving.answers import BuiltInAnswers, SeenAnswers
+from serving.chat import ChatRoute
+from serving.exchange import HeaderList, dispatch
+from serving.interactions import InteractionsRoute
+from serving.keys import KeySet
+from serving.meters import Meters
+from serving.outbox import CountedLoss, Producer
+from serving.tokens import Caller, Gate
+
+NOW = 1_800_000_000.0
+
+
+@dataclass
+class FakeStock:
+    """Redis: answers by key, or one fault for everything."""
+
+    answers: dict[str, bytes] = field(default_factory=dict)
+    fault: MangaAssistError | None = None
+    append_faults: Mapping[int, Transient] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    calls: int = 0
+
+    def serve(
+        self,
+        *,
+        answer_key: str,
+        fallback_key: str,
+        session_id: str,
+        owner: str,
+        event: bytes,
+        seconds: float,
+        found: Callable[[bytes | MangaAssistError | None, bool], None],
+    ) -> None:
+        self.calls += 1
+        if self.fault is not None:
+            found(self.fault, False)
+            return
+        self.events.append(decode_event(event))
+        if answer_key in self.answers:
+            found(self.answers[answer_key], False)
+        else:
+            found(self.answers.get(fallback_key), True)
+
+    def append(
+        self,
+        events: Sequence[tuple[str, bytes]],
+        seconds: float,
+        written: Callable[[Sequence[Transient | None]], None],
+    ) -> None:
+        self.calls += 1
+        self.events += [decode_event(event) for _, event in events]
+        written([self.append_faults.get(place) for place in range(len(events))])
+
+
+@dataclass
+class FakeExchange:
+    """A request and the response to it."""
+
+    body: bytes | bytearray
+    headers: HeaderList = ((b"content-type", b"application/json"),)
+    started: float = 0.0
+    status: int = 0
+    lines: bytes = b""
+    answer: bytes = b""
+
+    def respond(self, status: int, lines: bytes, body: bytes) -> None:
+        if not self.status:
+            self.status, self.lines, self.answer = status, lines, body
+
+    @property
+    def json(self) -> dict[str, object]:
+        document: dict[str, object] = json.loads(self.answer)
+        return document
+
+
+@dataclass
+class CountingRegistry:
+    """Metrics as sums by name and label values."""
+
+    sums: dict[tuple[str, ...], float] = field(default_factory=dict)
+
+    def counter(self, name: str, **labels: str) -> "CountingMetric":
+        return CountingMetric(self.sums, (name, *labels.values()))
+
+    histogram = gauge = counter
+
+
+@dataclass
+class CountingMetric:
+    sums: dict[tuple[str, ...], float]
+    key: tuple[str, ...]
+
+    def inc(self, amount: float = 1) -> None:
+        self.sums[self.key] = self.sums.get(self.key, 0) + amount
+
+    def observe(self, value: float) -> None:
+        self.sums[self.key] = self.sums.get(self.key, 0) + value
+
+    def set(self, value: float) -> None:
+        self.sums[self.key] = value
+
+
+class KnownCallers(Gate):
+    """Takes `Bearer NAME` for the user NAME, and `Bearer NAME+SCOPE` with a scope."""
+
+    def __init__(self) -> None:
+        super().__init__(KeySet(""), issuer="", audience="")
+
+    def caller(self, authorization: bytes | None) -> Caller:
+        if authorization is None or authorization.count(b".") == 2:
+            return super().caller(authorization)
+        user, _, scope = authorization.decode().removeprefix("Bearer ").partition("+")
+        return Caller(user, frozenset(scope.split()))
+
+
+@dataclass
+class RequestPath:
+    """Both hot routes over the same fakes."""
+
+    stock: FakeStock
+    registry: CountingRegistry
+    chat: ChatRoute
+    interactions: InteractionsRoute
+    meters: Meters
+
+    def ask(self, body: object, *headers: tuple[bytes, bytes]) -> FakeExchange:
+        return self.send(self.chat, body, *headers)
+
+    def record(self, body: object, *headers: tuple[bytes, bytes]) -> FakeExchange:
+        return self.send(self.interactions, body, *headers)
+
+    def send(
+        self, route: ChatRoute | InteractionsRoute, body: object, *headers: tuple[bytes, bytes]
+    ) -> FakeExchange:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        exchange = FakeExchange(content, [(b"content-type", b"application/json"), *headers])
+        dispatch(route, exchange, self.meters.refused)
+        assert exchange.status, "every request has a response"
+        return exchange
+
+
+def classify(message: str, locale: Locale | None) -> Question:
+    if "popular" in message:
+        return Question(QuestionKind.TRENDING, "", locale or "en")
+    return Question(QuestionKind.CHAT, "", locale or "en")
+
+
+def stored(kind: str = "trending", *, age: float = 10.0, ttl: float = 900.0) -> bytes:
+    answer = Answer(AnswerKey(kind, "", "en"), f"the {kind} answer", [])
+    published: StoredAnswer = store(
+        answer, version=7, now=NOW - age, ttl_seconds=ttl, hard_ttl_seconds=10 * ttl
+    )
+    return published.pack()
+
+
+def request_path() -> RequestPath:
+    stock, registry = FakeStock(), CountingRegistry()
+    meters, gate = Meters(registry), KnownCallers()
+    producer = Producer("serving-test", encode_event)
+    return RequestPath(
+        stock,
+        registry,
+        ChatRoute(
+            gate=gate,
+            classify=classify,
+            stock=stock,
+            sink=CountedLoss(meters.lost),
+            producer=producer,
+            seen=SeenAnswers(),
+            built_in=BuiltInAnswers(
+                lambda locale: Answer(AnswerKey("fallback", "", locale), "built in", []),
+                lambda: NOW,
+            ),
+            meters=meters,
+            redis_seconds=0.02,
+            clock=lambda: NOW,
+        ),
+        InteractionsRoute(
+            gate=gate,
+            stock=stock,
+            producer=producer,
+            meters=meters,
+            redis_seconds=0.1,
+            clock=lambda: NOW,
+        ),
+        meters,
+    )

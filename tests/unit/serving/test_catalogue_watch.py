@@ -1,0 +1,111 @@
+"""The classifier follows the catalogue, and the built-in answers follow the clock."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from domain.answers import Answer, AnswerKey, store
+from domain.catalogue import Catalogue, Title
+from domain.errors import Transient
+from domain.events import Locale
+from domain.questions import Question, QuestionKind
+from serving.answers import BuiltInAnswers, SeenAnswers
+from serving.canned import canned
+from serving.catalogue_watch import CatalogueWatch
+from serving.chat import Classify
+from tests.unit.serving.fakes import NOW, CountingRegistry, stored
+
+
+@dataclass
+class Store:
+    """Holds one catalogue; `versions` are given out in turn."""
+
+    catalogue: Catalogue
+    current: str | None = None
+    loads: int = field(default=0)
+
+    def version(self) -> str | None:
+        return self.current
+
+    def load(self) -> Catalogue:
+        self.loads += 1
+        if self.current == "broken":
+            raise Transient("replaced while it was read")
+        return self.catalogue
+
+    def publish(self, catalogue: Catalogue) -> bool:
+        raise NotImplementedError
+
+
+def by_size(catalogue: Catalogue) -> Classify:
+    def classify(message: str, locale: Locale | None) -> Question:
+        return Question(QuestionKind.TITLE, str(len(catalogue)), locale or "en")
+
+    return classify
+
+
+def titles(count: int) -> Catalogue:
+    return Catalogue(
+        Title(f"t{number}", f"T{number}", popularity=number) for number in range(count)
+    )
+
+
+async def test_everything_is_chat_until_there_is_a_catalogue() -> None:
+    registry, store_of_none = CountingRegistry(), Store(titles(1))
+    watch = CatalogueWatch(store_of_none, by_size, poll_seconds=1, titles=registry.gauge("n"))
+    await watch.refresh()
+    assert not watch.loaded()
+    assert watch.classify("ワンピース", None) == Question(QuestionKind.CHAT, "", "ja")
+
+
+async def test_a_newer_catalogue_replaces_the_classifier_and_what_it_had_answered() -> None:
+    registry, source = CountingRegistry(), Store(titles(1), "1")
+    watch = CatalogueWatch(source, by_size, poll_seconds=1, titles=registry.gauge("n"))
+    await watch.refresh()
+    await watch.refresh()
+    assert [watch.classify("T0", None).slug for _ in range(2)] == ["1", "1"]
+    assert (source.loads, registry.sums["n",]) == (1, 1)
+    source.catalogue, source.current = titles(2), "2"
+    await watch.refresh()
+    assert watch.classify("T0", None).slug == "2"
+    assert watch.catalogue is source.catalogue
+
+
+async def test_a_catalogue_that_cannot_be_read_leaves_the_one_before() -> None:
+    source = Store(titles(1), "1")
+    watch = CatalogueWatch(source, by_size, poll_seconds=1, titles=CountingRegistry().gauge("n"))
+    await watch.refresh()
+    source.current = "broken"
+    with pytest.raises(Transient):
+        await watch.refresh()
+    assert watch.classify("T0", None).slug == "1"
+
+
+def test_the_built_in_answer_names_popular_titles_and_is_never_older_than_a_second() -> None:
+    now = NOW
+    built_in = BuiltInAnswers(lambda locale: canned(titles(20), locale), lambda: now)
+    first = built_in.get("en")
+    assert b'"T19"' in first.body
+    assert built_in.get("en") is first
+    now += 1
+    assert built_in.get("en").generated_at == now
+    assert canned(None, "ja").items == []
+
+
+def test_the_answers_seen_last_are_bounded() -> None:
+    seen = SeenAnswers(limit=2)
+    for key in ("a", "b", "c"):
+        assert seen.check(key, stored())
+    assert seen.last("a") is None
+    assert seen.last("c") is not None
+
+
+def test_an_answer_seen_is_replaced_by_a_newer_one() -> None:
+    seen = SeenAnswers()
+    seen.check("k", stored())
+    answer = Answer(AnswerKey("trending", "", "en"), "newer", [])
+    newer = store(answer, version=8, now=NOW, ttl_seconds=1, hard_ttl_seconds=10).pack()
+    seen.check("k", newer)
+    found = seen.last("k")
+    assert found is not None
+    assert b"newer" in found.body
