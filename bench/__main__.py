@@ -1,0 +1,89 @@
+"""`python -m bench [NAME…]`: measures, prints the tables and keeps them in bench/results/."""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+
+from bench import events, hit, machine, questions, report
+from bench.drain import LostEventsError
+from bench.generator import BrokenLoadError
+from bench.hit import WrongAnswerError
+from bench.paced import NotAppliedError
+from bench.processes import DidNotStartError
+
+PATIENCE_SECONDS = 20.0
+
+FAULTS = (BrokenLoadError, DidNotStartError, LostEventsError, NotAppliedError, WrongAnswerError)
+"""What makes a benchmark end without a result."""
+
+
+def _hit(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return hit.run(hit.Plan(arguments.rounds or 1, seconds=1.5))
+    return hit.run(hit.Plan(arguments.rounds or 5, seconds=3.0))
+
+
+def _events(arguments: argparse.Namespace) -> report.Result:
+    return events.run(events.plan(arguments.rounds, quick=arguments.quick))
+
+
+def _classify(arguments: argparse.Namespace) -> report.Result:
+    return questions.run(arguments.rounds or (1 if arguments.quick else 3))
+
+
+BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
+    "classify": _classify,
+    "hit": _hit,
+    "events": _events,
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="one short round of everything")
+    parser.add_argument("--rounds", type=_positive, help="how often each is measured")
+    parser.add_argument("--keep-nothing", action="store_true", help="write no result files")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def main() -> int:
+    """Run the named benchmarks, or all; 1 where a target was missed or something was wrong."""
+    arguments = _parser().parse_args()
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    if unknown:
+        print(f"bench: there is no {unknown[0]!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    _warn_if_busy()
+    missed = False
+    for name in arguments.names or BENCHMARKS:
+        try:
+            result = BENCHMARKS[name](arguments)
+        except FAULTS as error:
+            print(f"bench: {name}: {error}", file=sys.stderr)
+            return 1
+        print(f"\n{report.text(result)}\n", flush=True)
+        missed = missed or not result.kept
+        if not arguments.keep_nothing:
+            print(f"kept in {report.write(result)}\n", flush=True)
+    return int(missed)
+
+
+def _warn_if_busy() -> None:
+    share = machine.wait_until_quiet(PATIENCE_SECONDS)
+    if share > machine.QUIET_SHARE:
+        print(
+            f"warning: other processes keep {share:.2f} cores busy: what is measured beside them "
+            "is worth little",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The implementations to compare with, written as well as their libraries allow."""
