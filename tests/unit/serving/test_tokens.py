@@ -20,7 +20,6 @@ from serving.problems import Problem
 from serving.tokens import NOBODY, Caller, Gate
 
 ISSUER, AUDIENCE = "https://issuer.test", "mangaassist"
-NOW = int(time.time())
 
 RSA = rsa.generate_private_key(65537, 2048)
 EC = ec.generate_private_key(ec.SECP256R1())
@@ -37,16 +36,25 @@ JWKS = json.dumps(
     {"keys": [jwk(RSA.public_key(), kid="r", alg="RS256"), jwk(EC.public_key(), kid="e")]}
 ).encode()
 
-CLAIMS: dict[str, object] = {
-    "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": NOW + 600, "iat": NOW,
-    "scope": "chat events:write",
-}  # fmt: skip
+
+def now(seconds: int = 0) -> int:
+    """So many seconds from now; asked when a test runs, which may be long after its collection."""
+    return int(time.time()) + seconds
+
+
+def claims_of_alice() -> dict[str, object]:
+    return {
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": now(600), "iat": now(),
+        "scope": "chat events:write",
+    }  # fmt: skip
 
 
 def sign(
     key: Any = RSA, algorithm: str = "RS256", *, header: dict[str, Any] | None = None, **claims: Any
 ) -> bytes:
-    payload = {name: text for name, text in {**CLAIMS, **claims}.items() if text is not ...}
+    payload = {
+        name: text for name, text in {**claims_of_alice(), **claims}.items() if text is not ...
+    }
     token = jwt.encode(payload, key, algorithm, headers={"kid": "r", **(header or {})})
     return b"Bearer " + token.encode()
 
@@ -60,7 +68,7 @@ def confused() -> bytes:
     """HS256 with the public key as the secret."""
     parts = [
         base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
-        for part in ({"alg": "HS256", "kid": "r", "typ": "JWT"}, CLAIMS)
+        for part in ({"alg": "HS256", "kid": "r", "typ": "JWT"}, claims_of_alice())
     ]
     digest = hmac.new(PEM, b".".join(parts), hashlib.sha256).digest()
     return b"Bearer " + b".".join([*parts, base64.urlsafe_b64encode(digest).rstrip(b"=")])
@@ -68,7 +76,9 @@ def confused() -> bytes:
 
 def tampered(token: bytes) -> bytes:
     head, _, signature = token.removeprefix(b"Bearer ").split(b".")
-    claims = base64.urlsafe_b64encode(json.dumps({**CLAIMS, "sub": "bob"}).encode()).rstrip(b"=")
+    claims = base64.urlsafe_b64encode(
+        json.dumps({**claims_of_alice(), "sub": "bob"}).encode()
+    ).rstrip(b"=")
     return b"Bearer " + b".".join([head, claims, signature])
 
 
@@ -95,20 +105,20 @@ def test_nobody_without_a_token_and_the_user_with_one(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize(
-    "token",
+    "token_of",
     [
-        sign(aud=["other", AUDIENCE]),
-        sign(exp=NOW - 30),
-        sign(nbf=NOW + 30),
-        sign(scope=...),
-        sign(header={"typ": "at+jwt"}),
-        sign(header={"jku": "https://evil.test/jwks", "x5u": "https://evil.test/cert"}),
-        sign(header={"jwk": jwk(STRANGER.public_key())}),
-        sign(token_use="access"),  # noqa: S106
+        lambda: sign(aud=["other", AUDIENCE]),
+        lambda: sign(exp=now(-30)),
+        lambda: sign(nbf=now(30)),
+        lambda: sign(scope=...),
+        lambda: sign(header={"typ": "at+jwt"}),
+        lambda: sign(header={"jku": "https://evil.test/jwks", "x5u": "https://evil.test/cert"}),
+        lambda: sign(header={"jwk": jwk(STRANGER.public_key())}),
+        lambda: sign(token_use="access"),  # noqa: S106
     ],
 )
-def test_tokens_within_the_rules_are_taken(gate: Gate, token: bytes) -> None:
-    assert gate.caller(token).user == "alice"
+def test_tokens_within_the_rules_are_taken(gate: Gate, token_of: Callable[[], bytes]) -> None:
+    assert gate.caller(token_of()).user == "alice"
 
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
@@ -124,15 +134,17 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "two spaces": lambda: sign().replace(b" ", b"  "),
     "not base64": lambda: b"Bearer a!.b.c",
     "huge": lambda: sign(padding="x" * 9000),
-    "alg none": lambda: raw({"alg": "none", "kid": "r"}, json.dumps(CLAIMS).encode()),
-    "alg None": lambda: raw({"alg": "None", "kid": "r"}, json.dumps(CLAIMS).encode(), b""),
+    "alg none": lambda: raw({"alg": "none", "kid": "r"}, json.dumps(claims_of_alice()).encode()),
+    "alg None": lambda: raw(
+        {"alg": "None", "kid": "r"}, json.dumps(claims_of_alice()).encode(), b""
+    ),
     "HS256 with the public key": confused,
     "HS256 with a secret": lambda: sign("s" * 64, "HS256"),
     "RS512": lambda: sign(RSA, "RS512"),
     "PS256": lambda: sign(RSA, "PS256"),
     "ES256 under the RSA key's id": lambda: sign(EC, "ES256"),
     "RS256 under the EC key's id": lambda: sign(header={"kid": "e"}),
-    "no kid": lambda: b"Bearer " + jwt.encode(CLAIMS, RSA, "RS256").encode(),
+    "no kid": lambda: b"Bearer " + jwt.encode(claims_of_alice(), RSA, "RS256").encode(),
     "unknown kid": lambda: sign(header={"kid": "x"}),
     "kid of a path": lambda: sign(header={"kid": "../../dev/null"}),
     "kid with an injection": lambda: sign(header={"kid": "r' OR 1=1 --"}),
@@ -144,14 +156,14 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "id token": lambda: sign(token_use="id"),  # noqa: S106
     "tampered": lambda: tampered(sign()),
     "cut signature": lambda: sign()[:-4],
-    "expired": lambda: sign(exp=NOW - 61),
+    "expired": lambda: sign(exp=now(-61)),
     "no expiry": lambda: sign(exp=...),
-    "expiry as text": lambda: sign(exp=str(NOW + 600)),
+    "expiry as text": lambda: sign(exp=str(now(600))),
     "expiry true": lambda: sign(exp=True),
     "expiry infinite": lambda: sign(exp=float("inf")),
     "expiry not a number": lambda: sign(exp=float("nan")),
-    "not yet valid": lambda: sign(nbf=NOW + 120),
-    "issued in the future": lambda: sign(iat=NOW + 120),
+    "not yet valid": lambda: sign(nbf=now(120)),
+    "issued in the future": lambda: sign(iat=now(120)),
     "another issuer": lambda: sign(iss="https://evil.test"),
     "issuer with a suffix": lambda: sign(iss=ISSUER + ".evil.test"),
     "no issuer": lambda: sign(iss=...),
@@ -187,11 +199,11 @@ def test_without_a_key_set_every_token_is_refused() -> None:
 
 
 def test_a_verified_token_ends_with_its_expiry_and_with_its_key(keys: KeySet) -> None:
-    now = float(NOW)
-    gate = Gate(keys, issuer=ISSUER, audience=AUDIENCE, clock=lambda: now)
+    moment = float(now())
+    gate = Gate(keys, issuer=ISSUER, audience=AUDIENCE, clock=lambda: moment)
     token = sign()
     gate.caller(token)
-    now += 600 + 61
+    moment += 600 + 61
     assert gate.caller(token).user == "alice"  # verified anew, by the real clock
     keys._fetch = lambda _url: json.dumps({"keys": [jwk(EC.public_key(), kid="e")]}).encode()
     keys.refresh()

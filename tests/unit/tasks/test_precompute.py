@@ -1,6 +1,5 @@
 """When a set of answers is computed, when not, and what is published."""
 
-
 import pytest
 
 from config import answers as declared_answers

@@ -1,0 +1,21 @@
+"""One embedded stack for all system tests that leave it as they found it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.system.running import Stack, running
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with running(tmp_path_factory.mktemp("stack") / "data") as started:
+        yield started.until_ready()
+
+
+@pytest.fixture
+def lone_stack(tmp_path: Path) -> Iterator[Stack]:
+    """A stack that nobody else has used or will use."""
+    with running(tmp_path / "data") as started:
+        yield started.until_ready()

@@ -1,0 +1,149 @@
+"""The operator's commands against a running stack."""
+
+import json
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.system.running import Stack, eventually, run
+
+KINDS = {"trending", "new_releases", "genre", "title", "fallback"}
+POISON = "this was never a Celery message"
+
+
+def test_the_version_is_printed() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mangaassist ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("up", "--port", "many"),
+        ("answers", "show"),
+        ("answers", "list", "--data-dir", "/nowhere/at/all"),
+        ("worker", "no-such-group"),
+        ("import", "/no/such/file.jsonl"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_doctor_finds_everything_well(stack: Stack) -> None:
+    findings = json.loads(stack.cli("doctor", "--json"))
+    assert [row for row in findings if row["state"] == "fail"] == []
+    names = {row["what"] for row in findings}
+    assert {"redis", "catalogue", "serving", "relay", "beat", "queue sessions"} <= names
+
+
+def test_the_doctor_of_a_stopped_deployment_says_what_fails(tmp_path: Path) -> None:
+    nowhere = "http://127.0.0.1:1"
+    done = run(
+        "doctor",
+        "--json",
+        MANGAASSIST_REDIS_URL="redis://127.0.0.1:1/0",
+        MANGAASSIST_PORT="1",
+        AWS_ENDPOINT_URL=nowhere,
+        AWS_REGION="ap-northeast-1",
+        AWS_ACCESS_KEY_ID="x",
+        AWS_SECRET_ACCESS_KEY="x",  # noqa: S106
+    )
+    assert done.returncode == 1
+    failed = {row["what"] for row in json.loads(done.stdout) if row["state"] == "fail"}
+    assert {"redis", "catalogue", "serving"} <= failed
+
+
+def test_every_kind_is_listed_and_each_of_its_keys_can_be_shown(stack: Stack) -> None:
+    sets = {row["kind"]: row for row in json.loads(stack.cli("answers", "list", "--json"))}
+    assert set(sets) == KINDS
+    for row in sets.values():
+        assert row["keys"]
+        shown = json.loads(stack.cli("answers", "show", row["keys"][0], "--json"))
+        assert shown["answer"]["kind"] == row["kind"]
+    assert "trending:manga:top10:en" in stack.cli("answers", "show", "trending:manga:top10:en")
+
+
+def test_a_refreshed_kind_can_be_rolled_back_and_refreshed_again(stack: Stack) -> None:
+    first = _version(stack, "genre")
+    stack.cli("answers", "refresh", "genre")
+    second = _version(stack, "genre")
+    assert second > first
+    stack.cli("answers", "rollback", "genre")
+    assert _version(stack, "genre") < second
+    assert _state(stack, "genre") == "held"
+    stack.cli("answers", "refresh", "genre")
+    assert _version(stack, "genre") > second
+    assert _state(stack, "genre") == "fresh"
+
+
+def test_a_dead_letter_is_listed_shown_and_sent_again(stack: Stack) -> None:
+    sqs = boto3.client("sqs", **stack.aws("sqs"))
+    url = sqs.get_queue_url(QueueName="mangaassist-audit-dlq")["QueueUrl"]
+    message_id = sqs.send_message(QueueUrl=url, MessageBody=POISON)["MessageId"]
+    listed = json.loads(stack.cli("dlq", "list", "--queue", "audit", "--json"))
+    assert [(row["id"], row["queue"]) for row in listed] == [(message_id, "audit")]
+    assert json.loads(stack.cli("dlq", "show", message_id, "--json"))["reason"]
+    would = json.loads(stack.cli("dlq", "retry", "--id", message_id, "--dry-run", "--json"))
+    assert would["sent"] == [message_id]
+    assert json.loads(stack.cli("dlq", "list", "--queue", "audit", "--json"))
+    stack.cli("dlq", "retry", "--queue", "audit", "--id", message_id)
+    done = run("dlq", "show", message_id, "--data-dir", stack.data_dir)
+    assert done.returncode == 2
+    again = eventually(lambda: stack.cli("dlq", "list", "--queue", "audit", "--json"), json.loads)
+    assert [row["kind"] for row in json.loads(again)] == ["unreadable"]
+    sqs.close()
+
+
+def test_a_question_on_the_command_line_is_answered(stack: Stack) -> None:
+    said = stack.cli("ask", "ワンピース", "--user", "reader")
+    assert "ONE PIECE" in said
+    body = json.loads(stack.cli("ask", "what's popular", "--json"))
+    assert body["answer"]["kind"] == "trending"
+
+
+def test_an_imported_catalogue_is_what_questions_are_answered_from(
+    lone_stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "catalogue.jsonl"
+    rows = [{"id": f"x{n}", "title": f"The Chronicle of Owl Number {n}"} for n in range(50)]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "nonsense\n")
+    done = run("import", file, "--merge", "--data-dir", lone_stack.data_dir)
+    assert done.returncode == 0
+    assert "line 51" in done.stderr
+    assert "50 titles" in done.stdout
+    reply = eventually(
+        lambda: lone_stack.ask("The Chronicle of Owl Number 7"),
+        lambda found: found.body["answer"]["kind"] == "title",
+    )
+    assert "Owl" in reply.body["answer"]["text"]
+    assert lone_stack.ask("ワンピース").body["answer"]["kind"] == "title"
+
+
+def test_a_file_that_is_mostly_bad_is_refused(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.jsonl"
+    file.write_text('{"id": "1", "title": "A"}\nnonsense\n')
+    done = run("import", file, "--data-dir", stack.data_dir)
+    assert done.returncode == 2
+    assert "line 2" in done.stderr
+    assert stack.ask("ワンピース").body["answer"]["kind"] == "title"
+
+
+def _set(stack: Stack, kind: str) -> dict[str, object]:
+    rows = json.loads(stack.cli("answers", "list", "--json"))
+    found: dict[str, object] = next(row for row in rows if row["kind"] == kind)
+    return found
+
+
+def _version(stack: Stack, kind: str) -> int:
+    return int(str(_set(stack, kind)["version"]))
+
+
+def _state(stack: Stack, kind: str) -> object:
+    return _set(stack, kind)["state"]

@@ -1,0 +1,142 @@
+"""Workers and relay are killed at random while customers chat: what was answered is kept.
+
+Black box: HTTP in, DynamoDB and Kinesis at the end.
+"""
+
+import json
+import os
+import random
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import boto3
+import httpx
+import pytest
+
+from tests.system.running import Stack, eventually
+
+REQUESTS = 2000
+SESSIONS = 200
+CLIENTS = 8
+KILL_EVERY_SECONDS = 2.0
+QUESTIONS = ("trending manga", "新刊", "show me shonen", "One Piece latest", "what should I do")
+
+
+@pytest.mark.timeout(240)
+def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_killed(
+    stack: Stack,
+) -> None:
+    run = f"storm-{random.getrandbits(32):08x}"
+    token = stack.token(run)
+    victims = ("relay", "worker-interactive", "worker-streams", "worker-precompute")
+    with killing(stack, victims) as killed:
+        answered = chat(stack, token, run)
+    assert len(killed) >= 3
+    assert len(answered) == REQUESTS
+
+    wanted = Counter(session for session, _ in answered)
+    turns = eventually(lambda: stored_turns(stack, run), lambda found: counts(found) == wanted)
+    assert sorted(turns) == sorted(answered)
+
+    events = {event_id for _, event_id in answered}
+    eventually(lambda: len(events - analysed_events(stack)), lambda missing: missing == 0)
+
+
+def chat(stack: Stack, token: str, run: str) -> list[tuple[str, str]]:
+    """Ask every question; the (session id, event id) of each answer."""
+    answered: list[tuple[str, str]] = []
+    numbers = iter(range(REQUESTS))
+    lock = threading.Lock()
+    failures: list[str] = []
+
+    def client() -> None:
+        headers = {"Authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=stack.http, headers=headers, timeout=10) as http:
+            while True:
+                with lock:
+                    number = next(numbers, None)
+                if number is None:
+                    return
+                session = f"{run}-{number % SESSIONS}"
+                body = {
+                    "session_id": session,
+                    "message": QUESTIONS[number % len(QUESTIONS)],
+                    "message_id": f"m-{number}",
+                }
+                response = http.post("/v1/chat", json=body)
+                if response.status_code == httpx.codes.OK:
+                    answered.append((session, response.json()["event_id"]))
+                else:
+                    failures.append(response.text)
+
+    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    return answered
+
+
+@contextmanager
+def killing(stack: Stack, names: tuple[str, ...]) -> Iterator[list[str]]:
+    """Kill one of these processes every few seconds, each of them at least once."""
+    killed: list[str] = []
+    over = threading.Event()
+
+    def kill() -> None:
+        for name in random.sample(names, len(names)):
+            os.kill(stack.pid(name), signal.SIGKILL)
+            killed.append(name)
+            if over.wait(random.uniform(0.2, KILL_EVERY_SECONDS)):
+                return
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield killed
+    finally:
+        killer.join()
+
+
+def counts(turns: list[tuple[str, str]]) -> Counter[str]:
+    return Counter(session for session, _ in turns)
+
+
+def stored_turns(stack: Stack, run: str) -> list[tuple[str, str]]:
+    """The (session id, event id) of every turn that DynamoDB has of this run."""
+    table = boto3.resource("dynamodb", **stack.aws("dynamodb")).Table("mangaassist-sessions")
+    found: list[tuple[str, str]] = []
+    page: dict[str, Any] = {}
+    while True:
+        answer = table.scan(ConsistentRead=True, **page)
+        for item in answer["Items"]:
+            session = str(item["session_id"])
+            if session.startswith(run):
+                turns = cast("dict[str, Any]", item["turns"])
+                found.extend((session, event_id) for event_id in turns)
+        if "LastEvaluatedKey" not in answer:
+            return found
+        page = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+
+def analysed_events(stack: Stack) -> set[str]:
+    """The event ids of every record in the analytics stream."""
+    kinesis = boto3.client("kinesis", **stack.aws("kinesis"))
+    name = "mangaassist-analytics"
+    found: set[str] = set()
+    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while True:
+            answer = kinesis.get_records(ShardIterator=iterator, Limit=5000)
+            found.update(json.loads(record["Data"])["event_id"] for record in answer["Records"])
+            if not answer["Records"]:
+                break
+            iterator = answer["NextShardIterator"]
+    return found
