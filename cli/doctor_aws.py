@@ -1,0 +1,80 @@
+"""What `doctor` looks at in AWS: queues, tables, the stream, the log group and the catalogue."""
+
+from collections.abc import Iterator
+
+from adapters.aws_clients import AwsClients
+from adapters.aws_errors import translated
+from adapters.dynamodb_catalogue import DynamoDBCatalogue
+from adapters.sqs_queues import SqsQueues
+from cli.findings import Finding, fail, ok, warn
+from config import queues as queue_table
+from config.queues import dead_letter_name, sqs_name
+from config.settings import Settings
+from domain.errors import MangaAssistError
+
+PROVISION = "run `mangaassist provision`"
+
+
+def queues(aws: AwsClients) -> Iterator[Finding]:
+    """Each queue is there, and its dead-letter queue is there and empty."""
+    sqs = SqsQueues(aws)
+    for name in queue_table.declared().queues:
+        what = f"queue {name}"
+        try:
+            depth = sqs.depth(sqs_name(name))
+            dead = sqs.depth(dead_letter_name(name))
+        except MangaAssistError as error:
+            yield fail(what, str(error), PROVISION)
+            continue
+        detail = f"{depth.visible} waiting, {depth.in_flight} under way, {dead.visible} dead"
+        if dead.visible:
+            yield warn(what, detail, f"mangaassist dlq list --queue {name}")
+        else:
+            yield ok(what, detail)
+
+
+def tables(aws: AwsClients, settings: Settings) -> Iterator[Finding]:
+    """Each table is there."""
+    for name in (
+        settings.sessions_table,
+        settings.users_table,
+        settings.parked_table,
+        settings.catalogue_table,
+    ):
+        try:
+            with translated("dynamodb"):
+                status = aws.dynamodb.describe_table(TableName=name)["Table"]["TableStatus"]
+        except MangaAssistError as error:
+            yield fail(f"table {name}", str(error), PROVISION)
+        else:
+            yield ok(f"table {name}", status.lower())
+
+
+def stream(aws: AwsClients, settings: Settings) -> Iterator[Finding]:
+    """The stream is there."""
+    name = settings.analytics_stream
+    with translated("kinesis"):
+        answer = aws.kinesis.describe_stream_summary(StreamName=name)
+    status = answer["StreamDescriptionSummary"]["StreamStatus"]
+    yield ok(f"stream {name}", status.lower())
+
+
+def log_group(aws: AwsClients, settings: Settings) -> Iterator[Finding]:
+    """The log group is there."""
+    name = settings.audit_log_group
+    with translated("logs"):
+        answer = aws.logs.describe_log_groups(logGroupNamePrefix=name)
+    if any(group.get("logGroupName") == name for group in answer["logGroups"]):
+        yield ok(f"log group {name}", "there")
+    else:
+        yield fail(f"log group {name}", "not there", PROVISION)
+
+
+def catalogue(aws: AwsClients, settings: Settings) -> Iterator[Finding]:
+    """A catalogue has been imported."""
+    store = DynamoDBCatalogue(aws, settings.catalogue_table)
+    version = store.version()
+    if version is None:
+        yield fail("catalogue", "none has been imported", "mangaassist import FILE")
+    else:
+        yield ok("catalogue", f"{len(store.load())} titles, version {version[:12]}")

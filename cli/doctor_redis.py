@@ -1,0 +1,54 @@
+"""What `doctor` looks at in Redis: the server, the published answers, the outbox."""
+
+import time
+from collections.abc import Iterator
+
+from adapters.connection import redis_of
+from adapters.redis_answers import RedisAnswers
+from adapters.redis_outbox import RedisOutbox
+from cli.answers_refresh import precomputed_kinds
+from cli.findings import Finding, fail, ok, warn
+from config import answers
+from config.settings import Settings
+
+OUTBOX_SECONDS = 10.0
+"""The relay takes entries within a fraction of this."""
+
+
+def server(settings: Settings) -> Iterator[Finding]:
+    """Redis answers."""
+    redis = redis_of(settings)
+    began = time.perf_counter()
+    redis.ping()
+    yield ok("redis", f"answers in {(time.perf_counter() - began) * 1000:.1f} ms")
+
+
+def published(settings: Settings) -> Iterator[Finding]:
+    """Every kind has answers, and they are fresh."""
+    sets = RedisAnswers(redis_of(settings))
+    rows = answers.declared().kinds.rows()
+    for kind in precomputed_kinds():
+        what = f"answers {kind}"
+        current = sets.current(kind)
+        if current is None:
+            yield fail(what, "none are published", f"mangaassist answers refresh {kind}")
+            continue
+        age = time.time() - current.generated_at
+        detail = f"{current.answers} answers, version {current.version}, {age:.0f} s old"
+        if age > rows[kind].ttl_seconds:
+            yield warn(what, f"{detail}: stale", "see whether beat and the precompute worker run")
+        elif sets.held(kind):
+            yield warn(what, f"{detail}: held", f"`mangaassist answers refresh {kind}` ends that")
+        else:
+            yield ok(what, detail)
+
+
+def outbox(settings: Settings) -> Iterator[Finding]:
+    """What is in the outbox is taken out of it."""
+    box = RedisOutbox(redis_of(settings), settings.outbox_shards)
+    depth, oldest = box.depth(), box.oldest_seconds()
+    detail = f"{depth} entries, the oldest of {oldest:.1f} s"
+    if depth and oldest > OUTBOX_SECONDS:
+        yield warn("outbox", detail, "see whether a relay runs and reaches SQS")
+    else:
+        yield ok("outbox", detail)

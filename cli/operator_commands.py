@@ -1,0 +1,70 @@
+"""Commands that look at a running deployment, or change what it knows."""
+
+# ruff: noqa: PLC0415 - a command imports its work when it is called
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from cli.data_dir import DEFAULT
+from cli.options import AsJson, StackDir, Target
+
+NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the new answers.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register them."""
+    for command in (ask, token, doctor):
+        app.command()(command)
+    app.command("import")(import_)
+
+
+def ask(
+    question: str,
+    *,
+    user: Annotated[str | None, typer.Option(help="Ask as this user; default: nobody.")] = None,
+    locale: Annotated[Literal["ja", "en"] | None, typer.Option(help="Default: detected.")] = None,
+    session: Annotated[str | None, typer.Option(help="Default: a new one.")] = None,
+    data_dir: Target = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask a question and print the answer."""
+    from cli.asking import run
+
+    run(question, user, locale, session, data_dir, as_json=as_json)
+
+
+def token(
+    user: Annotated[str, typer.Option(help="The user's id.")],
+    scope: Annotated[
+        list[str] | None, typer.Option(help="For example events:write; may be repeated.")
+    ] = None,
+    ttl: Annotated[int, typer.Option(min=1, metavar="SECONDS")] = 3600,
+    data_dir: StackDir = DEFAULT,
+) -> None:
+    """Print a bearer token for an embedded stack."""
+    from cli.data_dir import DataDir
+    from cli.tokens import mint
+
+    typer.echo(mint(DataDir(data_dir), user, " ".join(scope or []), ttl))
+
+
+def doctor(data_dir: Target = None, as_json: AsJson = False) -> None:
+    """Look whether everything is there and works."""
+    from cli.doctor import run
+
+    run(data_dir, as_json=as_json)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="JSONL, .gz or not.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Keep the titles that the file does not have.")
+    ] = False,
+    wait: NoWait = True,
+    data_dir: Target = None,
+) -> None:
+    """Load a catalogue, and have all answers made of it."""
+    from cli.importing import run
+
+    run(str(file), data_dir, merge=merge, wait=wait)

@@ -1,0 +1,69 @@
+"""Prepares a stack: AWS resources, Redis functions, the catalogue, and the first answers.
+
+`python -m cli.priming SNAPSHOT [FILE]` is run by `mangaassist up` in a process of its own, since
+what it imports is slow, and again whenever the emulated AWS has lost its memory. SNAPSHOT keeps the
+catalogue that was published last; FILE replaces it.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+from adapters.connection import redis_of
+from adapters.jsonl_catalogue import dump_snapshot, load_snapshot, read_catalogue
+from adapters.provision import provision
+from cli.answers_refresh import precomputed_kinds, refresher
+from config import queues
+from config import settings as settings_module
+from config.errors import ConfigError
+from config.settings import Settings
+from domain.catalogue import Catalogue
+from domain.errors import MangaAssistError
+
+
+def prime(settings: Settings, catalogue: Catalogue) -> None:
+    """Prepare everything, and wait for the first answers of every kind."""
+    provision(settings, queues.declared())
+    _say("the AWS resources are there")
+    redis_of(settings).load_functions()
+    ours = refresher(settings)
+    ours.ports.catalogue.publish(catalogue)
+    _say(f"the catalogue of {len(catalogue)} titles is published")
+    before = ours.request(precomputed_kinds())
+    ours.wait(before, _tell)
+
+
+def keep(snapshot: Path, catalogue: Catalogue) -> None:
+    """Remember the catalogue for when the emulated AWS has forgotten it."""
+    fresh = snapshot.with_suffix(".new")
+    fresh.write_bytes(dump_snapshot(catalogue))
+    fresh.replace(snapshot)
+
+
+def _tell(kind: str, version: int) -> None:
+    _say(f"{kind} is published, version {version}" if version else f"{kind} has no answers")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+    sys.stdout.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """The entry point of the process."""
+    snapshot = Path(arguments[0])
+    try:
+        if len(arguments) > 1:
+            catalogue = read_catalogue(Path(arguments[1])).catalogue
+            keep(snapshot, catalogue)
+        else:
+            catalogue = load_snapshot(snapshot.read_bytes())
+        prime(settings_module.read(), catalogue)
+    except (ConfigError, MangaAssistError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
