@@ -1,6 +1,5 @@
 """The commands `mangaassist answers …`."""
 
-# ruff: noqa: PLC0415 - a command imports its work when it is called
 from typing import Annotated
 
 import typer

@@ -19,8 +19,8 @@ def find(name: str | None) -> Path:
 
 def require_good(path: Path) -> None:
     """Raise Failure for the first bad row: what is checked here is served by all processes."""
-    from adapters.jsonl_catalogue import read_catalogue  # noqa: PLC0415 - slow
-    from domain.catalogue import CatalogueRejected  # noqa: PLC0415
+    from adapters.jsonl_catalogue import read_catalogue
+    from domain.catalogue import CatalogueRejected
 
     try:
         errors = read_catalogue(path).errors

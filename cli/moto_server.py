@@ -48,8 +48,8 @@ def serve(port: int) -> None:
     """Serve until a signal ends it."""
     # moto would look for a file of images, and serve EC2's made-up ones, at a second of start-up.
     os.environ.setdefault("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
-    from cheroot.wsgi import Server  # noqa: PLC0415 - an optional dependency, and slow
-    from moto.moto_server.werkzeug_app import (  # noqa: PLC0415
+    from cheroot.wsgi import Server
+    from moto.moto_server.werkzeug_app import (
         DomainDispatcherApplication,
         create_backend_app,
     )

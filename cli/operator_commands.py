@@ -1,6 +1,5 @@
 """Commands that look at a running deployment, or change what it knows."""
 
-# ruff: noqa: PLC0415 - a command imports its work when it is called
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -46,9 +46,9 @@ def warn(text: str) -> None:
 
 
 def _drawn(headings: Sequence[str], rows: Sequence[Sequence[str]], file: IO[str]) -> list[str]:
-    from rich.console import Console  # noqa: PLC0415 - slow, and only for terminals
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     drawn = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:

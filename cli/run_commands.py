@@ -1,6 +1,5 @@
 """Commands that run something until a signal, and `provision`, which real AWS needs before them."""
 
-# ruff: noqa: PLC0415 - a command imports its work when it is called
 from typing import Annotated
 
 import typer

@@ -23,8 +23,8 @@ def make_keys(directory: DataDir) -> None:
     """Make the pair, unless it is there."""
     if directory.private_key.exists() and directory.jwks.exists():
         return
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - needed once
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
     pem = key.private_bytes(
@@ -38,7 +38,7 @@ def make_keys(directory: DataDir) -> None:
 
 def mint(directory: DataDir, user: str, scope: str, ttl_seconds: int) -> str:
     """A token for this user; raises Failure where the directory has no key."""
-    import jwt  # noqa: PLC0415 - slow
+    import jwt
 
     try:
         pem = directory.private_key.read_bytes()
@@ -61,10 +61,10 @@ def mint(directory: DataDir, user: str, scope: str, ttl_seconds: int) -> str:
 
 def _public(key: "EllipticCurvePublicKey") -> dict[str, str]:
     """The public key as a JWK, named by its thumbprint (RFC 7638)."""
-    from hashlib import sha256  # noqa: PLC0415
+    from hashlib import sha256
 
-    from jwt.algorithms import ECAlgorithm  # noqa: PLC0415
-    from jwt.utils import base64url_encode  # noqa: PLC0415
+    from jwt.algorithms import ECAlgorithm
+    from jwt.utils import base64url_encode
 
     found = json.loads(ECAlgorithm.to_jwk(key))
     required = {name: found[name] for name in ("crv", "kty", "x", "y")}
