@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 LOCK := --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 
-.PHONY: setup up test lint types bench check lock clean
+.PHONY: setup up test soak lint types bench check lock clean
 .DEFAULT_GOAL := setup
 
 setup: $(STAMP)
@@ -28,6 +28,9 @@ lint: setup
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	$(BIN)/hadolint deploy/Dockerfile
+
+soak: setup
+	$(BIN)/pytest -m soak $(ARGS)
 
 types: setup
 	$(BIN)/mypy

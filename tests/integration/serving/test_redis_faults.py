@@ -33,7 +33,6 @@ QUESTIONS = {
     "注文はどこですか": "fallback in ja",
 }
 STORM_CONNECTIONS = 64
-STORM_REQUESTS = 20_000
 
 
 class Proxy:
@@ -165,10 +164,10 @@ async def test_a_lost_connection_is_replaced_and_the_functions_are_there(valkey:
 class Storm:
     """Clients that ask, and some that leave before they are answered."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Serving, requests: int) -> None:
         self.serving = serving
         self.token = token("alice")
-        self.left = STORM_REQUESTS
+        self.left = requests
         self.answered: list[str] = []
         self.wrong: list[str] = []
 
@@ -203,14 +202,20 @@ class Storm:
         self.answered.append(event_id)
 
 
-async def test_a_storm_of_leaving_clients_crosses_and_loses_no_reply(serving: Serving) -> None:
+@pytest.mark.parametrize(
+    "requests",
+    [20_000, pytest.param(200_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+)
+async def test_a_storm_of_leaving_clients_crosses_and_loses_no_reply(
+    serving: Serving, requests: int
+) -> None:
     with serving.valkey.client() as client:
         client.delete("outbox:0")
         before = _hot_connection(client.client_list())
-        storm = Storm(serving)
+        storm = Storm(serving, requests)
         await asyncio.gather(*(storm.client(seed) for seed in range(STORM_CONNECTIONS)))
         assert storm.wrong == []
-        assert len(storm.answered) > STORM_REQUESTS * 0.8
+        assert len(storm.answered) > requests * 0.8
         written = {decode_event(fields[b"e"]).event_id for _, fields in client.xrange("outbox:0")}
         assert set(storm.answered) <= written
         assert _hot_connection(client.client_list()) == before
