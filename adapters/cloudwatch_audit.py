@@ -2,7 +2,7 @@
 
 At-least-once: a repeated request duplicates its lines, and each carries its event id. Lines older
 than CloudWatch takes are filed under the oldest time that it does; `occurred_at` stays in the line.
-Needs logs:CreateLogStream and PutLogEvents on an existing log group.
+The actor is a pseudonym. Needs logs:CreateLogStream and PutLogEvents on an existing log group.
 """
 
 import os
@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import code_of, translated
+from adapters.pseudonyms import Pseudonyms
 from domain.answers import rfc3339
 from domain.jobs import AppendAudit
 from domain.ports import Clock
@@ -39,9 +40,10 @@ _Timed = tuple[str, "InputLogEventTypeDef"]
 class CloudWatchAudit:
     """Implements `domain.ports.AuditLog`."""
 
-    def __init__(self, aws: AwsClients, group: str, clock: Clock) -> None:
+    def __init__(self, aws: AwsClients, group: str, pseudonyms: Pseudonyms, clock: Clock) -> None:
         self._aws = aws
         self._group = group
+        self._pseudonyms = pseudonyms
         self._clock = clock
 
     def append(self, lines: Sequence[AppendAudit]) -> Mapping[str, str]:
@@ -49,7 +51,7 @@ class CloudWatchAudit:
         left: dict[str, str] = {}
         now = self._clock()
         with translated("logs"):
-            for batch in _batches([_timed(line, now) for line in lines]):
+            for batch in _batches([_timed(line, self._pseudonyms, now) for line in lines]):
                 left |= self._append(batch, self._stream(now))
         return left
 
@@ -80,12 +82,12 @@ class CloudWatchAudit:
         return f"{day:%Y/%m/%d}/{socket.gethostname()}-{os.getpid()}"
 
 
-def _timed(line: AppendAudit, now: float) -> _Timed:
+def _timed(line: AppendAudit, pseudonyms: Pseudonyms, now: float) -> _Timed:
     document = {
         "event_id": line.event_id,
         "occurred_at": rfc3339(line.occurred_at),
         "action": line.action,
-        "actor": line.actor,
+        "actor": pseudonyms.of(line.actor),
         "subject": line.subject,
         "outcome": line.outcome,
     }

@@ -11,6 +11,7 @@ from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from adapters.dynamodb_sessions import DynamoDBSessions
 from adapters.kinesis_analytics import KinesisAnalytics
+from adapters.pseudonyms import Pseudonyms
 from adapters.redis_answers import RedisAnswers
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
@@ -29,15 +30,20 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
     declared = answers.declared()
     aws = AwsClients()
     redis = redis_of(settings)
+    pseudonyms = Pseudonyms(settings.pseudonym_key)
     return Ports(
         clock=time.time,
         today=settings.store_day,
         answers=RedisAnswers(redis),
         counts=RedisCounts(redis, trending_rule(declared.trending), time.time),
         sessions=DynamoDBSessions(aws, settings.sessions_table, settings.session_days, time.time),
-        session_copies=RedisSessions(redis, declared.kinds.session.ttl_seconds),
-        analytics=KinesisAnalytics(aws, settings.analytics_stream),
-        audit=CloudWatchAudit(aws, settings.audit_log_group, time.time),
+        session_copies=RedisSessions(
+            redis,
+            copy_seconds=declared.kinds.session.ttl_seconds,
+            owner_seconds=settings.session_seconds,
+        ),
+        analytics=KinesisAnalytics(aws, settings.analytics_stream, pseudonyms),
+        audit=CloudWatchAudit(aws, settings.audit_log_group, pseudonyms, time.time),
         catalogue=DynamoDBCatalogue(aws, settings.catalogue_table),
         metrics=metrics,
     )

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import REFUSED_CODES, code_of, translated
-from domain.errors import Refused, Transient
+from domain.errors import OwnedByAnother, Transient
 from domain.ports import Clock
 from domain.sessions import MAX_TURNS, Session, Turn
 
@@ -64,7 +64,7 @@ class DynamoDBSessions:
     def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
         """Add turns in one write, by event id; the session as it is after that.
 
-        Raises Refused where the session belongs to another user.
+        Raises OwnedByAnother where the session belongs to another user.
         """
         session = Session(session_id, owner)
         with translated("dynamodb"):
@@ -100,7 +100,7 @@ class DynamoDBSessions:
                     return created
                 continue
             if found.session.owner != owner:
-                raise Refused("the session belongs to another user")
+                raise OwnedByAnother(found.session.owner)
             turns = [turn for turn in turns if _place(turn) > found.pruned_through]
             if not turns:
                 return found.session
@@ -199,7 +199,7 @@ def _found_by(error: ClientError) -> _Stored | None:
 def _setting(turns: Sequence[Turn]) -> _Update:
     update = _Update()
     for at, turn in enumerate(turns):
-        update.sets.append(f"turns.#{at} = :{at}")
+        update.sets.append(f"turns.#{at} = if_not_exists(turns.#{at}, :{at})")
         update.names[f"#{at}"] = turn.event_id
         update.values[f":{at}"] = _attributes(turn)
     return update

@@ -1,8 +1,8 @@
 """The analytics stream in Kinesis: one JSON record for each event, partitioned by event id.
 
 At-least-once: a record whose reply was lost is sent again, and every record carries its event id.
-PutRecords answers 200 while entries fail, so that only those are sent again. Needs
-kinesis:PutRecords on an existing stream.
+The attribute `user` leaves as a pseudonym. PutRecords answers 200 while entries fail, so that only
+those are sent again. Needs kinesis:PutRecords on an existing stream.
 """
 
 import random
@@ -14,6 +14,7 @@ import msgspec
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import translated
+from adapters.pseudonyms import Pseudonyms
 from domain.answers import rfc3339
 from domain.jobs import EmitAnalytics
 
@@ -25,6 +26,8 @@ MAX_REQUEST_BYTES = 5 * 1024 * 1024
 """Half of what a request may hold: the limit counts more than the data."""
 TRIES = 4
 BACKOFF_SECONDS = 0.1
+USER = "user"
+"""The attribute that names a user."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,16 +36,21 @@ class KinesisAnalytics:
     """Implements `domain.ports.AnalyticsStream`."""
 
     def __init__(
-        self, aws: AwsClients, stream: str, sleep: Callable[[float], None] = time.sleep
+        self,
+        aws: AwsClients,
+        stream: str,
+        pseudonyms: Pseudonyms,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._aws = aws
         self._stream = stream
+        self._pseudonyms = pseudonyms
         self._sleep = sleep
 
     def put(self, records: Sequence[EmitAnalytics]) -> Mapping[str, str]:
         """Send records; the event ids of those not taken, each with the reason."""
         left: dict[str, str] = {}
-        for entries in _requests(records):
+        for entries in _requests(records, self._pseudonyms):
             left |= self._put(entries)
         return left
 
@@ -66,12 +74,12 @@ class KinesisAnalytics:
 
 
 def _requests(
-    records: Sequence[EmitAnalytics],
+    records: Sequence[EmitAnalytics], pseudonyms: Pseudonyms
 ) -> "Iterator[list[PutRecordsRequestEntryTypeDef]]":
     entries: list[PutRecordsRequestEntryTypeDef] = []
     size = 0
     for record in records:
-        data = _encode(_document(record))
+        data = _encode(_document(record, pseudonyms))
         weight = len(data) + len(record.event_id)
         if entries and (len(entries) == MAX_RECORDS or size + weight > MAX_REQUEST_BYTES):
             yield entries
@@ -82,10 +90,13 @@ def _requests(
         yield entries
 
 
-def _document(record: EmitAnalytics) -> dict[str, object]:
+def _document(record: EmitAnalytics, pseudonyms: Pseudonyms) -> dict[str, object]:
+    attributes = dict(record.attributes)
+    if USER in attributes:
+        attributes[USER] = pseudonyms.of(str(attributes[USER] or ""))
     return {
         "event_id": record.event_id,
         "type": record.type,
         "occurred_at": rfc3339(record.occurred_at),
-        "attributes": record.attributes,
+        "attributes": attributes,
     }

@@ -5,6 +5,7 @@ Raises Transient or Permanent. Needs the Create, Describe and Set or Update acti
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -20,8 +21,12 @@ from domain.errors import Transient
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
 
+logger = logging.getLogger(__name__)
+
 DAY_SECONDS = 86_400
-MAX_MESSAGE_BYTES = 1024 * 1024
+UNKNOWN_ATTRIBUTE_CODES = frozenset(
+    {"InvalidAttributeName", "NotImplemented", "UnsupportedOperation"}
+)
 AUDIT_RETENTION_DAYS = 400
 EXPIRY_ATTRIBUTE = "expires_at"
 WAIT_SECONDS, WAIT_TRIES = 1, 120
@@ -64,7 +69,6 @@ def _queue(aws: AwsClients, name: str, queue: Queue) -> None:
         Attributes=_attributes(
             VisibilityTimeout=queue.visibility_seconds,
             MessageRetentionPeriod=queue.retention_days * DAY_SECONDS,
-            MaximumMessageSize=MAX_MESSAGE_BYTES,
             RedrivePolicy={"deadLetterTargetArn": dead_arn, "maxReceiveCount": queue.max_receives},
         ),
     )
@@ -72,10 +76,22 @@ def _queue(aws: AwsClients, name: str, queue: Queue) -> None:
         QueueUrl=dead,
         Attributes=_attributes(
             MessageRetentionPeriod=queue.dead_letter_retention_days * DAY_SECONDS,
-            MaximumMessageSize=MAX_MESSAGE_BYTES,
-            RedriveAllowPolicy={"redrivePermission": "byQueue", "sourceQueueArns": [source_arn]},
         ),
     )
+    _allow_redrive(aws, dead, source_arn)
+
+
+def _allow_redrive(aws: AwsClients, dead: str, source_arn: str) -> None:
+    """Let the source alone send to its dead letters: a guard that not every server knows."""
+    policy = {"redrivePermission": "byQueue", "sourceQueueArns": [source_arn]}
+    try:
+        aws.sqs.set_queue_attributes(
+            QueueUrl=dead, Attributes=_attributes(RedriveAllowPolicy=policy)
+        )
+    except ClientError as error:
+        if code_of(error) not in UNKNOWN_ATTRIBUTE_CODES:
+            raise
+        logger.warning("%s takes no RedriveAllowPolicy: %s", dead, code_of(error))
 
 
 def _create_queue(aws: AwsClients, name: str) -> str:

@@ -84,10 +84,15 @@ class RedisAnswers:
 
     def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
         """Serve the version before again; raises Refused where there is none."""
-        meta = self._connection.call("ma1_roll_back", (), kind, max(1, round(hold_seconds)))
+        current = self.current(kind)
+        left = current.version if current else 0
+        meta = self._connection.call("ma1_roll_back", (), kind, max(1, round(hold_seconds)), left)
         if not meta:
             raise Refused(f"there is no version of {kind} before the current one")
-        return _meta(meta)
+        served = _meta(meta)
+        if served.version > left:
+            raise Refused(f"a newer version of {kind} was published meanwhile: try again")
+        return served
 
     def held(self, kind: str) -> bool:
         """Whether scheduled publications of the kind are held after a rollback."""
@@ -104,6 +109,8 @@ class RedisAnswers:
         token = secrets.token_hex(8)
         with translated():
             taken = self._redis.set(_LEASE + kind, token, nx=True, px=max(1, int(seconds * 1000)))
+            # A repeated command finds what it wrote itself when only the reply was lost.
+            taken = taken or self._redis.get(_LEASE + kind) == token.encode()
         if taken:
             self._leases[kind] = token
         return bool(taken)

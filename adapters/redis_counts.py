@@ -1,10 +1,12 @@
 """The trending counters in Redis, in buckets of the time at which things happened.
 
 `trend:<bucket>` holds a sum for each title, `trend_log:<bucket>` its single events and
-`trend_seen:<event id>` what was counted; all expire a little after the window. Uses `ma1_count`.
+`trend_seen:<hash of user and event id>` what was counted; all expire a little after the
+window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma1_count`.
 """
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 
 from adapters.redis_connection import Argument, RedisConnection
 from adapters.redis_errors import translated
@@ -60,7 +62,7 @@ class RedisCounts:
         for job in interactions:
             happened = job.occurred_at if job.occurred_at <= now + AHEAD_SECONDS else now
             weight = rule.weight(job.interaction, job.value)
-            rows += (job.event_id, job.item_id, repr(weight), repr(happened))
+            rows += (_identity(job), job.item_id, repr(weight), repr(happened))
         outcome: Sequence[int] = self._connection.call(
             "ma1_count", (), repr(rule.half_life_seconds), repr(rule.window_seconds),
             rule.bucket_seconds, repr(now), *rows,
@@ -72,6 +74,11 @@ class RedisCounts:
         first = self._rule.bucket(now - self._rule.window_seconds)
         last = self._rule.bucket(now + AHEAD_SECONDS)
         return list(range(first, last + 1, self._rule.bucket_seconds))
+
+
+def _identity(job: CountInteraction) -> bytes:
+    """What is counted once: short, and naming nobody."""
+    return blake2b(f"{job.user_id}\x1f{job.event_id}".encode(), digest_size=16).digest()
 
 
 def _counted(log: Sequence[bytes]) -> Iterator[Counted]:

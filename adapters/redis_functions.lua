@@ -3,6 +3,7 @@
 -- function names, since two releases share one server while a deployment rolls.
 
 local HEADER_BYTES = 48
+local OWNER_SLACK_SECONDS = 86400
 
 local function u16(text, at)
   local low, high = string.byte(text, at, at + 1)
@@ -25,15 +26,15 @@ end
 
 -- The request path's one round trip.
 -- KEYS: answer, fallback answer, owner of the session, outbox
--- ARGV: owner, seconds an owner is remembered, event
+-- ARGV: owner, seconds an owner is remembered at the least, event
 -- Returns {0} for another user's session, else {1|2|3, answer}: found, fallback, nothing.
 -- A question without an answer of its own names the fallback answer twice.
 local function serve(keys, args)
   local owner = redis.call('GET', keys[3])
   if owner and owner ~= args[1] then return {0} end
-  -- Renewed once in half its time, since every renewal is also written to the log of changes.
-  if not owner or redis.call('TTL', keys[3]) < tonumber(args[2]) / 2 then
-    redis.call('SET', keys[3], args[1], 'EX', args[2])
+  -- Renewed once in the slack, since every renewal is also written to the log of changes.
+  if not owner or redis.call('TTL', keys[3]) < tonumber(args[2]) then
+    redis.call('SET', keys[3], args[1], 'EX', args[2] + OWNER_SLACK_SECONDS)
   end
   local found, answer = keys[1] == keys[2] and 2 or 1, get_string(keys[1])
   if not answer then found, answer = 2, get_string(keys[2]) end
@@ -125,12 +126,14 @@ local function publish(_, args)
 end
 
 -- Serves the version before the current one again and forgets the current one.
--- ARGV: kind, hold seconds
--- Returns the meta of what is served now, or false where there is no version before.
+-- ARGV: kind, hold seconds, the version to leave
+-- Returns the meta of what is served now, or false where there is no version before. A call whose
+-- reply was lost may be repeated: what is left already is not left again.
 local function roll_back(_, args)
   local kind = args[1]
   local current = redis.call('HGET', 'answer_set:' .. kind, 'version')
   if not current then return false end
+  if current ~= args[3] then return redis.call('HGET', 'answer_set:' .. kind, 'meta') end
   local before = redis.call(
     'ZRANGE', 'answer_versions:' .. kind, '(' .. current, '-inf', 'BYSCORE', 'REV', 'LIMIT', 0, 1)[1]
   if not before then return false end

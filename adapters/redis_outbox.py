@@ -23,8 +23,11 @@ from adapters.redis_errors import meaning
 from domain.errors import Transient
 
 GROUP = "relay"
+_FIRST = b"0-0"
 _CHUNK = 1000
 """Ids in one command: a longer one would hold up the request path."""
+
+_Row = tuple[bytes, Mapping[bytes, bytes]]
 
 # XINFO, then XGROUP DELCONSUMER, would drop what the consumer read in between.
 _REMOVE_IDLE_CONSUMERS = """
@@ -64,6 +67,7 @@ class RedisOutbox:
         self._keys = {f"outbox:{shard}".encode(): shard for shard in range(shards)}
         self._client: Any = connection.client
         self._has_groups = False
+        self._claim_from: dict[bytes, bytes] = {}
 
     def read(self, count: int, block_seconds: float) -> list[OutboxEntry]:
         """Up to `count` new entries of each shard; waits for the first one at the most so long."""
@@ -74,15 +78,27 @@ class RedisOutbox:
         return [entry for key, rows in found or () for entry in _entries(self._keys[key], rows)]
 
     def claim_idle(self, idle_seconds: float, count: int) -> list[OutboxEntry]:
-        """Up to `count` entries of each shard that another relay has left alone for so long."""
+        """Up to `count` entries of each shard that another relay has left alone for so long.
+
+        The next call goes on where this one found some, so that repeated calls find all.
+        """
         claimed: list[OutboxEntry] = []
         with self._groups():
             for key, shard in self._keys.items():
-                _, rows, *_ = self._client.xautoclaim(
-                    key, GROUP, self.consumer, int(idle_seconds * 1000), "0-0", count=count
-                )
-                claimed += _entries(shard, rows)
+                claimed += _entries(shard, self._claim_next(key, int(idle_seconds * 1000), count))
         return claimed
+
+    def _claim_next(self, key: bytes, idle_ms: int, count: int) -> Sequence[_Row]:
+        # One XAUTOCLAIM looks at ten times `count` entries at the most, which may all be kept.
+        while True:
+            start = self._claim_from.get(key, _FIRST)
+            after, rows, *_ = self._client.xautoclaim(
+                key, GROUP, self.consumer, idle_ms, start, count=count
+            )
+            self._claim_from[key] = after
+            if rows or after == _FIRST:
+                found: Sequence[_Row] = rows
+                return found
 
     def keep(self, entries: Iterable[tuple[int, bytes]]) -> None:
         """Say that these entries are still being worked on, so that nobody claims them."""
@@ -122,6 +138,11 @@ class RedisOutbox:
         """How many entries are not relayed yet."""
         with self._groups():
             return sum(self._client.xlen(key) for key in self._keys)
+
+    def malformed(self) -> int:
+        """How many entries are set aside."""
+        with self._groups():
+            return sum(self._client.xlen(malformed_key(shard)) for shard in self._keys.values())
 
     def oldest_seconds(self) -> float:
         """The age of the oldest entry, by this host's clock; 0 where there is none."""
@@ -184,7 +205,7 @@ def malformed_key(shard: int) -> str:
     return f"outbox:{shard}:malformed"
 
 
-def _entries(shard: int, rows: Sequence[tuple[bytes, Mapping[bytes, bytes]]]) -> list[OutboxEntry]:
+def _entries(shard: int, rows: Sequence[_Row]) -> list[OutboxEntry]:
     # A row without fields was deleted after it had been read.
     return [OutboxEntry(shard, entry_id, fields) for entry_id, fields in rows if fields]
 

@@ -12,9 +12,6 @@ from adapters.redis_multiplexed import Reply, Unknown, pack
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
 
-OWNER_SECONDS = 86_400
-"""How long Redis remembers whose session it is; after that the sessions table still knows."""
-
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
 
 Found = Callable[[bytes | MangaAssistError | None, bool], None]
@@ -22,11 +19,16 @@ Found = Callable[[bytes | MangaAssistError | None, bool], None]
 
 
 class ServingRedis:
-    """The request path's store: `hot` carries questions, `bulk` what may be large."""
+    """The request path's store: `hot` carries questions, `bulk` what may be large.
 
-    def __init__(self, hot: KeptRedis, bulk: KeptRedis, *, shards: int) -> None:
+    `owner_seconds` is how long the sessions table keeps a session after its last turn. Redis has to
+    remember as long whose it is, or a stranger could claim what the table still keeps.
+    """
+
+    def __init__(self, hot: KeptRedis, bulk: KeptRedis, *, shards: int, owner_seconds: int) -> None:
         self._hot = hot
         self._bulk = bulk
+        self._owner_seconds = owner_seconds
         self._outboxes = [f"outbox:{shard}" for shard in range(shards)]
 
     @property
@@ -59,7 +61,7 @@ class ServingRedis:
 
         command = pack(
             "FCALL", "ma1_serve", 4, answer_key, fallback_key, f"session_owner:{session_id}",
-            self._outbox(session_id), owner, OWNER_SECONDS, event,
+            self._outbox(session_id), owner, self._owner_seconds, event,
         )  # fmt: skip
         self._hot.call(command, read, seconds)
 

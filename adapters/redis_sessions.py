@@ -1,7 +1,8 @@
-"""The copies of recent sessions that the request path reads: `session:<id>`, JSON with a TTL.
+"""What the request path reads of sessions: copies of recent ones, and whose a session is.
 
-Losing one costs a read of DynamoDB. Copies of one session may be written in any order: a copy
-with fewer or older turns never replaces one with more or newer ones.
+A copy is `session:<id>`, JSON with a TTL; losing one costs a read of DynamoDB. Copies of one
+session may be written in any order: a copy with fewer or older turns never replaces one with more
+or newer ones. `session_owner:<id>` is claimed by the request path and put right here.
 """
 
 from collections.abc import Sequence
@@ -39,9 +40,12 @@ _decode = msgspec.json.Decoder(_Copy).decode
 class RedisSessions:
     """Implements `domain.ports.SessionCopies`."""
 
-    def __init__(self, connection: RedisConnection, ttl_seconds: int) -> None:
+    def __init__(
+        self, connection: RedisConnection, *, copy_seconds: int, owner_seconds: int
+    ) -> None:
         self._redis = connection.client
-        self._ttl_seconds = ttl_seconds
+        self._copy_seconds = copy_seconds
+        self._owner_seconds = owner_seconds
 
     def put(self, sessions: Sequence[Session]) -> None:
         """Replace the copies."""
@@ -50,10 +54,15 @@ class RedisSessions:
             newness = _newness(session)
             pipeline.eval(
                 _REPLACE, 1, f"session:{session.session_id}", encode_copy(session), repr(newness),
-                self._ttl_seconds,
+                self._copy_seconds,
             )  # fmt: skip
         with translated():
             pipeline.execute()
+
+    def restore_owner(self, session_id: str, owner: str) -> None:
+        """Make the request path take the session for this owner's."""
+        with translated():
+            self._redis.set(f"session_owner:{session_id}", owner, ex=self._owner_seconds)
 
 
 def encode_copy(session: Session) -> bytes:

@@ -1,7 +1,7 @@
 """The dead-letter queues as an operator's tools see them: look, give back, send again, delete.
 
 Needs sqs:ReceiveMessage, ChangeMessageVisibility, DeleteMessage and GetQueueUrl on the `-dlq`
-queues X At-least-once: what was sent again but not deleted will be seen once more.
+queues. At-least-once: what was sent again but not deleted will be seen once more.
 Every method raises Transient or Permanent where SQS refuses the whole request.
 """
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import translated
-from adapters.sqs_queues import MAX_BATCH, MAX_BATCH_BYTES, SqsQueues
-from config.queues import dead_letter_name, sqs_name
+from adapters.sqs_queues import SqsQueues
+from config.queues import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, dead_letter_name, sqs_name
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
@@ -42,7 +42,7 @@ class SqsDeadLetters:
         with translated("sqs"):
             answer = self._aws.sqs.receive_message(
                 QueueUrl=self._queues.url(dead_letter_name(queue)),
-                MaxNumberOfMessages=MAX_BATCH,
+                MaxNumberOfMessages=MAX_BATCH_MESSAGES,
                 VisibilityTimeout=hide_seconds,
                 WaitTimeSeconds=1,
                 MessageSystemAttributeNames=["All"],
@@ -112,14 +112,15 @@ def _batches(letters: Sequence[DeadLetter]) -> list[list[DeadLetter]]:
     batches: list[list[DeadLetter]] = []
     size = 0
     for letter in letters:
-        size += len(letter.body)
+        weight = len(letter.body.encode())
+        size += weight
         last = batches[-1] if batches else []
-        fits = last and last[0].queue == letter.queue and len(last) < MAX_BATCH
+        fits = last and last[0].queue == letter.queue and len(last) < MAX_BATCH_MESSAGES
         if fits and size <= MAX_BATCH_BYTES:
             last.append(letter)
         else:
             batches.append([letter])
-            size = len(letter.body)
+            size = weight
     return batches
 
 

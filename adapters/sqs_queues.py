@@ -2,8 +2,8 @@
 
 SendMessageBatch answers 200 while entries fail, so that every entry has an outcome of its own. A
 message whose reply was lost is sent twice: each carries event ids. Every method raises Transient or
-Permanent where SQS refuses the whole request. Needs sqs:GetQueueUrl, SendMessage, ReceiveMessage,
-DeleteMessage, ChangeMessageVisibility and GetQueueAttributes. Names are those in SQS.
+Permanent where SQS refuses the whole request. Needs sqs:GetQueueUrl, SendMessage and
+GetQueueAttributes. Names are those in SQS.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import translated
+from config.queues import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
 from domain.errors import MangaAssistError, Permanent
 from domain.ports import TaskMetrics
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-MAX_BATCH = 10
-MAX_BATCH_BYTES = 1024 * 1024
-"""The limits of SendMessageBatch, the bytes for all entries together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +31,6 @@ class Outcome:
     def sent(self) -> bool:
         """Whether SQS has the message."""
         return not self.code
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """One message; `receipt` is good until its visibility ends."""
-
-    id: str
-    receipt: str
-    body: str
-    receives: int
-    sent_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +64,8 @@ class SqsQueues:
         """Send messages, ten in a request; the outcome of each, in order.
 
         Raises where the first request fails as a whole; after that its entries say so, because
-        those of the requests before it are sent.
+        those of the requests before it are sent. Final is then only what was sent alone, since one
+        bad message has a whole request refused.
         """
         outcomes: list[Outcome] = []
         for batch in _batches(bodies):
@@ -87,45 +74,9 @@ class SqsQueues:
             except MangaAssistError as error:
                 if not outcomes:
                     raise
-                final = isinstance(error, Permanent)
+                final = isinstance(error, Permanent) and len(batch) == 1
                 outcomes += [Outcome(type(error).__name__, final)] * len(batch)
         return outcomes
-
-    def receive(self, queue: str, count: int, hide_seconds: int) -> list[Received]:
-        """Up to ten messages, hidden for so long."""
-        url = self.url(queue)
-        with translated("sqs"):
-            answer = self._client("ReceiveMessage").receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=min(count, MAX_BATCH),
-                VisibilityTimeout=hide_seconds,
-                WaitTimeSeconds=1,
-                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
-            )
-        return [
-            Received(
-                id=message["MessageId"],
-                receipt=message["ReceiptHandle"],
-                body=message["Body"],
-                receives=int(message["Attributes"]["ApproximateReceiveCount"]),
-                sent_at=int(message["Attributes"]["SentTimestamp"]) / 1000,
-            )
-            for message in answer.get("Messages", [])
-        ]
-
-    def delete(self, queue: str, receipt: str) -> None:
-        """Delete a received message."""
-        url = self.url(queue)
-        with translated("sqs"):
-            self._client("DeleteMessage").delete_message(QueueUrl=url, ReceiptHandle=receipt)
-
-    def hide(self, queue: str, receipt: str, seconds: int) -> None:
-        """Keep a received message hidden for so long from now; 0 shows it at once."""
-        url = self.url(queue)
-        with translated("sqs"):
-            self._client("ChangeMessageVisibility").change_message_visibility(
-                QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=seconds
-            )
 
     def depth(self, queue: str) -> Depth:
         """How many messages there are."""
@@ -174,17 +125,12 @@ class SqsQueues:
         return self._aws.sqs
 
 
-def url(queue: str) -> str:
-    """The URL of a queue, for whoever needs nothing else of SQS."""
-    return SqsQueues(AwsClients()).url(queue)
-
-
 def _batches(bodies: Sequence[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     size = 0
     for body in bodies:
         weight = len(body.encode())
-        if batch and (len(batch) == MAX_BATCH or size + weight > MAX_BATCH_BYTES):
+        if batch and (len(batch) == MAX_BATCH_MESSAGES or size + weight > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(body)

@@ -68,6 +68,9 @@ class _SessionCopies:
     def put(self, sessions: Sequence[Session]) -> None:
         """A copy is no effect of its own."""
 
+    def restore_owner(self, session_id: str, owner: str) -> None:
+        """Nobody else claims a session here."""
+
 
 class _Counts:
     def count(self, interactions: Sequence[CountInteraction]) -> CountOutcome:

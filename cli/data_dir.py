@@ -30,6 +30,7 @@ class DataDir:
         self.state = self.path / "state"
         self.catalogue = self.path / "catalogue.snapshot"
         self.private_key = self.path / "token-key.pem"
+        self.pseudonym_key = self.path / "pseudonym-key"
         self.jwks = self.path / "jwks.json"
 
     def make(self) -> None:

@@ -44,7 +44,7 @@ def published(settings: Settings) -> Iterator[Finding]:
 
 
 def outbox(settings: Settings) -> Iterator[Finding]:
-    """What is in the outbox is taken out of it."""
+    """What is in the outbox is taken out of it, and none of it had to be set aside."""
     box = RedisOutbox(redis_of(settings), settings.outbox_shards)
     depth, oldest = box.depth(), box.oldest_seconds()
     detail = f"{depth} entries, the oldest of {oldest:.1f} s"
@@ -52,3 +52,6 @@ def outbox(settings: Settings) -> Iterator[Finding]:
         yield warn("outbox", detail, "see whether a relay runs and reaches SQS")
     else:
         yield ok("outbox", detail)
+    aside = box.malformed()
+    if aside:
+        yield warn("outbox malformed", f"{aside} entries are set aside", "docs/runbooks/outbox.md")

@@ -16,6 +16,7 @@ from cli.failures import Failure
 from cli.ports import HOST, ReservedPort, reserve_any
 
 REDIS_VARIABLE = "MANGAASSIST_REDIS_URL"
+PSEUDONYM_VARIABLE = "MANGAASSIST_PSEUDONYM_KEY"
 
 OWN_SERVICES = ("sqs", "sagemaker-featurestore-runtime", "sagemaker-runtime", "bedrock-runtime")
 MOTO_SERVICES = ("dynamodb", "kinesis", "logs", "cloudwatch", "ec2")
@@ -76,7 +77,12 @@ class Stack:
 
 
 def plan(
-    directory: DataDir, http: ReservedPort, groups: Sequence[str], outer: Mapping[str, str]
+    directory: DataDir,
+    http: ReservedPort,
+    groups: Sequence[str],
+    outer: Mapping[str, str],
+    *,
+    pseudonym_key: str,
 ) -> Stack:
     """A stack on free ports; `outer` is the environment that `up` was called with."""
     given = outer.get(REDIS_VARIABLE)
@@ -102,6 +108,7 @@ def plan(
         "MANGAASSIST_STATE_DIR": str(directory.state),
         "PYTHONUNBUFFERED": "1",
     }
+    environment.setdefault(PSEUDONYM_VARIABLE, pseudonym_key)
     environment.setdefault("MANGAASSIST_CATALOGUE_POLL_SECONDS", CATALOGUE_POLL_SECONDS)
     return Stack(
         directory,

@@ -15,13 +15,13 @@ PAUSE_SECONDS = 0.5
 
 
 class Preparing:
-    """The preparation of one stack. The catalogue's file is read the first time only: after that
-    the one that was published last is kept in the data directory."""
+    """The preparation of one stack. The catalogue's file, if there is one, is read the first time
+    only: after that the one that was published last is kept in the data directory."""
 
-    def __init__(self, stack: Stack, catalogue: Path, deaths: Deaths) -> None:
+    def __init__(self, stack: Stack, catalogue: Path | None, deaths: Deaths) -> None:
         self._deaths = deaths
         self._stack = stack
-        self._file: Path | None = catalogue
+        self._file = catalogue
         self._one_at_a_time = asyncio.Lock()
         self._running: Child | None = None
 

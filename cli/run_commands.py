@@ -7,7 +7,9 @@ import typer
 from cli.data_dir import DEFAULT
 from cli.options import CatalogueFile, StackDir
 
-LATER = typer.Option("--browser/--no-browser", help="Open the page when on a terminal.")
+LATER = typer.Option(
+    "--browser/--no-browser", help="Accepted for scripts: there is no page to open yet."
+)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -25,7 +25,7 @@ IMPATIENT_SECONDS = 15.0
 class Run:
     """A planned stack that is to run; to be made on the event loop."""
 
-    def __init__(self, stack: Stack, catalogue: Path, voice: Voice) -> None:
+    def __init__(self, stack: Stack, catalogue: Path | None, voice: Voice) -> None:
         self._stack = stack
         self._voice = voice
         deaths = Deaths()

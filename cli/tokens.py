@@ -1,6 +1,7 @@
-"""The bearer tokens of an embedded stack: a key pair in its data directory, offered as a JWK set.
+"""The keys of an embedded stack, in its data directory: a pair for bearer tokens, offered as a JWK
+set, and the one that user ids are hidden with.
 
-A real deployment has an identity provider instead, named in its settings.
+A real deployment has an identity provider and a store of secrets instead, named in its settings.
 """
 
 import json
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 ALGORITHM = "ES256"
+PSEUDONYM_KEY_BYTES = 32
 
 
 def make_keys(directory: DataDir) -> None:
@@ -34,6 +36,17 @@ def make_keys(directory: DataDir) -> None:
     )
     _write_private(directory.private_key, pem)
     directory.jwks.write_text(json.dumps({"keys": [_public(key.public_key())]}), "utf-8")
+
+
+def pseudonym_key(directory: DataDir) -> str:
+    """The key of pseudonyms, made at the first call; raises Failure where it cannot be kept."""
+    path = directory.pseudonym_key
+    try:
+        if not path.exists() or not path.stat().st_size:
+            _write_private(path, os.urandom(PSEUDONYM_KEY_BYTES).hex().encode())
+        return path.read_text("ascii")
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}") from error
 
 
 def mint(directory: DataDir, user: str, scope: str, ttl_seconds: int) -> str:

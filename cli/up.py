@@ -31,20 +31,29 @@ def run(port: int, data_dir: Path, catalogue: str | None) -> None:
     directory = DataDir(data_dir)
     directory.make()
     with directory.lock():
-        file = catalogue_files.find(catalogue)
-        if catalogue is not None:
-            catalogue_files.require_good(file)
+        file = _catalogue_file(catalogue, directory)
         _check_redis(os.environ)
+        key = tokens.pseudonym_key(directory)
         http = reserve(port) if port else reserve_any()
         try:
-            stack = plan(directory, http, groups, os.environ)
+            stack = plan(directory, http, groups, os.environ, pseudonym_key=key)
             settings.read(stack.environment)
             _run_planned(stack, file, began)
         finally:
             http.release()
 
 
-def _run_planned(stack: Stack, catalogue: Path, began: float) -> None:
+def _catalogue_file(named: str | None, directory: DataDir) -> Path | None:
+    """The file to load; None where the data directory keeps the catalogue of the last run."""
+    if named is None and directory.catalogue.is_file():
+        return None
+    file = catalogue_files.find(named)
+    if named is not None:
+        catalogue_files.require_good(file)
+    return file
+
+
+def _run_planned(stack: Stack, catalogue: Path | None, began: float) -> None:
     directory = stack.directory
     try:
         directory.endpoints.unlink(missing_ok=True)
@@ -62,7 +71,7 @@ def _run_planned(stack: Stack, catalogue: Path, began: float) -> None:
             stack.ports.release()
 
 
-async def _until_signal(stack: Stack, catalogue: Path, voice: Voice) -> None:
+async def _until_signal(stack: Stack, catalogue: Path | None, voice: Voice) -> None:
     await Run(stack, catalogue, voice).until_signal()
 
 

@@ -76,7 +76,6 @@ class Trending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     half_life_hours: Annotated[float, Meta(gt=0, le=24 * 365)]
     window_days: Annotated[int, Meta(ge=1, le=365)]
     bucket_minutes: Annotated[int, Meta(ge=1, le=24 * 60)]
-    cold_start: Literal["popularity"]
 
 
 class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

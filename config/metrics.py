@@ -2,14 +2,17 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from config import tables
 from config.tables import require
 
 PREFIX = "mangaassist_"
+
+Port = Annotated[int, Meta(ge=1, le=65_535)]
 
 
 class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -21,11 +24,19 @@ class Metric(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     buckets: str | None = None
 
 
+class Ports(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where Prometheus scrapes the processes that are no group of workers."""
+
+    relay: Port
+    beat: Port
+
+
 class Metrics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Every metric by its name without the prefix, and the named bucket bounds."""
+    """Every metric by its name without the prefix, the named bucket bounds, and the ports."""
 
     metrics: dict[str, Metric]
     buckets: dict[str, tuple[float, ...]]
+    ports: Ports
 
     def bounds(self, name: str) -> tuple[float, ...]:
         """The upper bounds of a histogram's buckets."""

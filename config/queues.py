@@ -1,6 +1,7 @@
 """The queues and the groups of workers, as `queues.toml` declares them."""
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +13,13 @@ from config.tables import require
 
 Positive = Annotated[int, Meta(gt=0)]
 NotNegative = Annotated[int, Meta(ge=0)]
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_BATCH_BYTES = 256 * 1024
+"""For one message, and for all those of one request. AWS takes 1 MiB, other servers still this."""
+
+MAX_BATCH_MESSAGES = 10
+"""What SQS gives or takes in one request."""
 
 MAX_QUEUES_OF_A_WORKER = 8
 """Beyond this, curl handles are shared and a queue waits for another one's long poll."""
@@ -41,7 +49,7 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     metrics_port: Annotated[int, Meta(ge=1, le=65_535)]
 
 
-class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """Every queue and group, with the look-ups that the processes need."""
 
     queues: dict[str, Queue]
@@ -53,9 +61,11 @@ class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def of_job(self, kind: str) -> str:
         """The queue that a kind of job travels through; raises KeyError for an unknown kind."""
-        return self._queue_by_kind()[kind]
+        return self.queue_by_kind[kind]
 
-    def _queue_by_kind(self) -> dict[str, str]:
+    @cached_property
+    def queue_by_kind(self) -> Mapping[str, str]:
+        """The queue of every kind of job."""
         return {kind: name for name, queue in self.queues.items() for kind in queue.jobs}
 
 

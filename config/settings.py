@@ -17,6 +17,8 @@ from msgspec import Meta
 from config.errors import ConfigError
 
 PREFIX = "MANGAASSIST_"
+SECRETS = frozenset({"pseudonym_key"})
+DAY_SECONDS = 86_400
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
@@ -60,19 +62,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     session_days: Annotated[
         int, Meta(description="Days after its last turn that a session is kept", ge=1)
     ] = 30
+    pseudonym_key: Annotated[
+        str,
+        Meta(description="Secret that hides user ids in analytics and audit; empty: left out"),
+    ] = ""
     log_level: Annotated[str, Meta(description="Level of the log", pattern="^[A-Z]+$")] = "INFO"
     state_dir: Annotated[
         Path | None, Meta(description="Directory for a process's own files, such as beat's")
     ] = None
+
+    @property
+    def session_seconds(self) -> int:
+        """`session_days` in seconds."""
+        return self.session_days * DAY_SECONDS
 
     def store_day(self, now: float) -> date:
         """What day it is in the store at a time in epoch seconds, unless a setting fixes it."""
         return self.today or datetime.fromtimestamp(now, ZoneInfo(self.timezone)).date()
 
     def redacted(self) -> dict[str, str]:
-        """Every field as text, without what a URL says before its @."""
+        """Every field as text, without secrets and what a URL says before its @."""
         values: dict[str, Any] = msgspec.structs.asdict(self)
-        return {name: _without_credentials(str(value)) for name, value in values.items()}
+        return {
+            name: "***" if value and name in SECRETS else _without_credentials(str(value))
+            for name, value in values.items()
+        }
 
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:

@@ -6,6 +6,7 @@ MangaAssistError
 │   └── Malformed   bytes that are not what they claim to be
 ├── PartlyFailed    some jobs of a pack were applied, the named ones were not
 └── Refused         the caller may not do this: an answer, not a fault
+    └── OwnedByAnother  the session is another user's
 """
 
 from collections.abc import Mapping
@@ -29,6 +30,14 @@ class Malformed(Permanent):
 
 class Refused(MangaAssistError):  # noqa: N818
     """The caller may not do this, for example write to another user's session."""
+
+
+class OwnedByAnother(Refused):
+    """The session is another user's; `owner` says whose, and no message does."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        super().__init__("the session belongs to another user")
 
 
 class PartlyFailed(MangaAssistError):  # noqa: N818

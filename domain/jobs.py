@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from domain.events import InteractionType, Locale
 
-MAX_PACK_BYTES = 256 * 1024
-"""In base64 a third more, so that two full packs fit into the 1 MiB of a SendMessageBatch."""
+MAX_PACK_BYTES = 190 * 1024
+"""In base64 a third more, so that a full pack and its envelope fit into a message of 256 KiB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +65,16 @@ class AppendAudit(Job):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountInteraction(Job):
-    """Count one interaction with a title for trending, once for each event id."""
+    """Count one interaction with a title for trending, once for each event id of a user.
+
+    Event ids come from clients: two users may choose the same one.
+    """
 
     kind: ClassVar[str] = "interaction.count"
 
     interaction: InteractionType
     item_id: str
+    user_id: str = ""
     value: float | None = None
 
 
@@ -89,8 +93,9 @@ class WriteAnswer(Job):
 class PrecomputeAnswers(Job):
     """Compute and publish the whole set of answers of one kind.
 
-    `tick` numbers the periods of a schedule: a second job of the same tick does nothing. It is
-    None where somebody asked for a refresh, which is then always done. `stale_version` is
+    `tick` is the start of a schedule's period, in epoch seconds: a second job of the same tick
+    does nothing, also after the period was changed. It is None where somebody asked for a
+    refresh, which is then always done. `stale_version` is
     set where a reader saw a stale answer: the job does nothing if a newer one is published.
     """
 

@@ -29,7 +29,7 @@ class Calendar(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PublishedSet:
-    """What is known of a published set of answers; `tick` is the last period of beat's done."""
+    """What is known of a published set; `tick` is the start of the last period of beat's done."""
 
     kind: str
     version: int
@@ -108,7 +108,7 @@ class Sessions(Protocol):
     def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
         """Add turns in one write, by event id; the session as it is after that.
 
-        Raises Refused where the session belongs to another user.
+        Raises OwnedByAnother where the session belongs to another user.
         """
         ...
 
@@ -118,10 +118,14 @@ class Sessions(Protocol):
 
 
 class SessionCopies(Protocol):
-    """The copy of recent sessions that the request path reads; losing it costs one read."""
+    """What the request path knows of sessions; losing a copy costs one read."""
 
     def put(self, sessions: Sequence[Session]) -> None:
         """Replace the copies."""
+        ...
+
+    def restore_owner(self, session_id: str, owner: str) -> None:
+        """Make the request path take the session for this owner's, whose it is in `Sessions`."""
         ...
 
 

@@ -95,10 +95,15 @@ def _answer_audit(event: AnswerServed, served: Served) -> Job:
 
 
 def _look_up(event: AnswerServed) -> Sequence[Job]:
-    if event.kind != QuestionKind.TITLE:
+    if event.kind != QuestionKind.TITLE or not event.slug:
         return []
     return [
-        CountInteraction(**_header(event), interaction=InteractionType.LOOKUP, item_id=event.slug)
+        CountInteraction(
+            **_header(event),
+            interaction=InteractionType.LOOKUP,
+            item_id=event.slug,
+            user_id=event.owner,
+        )
     ]
 
 
@@ -134,6 +139,7 @@ def _after_interaction(
             **_header(event),
             interaction=event.interaction,
             item_id=event.item_id,
+            user_id=event.user_id,
             value=event.value,
         ),
         EmitAnalytics(

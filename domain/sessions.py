@@ -30,10 +30,6 @@ class Session:
         """The turns by time; those of one instant by event id."""
         return sorted(self.turns.values(), key=lambda turn: (turn.at, turn.event_id))
 
-    def surplus(self) -> Sequence[Turn]:
-        """The oldest turns beyond what a session keeps."""
-        return self.in_order()[:-MAX_TURNS]
-
     def with_turns(self, turns: Iterable[Turn]) -> "Session":
         """The session with these turns in it, each event id once."""
         added = {turn.event_id: turn for turn in turns}

@@ -215,7 +215,10 @@ class _Turn:
     def _account_for(self, fault: MangaAssistError) -> None:
         route = self.route
         if isinstance(fault, Refused):
-            raise forbidden("the session belongs to another user")
+            raise forbidden(
+                "the session belongs to another user, or was opened before signing in: "
+                "open one with another session_id"
+            )
         if isinstance(fault, NotDone):
             route.sink.refused(AnswerServed.type, self.encoded)
             return

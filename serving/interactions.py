@@ -151,6 +151,8 @@ class InteractionsRoute:
                 rejected += [RejectedInteraction(index=at, reason=SEND_AGAIN) for at in places]
         if any(isinstance(outcome, Late) for outcome in outcomes):
             self._meters.budget_exceeded("redis").inc()
+        if outcomes:
+            self._meters.segment_seconds("redis").observe(timing[1])
         rejected.sort(key=lambda one: one.index)
         auth_ms, redis_ms, total_ms = (seconds * 1000 for seconds in timing)
         lines = JSON_LINES + (

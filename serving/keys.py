@@ -1,6 +1,6 @@
 """The public keys that tokens are verified with: a JWK set, cached, refreshed off the request path.
 
-Only the configured URL is ever read; nothing that a token says leads anywhere.
+Only the configured URL is ever read: no redirect and nothing that a token says leads elsewhere.
 """
 
 import asyncio
@@ -139,8 +139,16 @@ def _algorithm(entry: dict[str, object]) -> Algorithm | None:
     return "ES256" if (entry.get("kty"), entry.get("crv")) == ("EC", "P-256") else None
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect to the handler of errors, which raises HTTPError."""
+
+    def redirect_request(self, *_request: object) -> None:
+        return None
+
+
 def _fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=FETCH_SECONDS) as response:  # noqa: S310 - checked
+    opener = urllib.request.build_opener(_NoRedirects)
+    with opener.open(url, timeout=FETCH_SECONDS) as response:
         document: bytes = response.read(MAX_SET_BYTES + 1)
     if len(document) > MAX_SET_BYTES:
         raise ValueError(f"the JWK set is larger than {MAX_SET_BYTES} bytes")

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from adapters.redis_multiplexed import Late
 from config.budgets import Budget
 from domain.answers import rfc3339
 from domain.errors import Malformed, Refused, Transient
@@ -23,6 +23,7 @@ from serving.models import Liveness, SessionReply, TurnView
 from serving.outbox import Reader
 from serving.problems import not_found
 from serving.readiness import ReadinessChecks
+from serving.segments import Segments
 from serving.tokens import Gate
 
 SESSION_READERS = 8
@@ -56,31 +57,30 @@ class SessionPage:
 
     async def __call__(self, request: Request) -> Response:
         """The session; another user's looks like none at all."""
-        started = time.perf_counter()
+        segments = Segments(self._budget.segments, self._meters)
         caller = self._gate.known_caller(_authorization(request))
         session_id = request.path_params["session_id"]
         if not _SESSION_ID.fullmatch(session_id):
             raise not_found("there is no such session")
-        session, source = await self._find(session_id, caller.user)
-        seconds = time.perf_counter() - started
+        session, source = await self._find(session_id, caller.user, segments)
+        seconds = segments.total()
         self._meters.requests("sessions", source).inc()
         self._meters.request_seconds("sessions").observe(seconds)
         return _json(
             _view(session),
-            headers={
-                "X-Answer-Source": source,
-                "Server-Timing": f"total;dur={seconds * 1000:.3f}",
-            },
+            headers={"X-Answer-Source": source, "Server-Timing": segments.server_timing(seconds)},
         )
 
-    async def _find(self, session_id: str, owner: str) -> tuple[Session, str]:
-        copy = await self._copy(session_id)
+    async def _find(self, session_id: str, owner: str, segments: Segments) -> tuple[Session, str]:
+        with segments.timed("redis"):
+            copy = await self._copy(session_id)
         if copy is not None and copy.owner == owner:
             return copy, "cache"
         if copy is not None:
             raise not_found("there is no such session")
         try:
-            stored = await self._stored(session_id, owner)
+            with segments.timed("dynamodb"):
+                stored = await self._stored(session_id, owner)
         except (Transient, TimeoutError):
             # Degraded, as every route is by contract: no turns are known rather than an error.
             return Session(session_id, owner), "fallback"
@@ -92,7 +92,9 @@ class SessionPage:
         try:
             stored = await self._copies.session_copy(session_id, self._budget.seconds("redis"))
             return None if stored is None else self._decode(stored)
-        except (Transient, Malformed):
+        except (Transient, Malformed) as error:
+            if isinstance(error, Late):
+                self._meters.budget_exceeded("redis").inc()
             return None
 
     async def _stored(self, session_id: str, owner: str) -> Session | None:

@@ -38,8 +38,13 @@ def bad_request(detail: str) -> Problem:
     return Problem(HTTPStatus.BAD_REQUEST, detail)
 
 
-def unauthorized(detail: str) -> Problem:
-    """There is no valid token."""
+def token_needed(detail: str) -> Problem:
+    """There is no token; RFC 6750, section 3.1: then the challenge names no error."""
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, www_authenticate="Bearer")
+
+
+def invalid_token(detail: str) -> Problem:
+    """There is a token, and it is not valid."""
     return Problem(HTTPStatus.UNAUTHORIZED, detail, www_authenticate='Bearer error="invalid_token"')
 
 

@@ -72,7 +72,12 @@ class Service:
         self._connections = set[object]()
         self._hot = KeptRedis(settings.redis_url, name="mangaassist-hot")
         self._bulk = KeptRedis(settings.redis_url, name="mangaassist-bulk")
-        self._redis = ServingRedis(self._hot, self._bulk, shards=settings.outbox_shards)
+        self._redis = ServingRedis(
+            self._hot,
+            self._bulk,
+            shards=settings.outbox_shards,
+            owner_seconds=settings.session_seconds,
+        )
         self._keys = KeySet(settings.jwks_url)
         self._gate = Gate(
             self._keys, issuer=settings.token_issuer, audience=settings.token_audience

@@ -16,7 +16,7 @@ import jwt
 
 from domain.events import ANONYMOUS
 from serving.keys import KeySet
-from serving.problems import Problem, unauthorized
+from serving.problems import Problem, invalid_token, token_needed
 
 LEEWAY_SECONDS = 60
 MAX_TOKEN_BYTES = 8192
@@ -69,7 +69,7 @@ class Gate:
     def known_caller(self, authorization: bytes | None) -> Caller:
         """The caller where a token is needed; raises Problem without one."""
         if authorization is None:
-            raise unauthorized("a bearer token is needed")
+            raise token_needed("a bearer token is needed")
         return self.caller(authorization)
 
     def warm_up(self) -> None:
@@ -93,13 +93,13 @@ class Gate:
     def _verify(self, authorization: bytes) -> tuple[Caller, float]:
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
-            raise unauthorized("the authorization scheme must be Bearer")
+            raise token_needed("the authorization scheme must be Bearer")
         if len(token) > MAX_TOKEN_BYTES or not _COMPACT.fullmatch(token):
-            raise unauthorized("the bearer token is not a signed JWT")
+            raise invalid_token("the bearer token is not a signed JWT")
         try:
             return self._claims(token)
         except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise unauthorized("the bearer token is not valid") from error
+            raise invalid_token("the bearer token is not valid") from error
 
     def _claims(self, token: bytes) -> tuple[Caller, float]:
         header = jwt.get_unverified_header(token)

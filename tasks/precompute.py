@@ -11,7 +11,7 @@ from domain.rendering import render
 from tasks.performs import each, performs
 from tasks.publishing import material, next_version, row_of, stored
 
-LEASE_SECONDS = 60.0
+LEASE_SECONDS = 15.0
 """Longer than any computation takes: whoever dies with the lease delays the next by this."""
 
 
@@ -23,9 +23,16 @@ def precompute_answers(job: PrecomputeAnswers, ports: Ports) -> None:
     if _is_needless(job, ports):
         ports.metrics.count("duplicates_total", kind=job.kind)
     elif not ports.answers.claim(job.answer_kind, LEASE_SECONDS):
-        raise Transient(f"somebody else is computing {job.answer_kind}")
+        _leave_to_the_other(job, ports)
     else:
         _publish_with_lease(job, ports)
+
+
+def _leave_to_the_other(job: PrecomputeAnswers, ports: Ports) -> None:
+    """Whoever computes now also replaces what a reader found stale; all else comes again."""
+    if job.stale_version is None:
+        raise Transient(f"somebody else is computing {job.answer_kind}")
+    ports.metrics.count("duplicates_total", kind=job.kind)
 
 
 def _publish_with_lease(job: PrecomputeAnswers, ports: Ports) -> None:

@@ -7,8 +7,6 @@ from domain.errors import Permanent
 from domain.ports import Ports, PublishedSet
 from domain.rendering import RENDERED_KINDS, Material
 
-SCORED_KINDS = frozenset({"trending", "title"})
-
 
 def row_of(kind: str) -> KindRow:
     """The declared figures of a kind; raises Permanent for one that has no stored answers."""
@@ -22,7 +20,7 @@ def material(kind: str, ports: Ports, now: float) -> Material:
     row = row_of(kind)
     return Material(
         catalogue=ports.catalogue.load(),
-        scores=ports.counts.scores(now) if kind in SCORED_KINDS else {},
+        scores=ports.counts.scores(now) if row.source == "interactions" else {},
         today=ports.today(now),
         phrases=texts.declared(),
         locales=row.locales,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from domain.errors import MangaAssistError, PartlyFailed, Refused
+from domain.errors import MangaAssistError, OwnedByAnother, PartlyFailed, Refused
 from domain.jobs import UpdateSession
 from domain.ports import Ports
 from domain.sessions import Session, Turn
@@ -20,7 +20,7 @@ def update_sessions(jobs: Sequence[UpdateSession], ports: Ports) -> None:
     """Write the turns of each session at once; a stranger's turns are dropped and counted."""
     by_session = _by_session(jobs)
     written = _write(by_session, ports)
-    ports.session_copies.put([found for found in written.values() if isinstance(found, Session)])
+    _tell_request_path(written, ports)
     refused = sum(len(by_session[key]) for key, it in written.items() if isinstance(it, Refused))
     _count(ports, len(jobs), refused)
     _raise_failures(by_session, written)
@@ -46,6 +46,14 @@ def _write(
         return {key: write(key) for key in by_session}
     with ThreadPoolExecutor(min(THREADS, len(by_session))) as threads:
         return dict(zip(by_session, threads.map(write, by_session), strict=True))
+
+
+def _tell_request_path(written: Mapping[_Key, Session | MangaAssistError], ports: Ports) -> None:
+    copies = ports.session_copies
+    copies.put([found for found in written.values() if isinstance(found, Session)])
+    for (session_id, _), outcome in written.items():
+        if isinstance(outcome, OwnedByAnother):
+            copies.restore_owner(session_id, outcome.owner)
 
 
 def _turn(job: UpdateSession) -> Turn:

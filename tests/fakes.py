@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from domain import trending
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
-from domain.errors import MangaAssistError, Refused, Transient
+from domain.errors import MangaAssistError, OwnedByAnother, Refused, Transient
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
 from domain.ports import CountOutcome, Ports, PublishedSet
-from domain.sessions import Session, Turn
+from domain.sessions import MAX_TURNS, Session, Turn
 from domain.trending import Counted, Rule
 
 NOW = 1_800_000_000.0
@@ -113,7 +113,7 @@ class FakeCounts:
     def __init__(self, rule: Rule, clock: FakeClock) -> None:
         self._rule = rule
         self._clock = clock
-        self._counted: dict[str, Counted] = {}
+        self._counted: dict[tuple[str, str], Counted] = {}
 
     def count(self, interactions: Sequence[CountInteraction]) -> CountOutcome:
         outcomes = Counter(self._count(job) for job in interactions)
@@ -125,10 +125,11 @@ class FakeCounts:
     def _count(self, job: CountInteraction) -> str:
         if job.occurred_at < self._clock() - self._rule.window_seconds:
             return "expired"
-        if job.event_id in self._counted:
+        identity = (job.user_id, job.event_id)
+        if identity in self._counted:
             return "duplicate"
         weight = self._rule.weight(job.interaction, job.value)
-        self._counted[job.event_id] = Counted(job.item_id, weight, job.occurred_at)
+        self._counted[identity] = Counted(job.item_id, weight, job.occurred_at)
         return "applied"
 
 
@@ -146,14 +147,14 @@ class FakeSessions:
             raise self.failing[session_id]
         session = self._sessions.get(session_id, Session(session_id, owner))
         if session.owner != owner:
-            raise Refused("the session belongs to another user")
+            raise OwnedByAnother(session.owner)
         self.writes.append((session_id, owner, len(turns)))
         through = self._pruned.get(session_id, (0.0, ""))
         session = session.with_turns(t for t in turns if (t.at, t.event_id) > through)
-        for turn in session.surplus():
+        turns = session.in_order()
+        for turn in turns[:-MAX_TURNS]:
             self._pruned[session_id] = (turn.at, turn.event_id)
-        surplus = {turn.event_id for turn in session.surplus()}
-        kept = {key: turn for key, turn in session.turns.items() if key not in surplus}
+        kept = {turn.event_id: turn for turn in turns[-MAX_TURNS:]}
         self._sessions[session_id] = Session(session_id, owner, kept)
         return self._sessions[session_id]
 
@@ -167,12 +168,16 @@ class FakeSessionCopies:
 
     def __init__(self) -> None:
         self.copies: dict[str, Session] = {}
+        self.owners: dict[str, str] = {}
 
     def put(self, sessions: Sequence[Session]) -> None:
         for session in sessions:
             found = self.copies.get(session.session_id)
             if found is None or len(found.turns) <= len(session.turns):
                 self.copies[session.session_id] = session
+
+    def restore_owner(self, session_id: str, owner: str) -> None:
+        self.owners[session_id] = owner
 
 
 class FakeAnalytics:

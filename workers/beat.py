@@ -18,6 +18,7 @@ from celery.beat import Scheduler, Service
 from adapters.aws_clients import AwsClients
 from adapters.prometheus_metrics import Metrics
 from adapters.sqs_queues import SqsQueues
+from config import metrics as metrics_table
 from config import schedules
 from config import settings as settings_module
 from config.errors import ConfigError
@@ -37,7 +38,6 @@ logger = logging.getLogger("workers.beat")
 LOOP_SECONDS = 1.0
 """At most so long between two looks at the clock: what a stop has to wait for."""
 HEALTHY_SECONDS = 60.0
-METRICS_PORT = 9105
 USAGE_ERROR = 2
 
 
@@ -125,9 +125,8 @@ def run(settings: Settings) -> int:
         metrics=metrics,
     )
     service = _Service(celery, scheduler)
-    server = metrics.serve_http(
-        settings.metrics_host, settings.metrics_port or METRICS_PORT, scheduler.healthy
-    )
+    port = settings.metrics_port or metrics_table.declared().ports.beat
+    server = metrics.serve_http(settings.metrics_host, port, scheduler.healthy)
     logger.info("beat metrics=http://%s:%d", settings.metrics_host, server.port)
     gauges.start()
     threading.Thread(target=_stop_with, args=(stop, service), daemon=True).start()

@@ -114,16 +114,23 @@ def retry(
 ) -> Generator[Retried]:
     """Send the chosen ones to be tried again; yields what it has done after every batch.
 
-    Ends early when `stop` is set or the iterator is closed; nothing is lost by that.
+    A letter that no worker can read is refused: it would only come back. Copies that do come back
+    are left alone. Ends early when `stop` is set or the iterator is closed; nothing is lost by
+    that.
     """
     stop = stop or threading.Event()
+    began = time.time()
     done = Retried()
     for queue in choice.queues:
         with _looking(letters) as look:
             for batch in look.batches(queue, RETRY_HIDE_SECONDS):
                 if stop.is_set():
                     return
-                chosen = [letter for letter in batch if choice.includes(letter)]
+                if all(letter.sent_at >= began for letter in batch):
+                    break  # nothing but what was sent again and has come back
+                chosen = [
+                    letter for letter in batch if choice.includes(letter) and letter.sent_at < began
+                ]
                 if chosen:
                     _retry_batch(look, chosen, done, dry_run=dry_run)
                     yield done
@@ -135,13 +142,18 @@ def retry(
 def _retry_batch(
     look: "_Look", chosen: Sequence[DeadLetter], done: Retried, *, dry_run: bool
 ) -> None:
+    unreadable = {letter.id: reason for letter in chosen if (reason := _open(letter).reason)}
+    done.refused |= unreadable
+    readable = [letter for letter in chosen if letter.id not in unreadable]
     if dry_run:
-        done.sent += [letter.id for letter in chosen]
+        done.sent += [letter.id for letter in readable]
         return
-    refused = look.letters.send_again(chosen)
+    refused = look.letters.send_again(readable) if readable else {}
     done.refused |= refused
-    accepted = [letter for letter in chosen if letter.id not in refused]
+    accepted = [letter for letter in readable if letter.id not in refused]
     done.sent += [letter.id for letter in accepted]
+    if not accepted:
+        return
     try:
         left = look.letters.delete(accepted)
     except Transient as error:

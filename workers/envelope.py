@@ -19,8 +19,7 @@ import msgspec
 from kombu.exceptions import KombuError
 from kombu.serialization import loads
 
-MAX_BODY_BYTES = 400_000
-"""A pack of 256 KiB in base64 with its envelope; SQS itself would take 1 MiB."""
+from config.queues import MAX_BODY_BYTES
 
 CONTENT_TYPE = "application/x-msgpack"
 MAX_DEPTH = 32

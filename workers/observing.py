@@ -42,8 +42,11 @@ class MetricsObserver:
         self._receives = receives
 
     def receive_succeeded(self, queue: str, messages: int, *, empty: bool) -> None:
-        """Note that the queue answers."""
-        self._receives.succeeded(self._names[queue])
+        """Note that the queue answers, and that nothing waits in it where there was nothing."""
+        name = self._names[queue]
+        self._receives.succeeded(name)
+        if empty:
+            self._metrics.set("queue_oldest_seconds", 0.0, queue=name)
 
     def receive_failed(self, queue: str, code: str) -> None:
         """Count a failed receive."""

@@ -9,11 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from config.queues import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
 from domain.jobs import MAX_PACK_BYTES
-
-MAX_BATCH_PACKS = 10
-MAX_BATCH_BYTES = 1024 * 1024
-"""Both are SendMessageBatch's own limits."""
 
 JOB_OVERHEAD_BYTES = 8
 PACK_OVERHEAD_BYTES = 64
@@ -51,7 +48,7 @@ class Limits:
     pack_jobs: int
     linger_seconds: float
     pack_bytes: int = MAX_PACK_BYTES
-    batch_packs: int = MAX_BATCH_PACKS
+    batch_packs: int = MAX_BATCH_MESSAGES
     batch_bytes: int = MAX_BATCH_BYTES
 
 

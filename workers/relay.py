@@ -8,6 +8,7 @@ from adapters.connection import redis_of
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_outbox import RedisOutbox
 from adapters.sqs_queues import SqsQueues
+from config import metrics as metrics_table
 from config import settings as settings_module
 from config.errors import ConfigError
 from config.queues import Queue, Queues, declared
@@ -22,7 +23,6 @@ from workers.sqs_sending import SqsSending, new_pack_id
 
 logger = logging.getLogger("workers.relay")
 
-METRICS_PORT = 9104
 USAGE_ERROR = 2
 
 
@@ -38,23 +38,16 @@ def run(settings: Settings) -> int:
     relay = Relay(
         outbox=RedisOutbox(redis, settings.outbox_shards),
         senders=_senders(table, sending.packs, ledger, metrics),
-        queue_of={
-            kind: name for name, row in table.queues.items() for kind in row.jobs
-        }.__getitem__,
+        queue_of=table.of_job,
         ledger=ledger,
         metrics=metrics,
     )
-    server = metrics.serve_http(
-        settings.metrics_host, settings.metrics_port or METRICS_PORT, relay.healthy
-    )
+    port = settings.metrics_port or metrics_table.declared().ports.relay
+    server = metrics.serve_http(settings.metrics_host, port, relay.healthy)
     logger.info("relay metrics=http://%s:%d", settings.metrics_host, server.port)
     relay.run(stop)
     logger.info("relay has left")
     return 0
-
-
-def _queue_by_kind(table: Queues) -> dict[str, str]:
-    return {kind: name for name, row in table.queues.items() for kind in row.jobs}
 
 
 def _senders(

@@ -1,7 +1,8 @@
 """One thread for each queue that sends its packs: batched, one request at a time, until taken.
 
 A pack that SQS did not take goes first in the next batch, after a jittered pause; only what SQS
-calls the sender's own fault is given up, and reported. Knows no Redis and no event.
+calls the sender's own fault is given up, and reported. Where it says so of a whole batch, each pack
+is sent alone, so that one bad pack does not cost the others. Knows no Redis and no event.
 """
 
 import logging
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from domain.errors import MangaAssistError
+from domain.errors import MangaAssistError, Permanent
 from domain.ports import TaskMetrics
 from workers.ledger import Held, Ledger
 from workers.packing import Pack, Packer
@@ -24,10 +25,14 @@ BACKOFF_CAP_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why SQS did not take a pack; a `final` one can never be taken."""
+    """Why SQS did not take a pack; a `final` one can never be taken.
+
+    `code` labels a metric; `detail` says more to a person where there is more to say.
+    """
 
     code: str
     final: bool
+    detail: str = ""
 
 
 SendPacks = Callable[[str, Sequence[Pack[Held]]], Mapping[str, Refusal]]
@@ -102,16 +107,28 @@ class QueueSender:
                 self._changed.wait(None if due is None else due - now)
 
     def _send_batch(self, batch: Sequence[Pack[Held]]) -> None:
+        self._settle(batch, self._refusals(batch))
+
+    def _refusals(self, batch: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
         try:
-            refusals = self._send(self.queue, batch)
+            return self._send(self.queue, batch)
         except MangaAssistError as error:
-            logger.warning("queue %s: nothing was sent: %s", self.queue, error)
-            refusals = {pack.id: Refusal(type(error).__name__, final=False) for pack in batch}
+            logger.warning("queue %s: none of %d packs was sent: %s", self.queue, len(batch), error)
+            final = isinstance(error, Permanent)
+            if final and len(batch) > 1:
+                return self._refusals_one_by_one(batch)
+            refusal = Refusal(type(error).__name__, final, str(error))
         except Exception:
             # The edge of a thread: without it the queue would never be sent to again.
             logger.exception("queue %s: sending failed", self.queue)
-            refusals = {pack.id: Refusal("unexpected", final=False) for pack in batch}
-        self._settle(batch, refusals)
+            refusal = Refusal("unexpected", final=False)
+        return {pack.id: refusal for pack in batch}
+
+    def _refusals_one_by_one(self, batch: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        refusals: dict[str, Refusal] = {}
+        for pack in batch:
+            refusals.update(self._refusals([pack]))
+        return refusals
 
     def _settle(self, batch: Sequence[Pack[Held]], refusals: Mapping[str, Refusal]) -> None:
         again = []
@@ -125,7 +142,8 @@ class QueueSender:
                 "relay_send_failures_total", queue=self.queue, reason=refusal.code
             )
             if refusal.final:
-                self._to.ledger.refused(pack.owners, f"SQS refused a pack: {refusal.code}")
+                why = refusal.detail or refusal.code
+                self._to.ledger.refused(pack.owners, f"SQS refused a pack: {why}")
             else:
                 again.append(pack)
         with self._changed:

@@ -108,7 +108,7 @@ def job_of(tick: Tick, schedule: Schedule, now: float) -> Job:
         "occurred_at": now,
     }
     if any(field.name == "tick" for field in fields(job_type)):
-        values["tick"] = tick.number
+        values["tick"] = tick.number * schedule.period_seconds
     unknown = values.keys() - {field.name for field in fields(job_type)}
     if unknown:
         raise ConfigError(f"{where}: {schedule.job} has no {', '.join(sorted(unknown))}")

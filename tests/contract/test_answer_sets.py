@@ -171,6 +171,19 @@ def test_every_key_has_a_time_to_live(redis_connection: RedisConnection) -> None
     assert all(0 < ttl <= 600 for ttl in ttls.values()), ttls
 
 
+def test_a_rollback_whose_reply_was_lost_may_be_repeated(
+    redis_connection: RedisConnection,
+) -> None:
+    sets = RedisAnswers(redis_connection)
+    for version in (1, 2, 3):
+        sets.publish(*publication(version, ACTION))
+    for _ in range(2):
+        redis_connection.call("ma1_roll_back", (), KIND, 60, 3)
+    current = sets.current(KIND)
+    assert current is not None
+    assert current.version == 2
+
+
 def test_old_versions_are_forgotten(redis_connection: RedisConnection) -> None:
     sets = RedisAnswers(redis_connection)
     for version in range(1, VERSIONS_KEPT + 4):

@@ -4,6 +4,7 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -71,6 +72,11 @@ def test_an_event_counts_once_however_often_it_comes(counts: InteractionCounts) 
     assert counts.count([event, event]) == CountOutcome(applied=1, duplicates=1)
     assert counts.count([event]) == CountOutcome(duplicates=1)
     assert_equal(counts.scores(NOW), offline([event], NOW))
+
+
+def test_the_same_event_id_of_two_users_is_two_events(counts: InteractionCounts) -> None:
+    seen = [replace(interaction("a", event_id="e1"), user_id=user) for user in ("ann", "bob")]
+    assert counts.count([*seen, *seen]) == CountOutcome(applied=2, duplicates=2)
 
 
 def test_weights_are_those_of_what_happened(counts: InteractionCounts) -> None:

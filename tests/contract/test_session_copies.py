@@ -14,27 +14,39 @@ from domain.sessions import Session
 from tests.fakes import NOW, FakeSessionCopies
 from tests.samples import turn
 
+OWNER_SECONDS = 30 * 86_400
+FOREIGN = 0
+
 
 @dataclass
 class Desk:
-    """The copies, and a reader of them."""
+    """The copies, and readers of them and of who owns a session."""
 
     copies: SessionCopies
     read: Callable[[str], Session | None]
+    owner: Callable[[str], str | None]
 
 
 @pytest.fixture(params=["fake", "redis"])
 def desk(request: pytest.FixtureRequest) -> Desk:
     if request.param == "fake":
         fake = FakeSessionCopies()
-        return Desk(fake, fake.copies.get)
+        return Desk(fake, fake.copies.get, fake.owners.get)
     connection: RedisConnection = request.getfixturevalue("redis_connection")
 
     def read(session_id: str) -> Session | None:
         stored = connection.client.get(f"session:{session_id}")
         return None if stored is None else decode_copy(stored)
 
-    return Desk(RedisSessions(connection, 300), read)
+    def owner(session_id: str) -> str | None:
+        stored = connection.client.get(f"session_owner:{session_id}")
+        return None if stored is None else bytes(stored).decode()
+
+    return Desk(over(connection), read, owner)
+
+
+def over(connection: RedisConnection) -> RedisSessions:
+    return RedisSessions(connection, copy_seconds=300, owner_seconds=OWNER_SECONDS)
 
 
 def session(session_id: str, *ats: int, owner: str = "ann") -> Session:
@@ -67,15 +79,59 @@ def test_the_order_of_writes_does_not_matter(desk: Desk) -> None:
 def test_a_pruned_session_replaces_the_one_with_older_turns(
     redis_connection: RedisConnection,
 ) -> None:
-    copies = RedisSessions(redis_connection, 300)
+    copies = over(redis_connection)
     copies.put([session("a", 2, 3, 4)])
     copies.put([session("a", 1, 2, 3)])
     assert decode_copy(redis_connection.client.get("session:a")) == session("a", 2, 3, 4)
 
 
 def test_a_copy_expires(redis_connection: RedisConnection) -> None:
-    RedisSessions(redis_connection, 300).put([session("a", 1)])
+    over(redis_connection).put([session("a", 1)])
     assert 0 < redis_connection.client.ttl("session:a") <= 300
+
+
+@pytest.mark.parametrize("owner", ["ann", ""])
+def test_an_owner_who_was_displaced_is_restored(desk: Desk, owner: str) -> None:
+    desk.copies.restore_owner("a", "bob")
+    for _ in range(2):
+        desk.copies.restore_owner("a", owner)
+        assert desk.owner("a") == owner
+    assert desk.owner("b") is None
+
+
+def serve(connection: RedisConnection, owner: str) -> list[object]:
+    keys = ["answer", "answer", "session_owner:a", "outbox"]
+    found: list[object] = connection.call("ma1_serve", keys, owner, OWNER_SECONDS, b"event")
+    return found
+
+
+def test_a_restored_owner_is_served_and_his_displacer_is_not(
+    redis_connection: RedisConnection,
+) -> None:
+    assert serve(redis_connection, "bob") != [FOREIGN]
+    over(redis_connection).restore_owner("a", "ann")
+    assert serve(redis_connection, "bob") == [FOREIGN]
+    assert serve(redis_connection, "ann") != [FOREIGN]
+
+
+@pytest.mark.parametrize("left", [OWNER_SECONDS - 1, OWNER_SECONDS // 2 + 1, 1])
+def test_an_owner_is_remembered_as_long_as_the_session_is_kept(
+    redis_connection: RedisConnection, left: int
+) -> None:
+    over(redis_connection).restore_owner("a", "ann")
+    assert OWNER_SECONDS - 5 < redis_connection.client.ttl("session_owner:a") <= OWNER_SECONDS
+    redis_connection.client.expire("session_owner:a", left)
+    serve(redis_connection, "ann")
+    assert redis_connection.client.ttl("session_owner:a") >= OWNER_SECONDS
+
+
+def test_an_owner_is_not_written_anew_for_every_question(
+    redis_connection: RedisConnection,
+) -> None:
+    serve(redis_connection, "ann")
+    redis_connection.client.expire("session_owner:a", OWNER_SECONDS + 100)
+    serve(redis_connection, "ann")
+    assert redis_connection.client.ttl("session_owner:a") <= OWNER_SECONDS + 100
 
 
 @pytest.mark.parametrize("stored", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000])

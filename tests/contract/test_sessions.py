@@ -1,13 +1,14 @@
 """Sessions: the contract of `Sessions`, and what DynamoDB adds to it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
 from adapters.aws_clients import AwsClients
 from adapters.dynamodb_sessions import DynamoDBSessions
-from domain.errors import Refused
+from domain.errors import OwnedByAnother
 from domain.ports import Sessions
 from domain.sessions import MAX_TURNS
 from tests.fakes import NOW, FakeClock, FakeSessions
@@ -69,18 +70,30 @@ def test_a_turn_that_comes_again_changes_nothing(sessions: Sessions, session_id:
     assert sessions.add_turns(session_id, "ann", [turn("e1"), turn("e1")]) == before
 
 
+def test_a_retry_with_other_words_does_not_rewrite_the_turn(
+    sessions: Sessions, session_id: str
+) -> None:
+    before = sessions.add_turns(session_id, "ann", [turn("e1")])
+    other = replace(turn("e1", NOW + 9), question="something else", answer_preview="another")
+    assert sessions.add_turns(session_id, "ann", [other]) == before
+    assert sessions.get(session_id, "ann") == before
+
+
 def test_another_user_may_neither_write_nor_read(sessions: Sessions, session_id: str) -> None:
     sessions.add_turns(session_id, "ann", [turn("e1")])
-    with pytest.raises(Refused):
+    with pytest.raises(OwnedByAnother) as refused:
         sessions.add_turns(session_id, "bob", [turn("e2")])
+    assert refused.value.owner == "ann"
+    assert "ann" not in str(refused.value)
     assert sessions.get(session_id, "bob") is None
     assert ids(sessions.get(session_id, "ann")) == ["e1"]
 
 
 def test_an_anonymous_session_has_an_owner_too(sessions: Sessions, session_id: str) -> None:
     sessions.add_turns(session_id, "", [turn("e1")])
-    with pytest.raises(Refused):
+    with pytest.raises(OwnedByAnother) as refused:
         sessions.add_turns(session_id, "ann", [turn("e2")])
+    assert refused.value.owner == ""
 
 
 def test_the_oldest_turns_go_and_do_not_come_back(sessions: Sessions, session_id: str) -> None:

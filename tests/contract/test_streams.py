@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from adapters.aws_clients import AwsClients
 from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.kinesis_analytics import KinesisAnalytics
+from adapters.pseudonyms import Pseudonyms
 from domain.answers import rfc3339
 from domain.errors import Transient
 from domain.ports import AnalyticsStream, AuditLog
@@ -17,6 +19,7 @@ from tests.samples import DAY, analytics, audit
 
 STREAM = "mangaassist-analytics"
 GROUP = "/mangaassist/audit"
+PSEUDONYMS = Pseudonyms("a key of tests")
 _groups = count()
 
 
@@ -24,14 +27,14 @@ _groups = count()
 def stream(request: pytest.FixtureRequest) -> AnalyticsStream:
     if request.param == "fake":
         return FakeAnalytics()
-    return KinesisAnalytics(request.getfixturevalue("aws"), STREAM)
+    return KinesisAnalytics(request.getfixturevalue("aws"), STREAM, PSEUDONYMS)
 
 
 @pytest.fixture(params=["fake", "logs"])
 def log(request: pytest.FixtureRequest) -> AuditLog:
     if request.param == "fake":
         return FakeAudit()
-    return CloudWatchAudit(request.getfixturevalue("aws"), GROUP, time.time)
+    return CloudWatchAudit(request.getfixturevalue("aws"), GROUP, PSEUDONYMS, time.time)
 
 
 def records(aws: AwsClients) -> list[dict[str, object]]:
@@ -67,7 +70,7 @@ def test_every_line_is_taken(log: AuditLog) -> None:
 
 
 def test_records_carry_the_event(aws: AwsClients) -> None:
-    KinesisAnalytics(aws, STREAM).put([analytics("carried", NOW)])
+    KinesisAnalytics(aws, STREAM, PSEUDONYMS).put([analytics("carried", NOW)])
     [found] = [record for record in records(aws) if record["event_id"] == "carried"]
     assert found == {
         "event_id": "carried",
@@ -77,26 +80,38 @@ def test_records_carry_the_event(aws: AwsClients) -> None:
     }
 
 
+def test_records_name_a_user_by_a_pseudonym_only(aws: AwsClients) -> None:
+    jobs = [
+        replace(analytics(f"pseudonymous-{user}"), attributes={"user": user, "item_id": "t-1"})
+        for user in ("hana", "")
+    ]
+    KinesisAnalytics(aws, STREAM, PSEUDONYMS).put(jobs)
+    found = {record["event_id"]: record["attributes"] for record in records(aws)}
+    assert found["pseudonymous-hana"] == {"user": PSEUDONYMS.of("hana"), "item_id": "t-1"}
+    assert found["pseudonymous-"] == {"user": "", "item_id": "t-1"}
+
+
 def test_more_records_than_one_request_may_carry(aws: AwsClients) -> None:
     ids = {f"many-{at}" for at in range(1001)}
-    assert KinesisAnalytics(aws, STREAM).put([analytics(event_id) for event_id in ids]) == {}
+    stream = KinesisAnalytics(aws, STREAM, PSEUDONYMS)
+    assert stream.put([analytics(event_id) for event_id in ids]) == {}
     assert ids <= {str(record["event_id"]) for record in records(aws)}
 
 
 def test_a_stream_that_is_not_there_yet_is_transient(aws: AwsClients) -> None:
     with pytest.raises(Transient):
-        KinesisAnalytics(aws, "no-such-stream").put([analytics("e")])
+        KinesisAnalytics(aws, "no-such-stream", PSEUDONYMS).put([analytics("e")])
 
 
 def test_lines_carry_who_did_what(aws: AwsClients) -> None:
     group, now = new_group(aws), time.time()
-    CloudWatchAudit(aws, group, time.time).append([audit("e1", now)])
+    CloudWatchAudit(aws, group, PSEUDONYMS, time.time).append([audit("e1", now)])
     assert lines(aws, group) == [
         {
             "event_id": "e1",
             "occurred_at": rfc3339(now),
             "action": "answer.served",
-            "actor": "user-1",
+            "actor": PSEUDONYMS.of("user-1"),
             "subject": "session-1",
             "outcome": "precomputed",
         }
@@ -107,11 +122,11 @@ def test_lines_of_several_weeks_in_any_order_are_all_filed(aws: AwsClients) -> N
     group, now = new_group(aws), time.time()
     ages = [0.5, 20, 3, 0, 13.5, -0.5, 1]
     late = [audit(f"e{age}", now - age * DAY) for age in ages]
-    assert CloudWatchAudit(aws, group, time.time).append(late) == {}
+    assert CloudWatchAudit(aws, group, PSEUDONYMS, time.time).append(late) == {}
     found = {line["event_id"]: line["occurred_at"] for line in lines(aws, group)}
     assert found == {f"e{age}": rfc3339(now - age * DAY) for age in ages}
 
 
 def test_a_log_group_that_is_not_there_yet_is_transient(aws: AwsClients) -> None:
     with pytest.raises(Transient):
-        CloudWatchAudit(aws, "/no/such/group", time.time).append([audit("e")])
+        CloudWatchAudit(aws, "/no/such/group", PSEUDONYMS, time.time).append([audit("e")])

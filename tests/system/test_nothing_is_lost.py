@@ -9,8 +9,8 @@ import random
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 import boto3
@@ -22,7 +22,10 @@ from tests.system.running import Stack, eventually
 REQUESTS = 2000
 SESSIONS = 200
 CLIENTS = 8
-KILL_EVERY_SECONDS = 2.0
+PAUSE_SECONDS = 0.02
+"""Spreads the questions over some seconds, in which processes die and come back."""
+KILL_EVERY_SECONDS = 0.7
+VICTIMS = ("relay", "worker-interactive", "worker-streams", "worker-precompute")
 QUESTIONS = ("trending manga", "新刊", "show me shonen", "One Piece latest", "what should I do")
 
 
@@ -32,11 +35,11 @@ def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_kille
 ) -> None:
     run = f"storm-{random.getrandbits(32):08x}"
     token = stack.token(run)
-    victims = ("relay", "worker-interactive", "worker-streams", "worker-precompute")
-    with killing(stack, victims) as killed:
-        answered = chat(stack, token, run)
-    assert len(killed) >= 3
+    answered: list[tuple[str, str]] = []
+    with killing(stack, answered) as killed:
+        chat(stack, token, run, answered)
     assert len(answered) == REQUESTS
+    assert sum(0 < count < REQUESTS for count in killed) >= len(VICTIMS)
 
     wanted = Counter(session for session, _ in answered)
     turns = eventually(lambda: stored_turns(stack, run), lambda found: counts(found) == wanted)
@@ -46,12 +49,12 @@ def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_kille
     eventually(lambda: len(events - analysed_events(stack)), lambda missing: missing == 0)
 
 
-def chat(stack: Stack, token: str, run: str) -> list[tuple[str, str]]:
-    """Ask every question; the (session id, event id) of each answer."""
-    answered: list[tuple[str, str]] = []
+def chat(stack: Stack, token: str, run: str, answered: list[tuple[str, str]]) -> None:
+    """Ask every question; adds the (session id, event id) of each answer."""
     numbers = iter(range(REQUESTS))
     lock = threading.Lock()
     failures: list[str] = []
+    pause = threading.Event()
 
     def client() -> None:
         headers = {"Authorization": f"Bearer {token}"}
@@ -68,6 +71,7 @@ def chat(stack: Stack, token: str, run: str) -> list[tuple[str, str]]:
                     "message_id": f"m-{number}",
                 }
                 response = http.post("/v1/chat", json=body)
+                pause.wait(PAUSE_SECONDS)
                 if response.status_code == httpx.codes.OK:
                     answered.append((session, response.json()["event_id"]))
                 else:
@@ -79,27 +83,28 @@ def chat(stack: Stack, token: str, run: str) -> list[tuple[str, str]]:
     for thread in threads:
         thread.join()
     assert failures == []
-    return answered
 
 
 @contextmanager
-def killing(stack: Stack, names: tuple[str, ...]) -> Iterator[list[str]]:
-    """Kill one of these processes every few seconds, each of them at least once."""
-    killed: list[str] = []
+def killing(stack: Stack, answered: Sequence[object]) -> Iterator[list[int]]:
+    """Kill one process after the other until the end; how much was answered at each kill."""
+    killed: list[int] = []
     over = threading.Event()
 
     def kill() -> None:
-        for name in random.sample(names, len(names)):
-            os.kill(stack.pid(name), signal.SIGKILL)
-            killed.append(name)
-            if over.wait(random.uniform(0.2, KILL_EVERY_SECONDS)):
-                return
+        while not over.wait(random.uniform(0.1, KILL_EVERY_SECONDS)):
+            name = VICTIMS[len(killed) % len(VICTIMS)]
+            # Somebody killed a moment ago may not be back yet.
+            with suppress(ProcessLookupError):
+                os.kill(stack.pid(name), signal.SIGKILL)
+            killed.append(len(answered))
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
         yield killed
     finally:
+        over.set()
         killer.join()
 
 

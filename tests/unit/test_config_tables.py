@@ -107,6 +107,8 @@ def test_a_segment_longer_than_its_route_is_refused(edit: Edit) -> None:
         ('buckets = "fast"', 'buckets = "quick"', "declared buckets"),
         ("fast = [0.00025,", "fast = [9,", "must rise"),
         ("requests_total =", "requests =", "_total"),
+        ("relay = 9104", "relay = 91040", "relay"),
+        ("beat = 9105", "beet = 9105", "beet"),
     ],
 )
 def test_a_wrong_metric_is_refused_with_its_reason(
@@ -160,3 +162,10 @@ def test_printed_settings_hide_credentials() -> None:
     shown = settings.read({"MANGAASSIST_REDIS_URL": "rediss://app:hunter2@cache:6379/0"}).redacted()
     assert shown["redis_url"] == "rediss://***@cache:6379/0"
     assert "hunter2" not in str(shown)
+
+
+def test_printed_settings_hide_the_key_of_pseudonyms() -> None:
+    shown = settings.read({"MANGAASSIST_PSEUDONYM_KEY": "hunter2"}).redacted()
+    assert shown["pseudonym_key"] == "***"
+    assert "hunter2" not in str(shown)
+    assert settings.read({}).redacted()["pseudonym_key"] == ""

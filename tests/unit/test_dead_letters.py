@@ -1,7 +1,9 @@
 """An operator's work on dead letters: nothing is lost, whenever it is interrupted."""
 
 import threading
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +137,32 @@ def test_what_the_source_queue_does_not_take_stays_a_dead_letter() -> None:
     assert run(queues).refused == {"id1": "Throttled"}
     assert set(queues.dead) == {"id1"}
     assert queues.hidden == set()
+
+
+def test_what_no_worker_can_read_is_not_sent_again() -> None:
+    queues = Queues([body(), "this was never a message", body()])
+    done = run(queues)
+    assert done.sent == ["id0", "id2"]
+    assert list(done.refused) == ["id1"]
+    assert "id1" in queues.dead
+    assert queues.hidden == set()
+
+
+@pytest.mark.timeout(10)
+def test_copies_that_come_straight_back_are_left_alone() -> None:
+    queues = Queues([body() for _ in range(5)])
+    numbers = iter(range(100, 10_000))
+    send = queues.send_again
+
+    def send_and_fail(letters: Sequence[DeadLetter]) -> dict[str, str]:
+        for letter in letters:
+            copy = f"id{next(numbers)}"
+            queues.dead[copy] = replace(letter, id=copy, sent_at=time.time())
+        return send(letters)
+
+    queues.send_again = send_and_fail  # type: ignore[method-assign]
+    assert sorted(run(queues).sent) == [f"id{number}" for number in range(5)]
+    assert len(queues.dead) == 5
 
 
 def test_a_letter_that_was_sent_but_not_deleted_is_named() -> None:

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.envelope import HIDDEN, MAX_BODY_BYTES, Malformed, Reason, build, check
+from config.queues import MAX_BODY_BYTES
+from domain.jobs import MAX_PACK_BYTES
+from workers.envelope import HIDDEN, Malformed, Reason, build, check
 
 PACK = bytes(range(256))
 
@@ -147,9 +149,9 @@ def test_nothing_is_built_that_would_be_refused(
 
 
 def test_a_full_pack_fits_and_a_larger_one_does_not() -> None:
-    check(build("session.update", bytes(256 * 1024), message_id="m-1"))
+    check(build("session.update", bytes(MAX_PACK_BYTES), message_id="m-1"))
     with pytest.raises(ValueError, match="size"):
-        build("session.update", bytes(400 * 1024), message_id="m-1")
+        build("session.update", bytes(256 * 1024), message_id="m-1")
 
 
 json_values = st.recursive(

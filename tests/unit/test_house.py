@@ -4,6 +4,7 @@ import importlib
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -40,6 +41,20 @@ def test_prometheus_scrapes_every_group_at_its_declared_port() -> None:
         assert f"worker-{name}:{group.metrics_port}" in scraped
 
 
+def test_prometheus_scrapes_relay_and_beat_at_their_declared_ports() -> None:
+    scraped = _yaml("deploy/prometheus/prometheus.yml")
+    jobs = {job["job_name"]: job for job in scraped["scrape_configs"]}
+    ports = metrics.declared().ports
+    assert jobs["relay"]["static_configs"] == [{"targets": [f"relay:{ports.relay}"]}]
+    assert [found["port"] for found in jobs["beat"]["dns_sd_configs"]] == [ports.beat]
+
+
+def test_no_two_processes_are_scraped_at_one_port() -> None:
+    table = metrics.declared().ports
+    ports = [table.relay, table.beat, *(g.metrics_port for g in queues.declared().groups.values())]
+    assert len(set(ports)) == len(ports)
+
+
 def test_alerts_and_runbooks_name_declared_metrics_only() -> None:
     declared = set(metrics.declared().metrics)
     texts = [ROOT / "deploy/prometheus/rules.yml", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -64,5 +79,8 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
 
 
 def _compose() -> dict[str, object]:
-    text = (ROOT / "docker-compose.yml").read_text()
-    return msgspec.yaml.decode(text, type=dict[str, object])
+    return _yaml("docker-compose.yml")
+
+
+def _yaml(path: str) -> dict[str, Any]:
+    return msgspec.yaml.decode((ROOT / path).read_text(), type=dict[str, Any])

@@ -32,6 +32,15 @@ def test_a_worker_is_alive_while_each_queue_answers_empty_or_not() -> None:
     assert not receives.healthy()
 
 
+def test_a_drained_queue_has_no_old_job() -> None:
+    metrics = Metrics()
+    observer = MetricsObserver(metrics, {"mangaassist-audit": "audit"}, LastReceives([]))
+    observer.receive_succeeded("mangaassist-audit", 3, empty=False)
+    assert metrics.seen == []
+    observer.receive_succeeded("mangaassist-audit", 0, empty=True)
+    assert metrics.seen == [("queue_oldest_seconds", ("audit",), 0.0)]
+
+
 def test_each_report_is_counted_under_our_name_of_the_queue() -> None:
     metrics = Metrics()
     observer = MetricsObserver(metrics, {"mangaassist-audit": "audit"}, LastReceives([]))

@@ -6,6 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.msgpack_wire import join_pack
+from config.queues import MAX_BATCH_BYTES, MAX_BODY_BYTES, declared
+from domain.jobs import JOB_TYPES, MAX_PACK_BYTES
+from workers.envelope import build
 from workers.packing import Limits, Pack, Packer, largest_job_bytes
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -120,6 +124,26 @@ def test_a_pack_that_was_not_sent_goes_first_and_keeps_its_id() -> None:
     again, other = subject.take(2.0)
     assert again is sent
     assert other.owners == [2]
+
+
+@pytest.mark.parametrize("size", [largest_job_bytes(), 1000, 40])
+def test_a_full_pack_and_its_envelope_are_no_larger_than_a_message_may_be(size: int) -> None:
+    longest = max((job_type.kind for job_type in JOB_TYPES), key=len)
+    most = max(row.pack_jobs for row in declared().queues.values())
+    subject = packer(Limits(pack_jobs=most, linger_seconds=0.1))
+    for number in range(most + 1):
+        subject.add(longest, bytes(size), number, 0.0)
+    batch = subject.take(0.0, flush=True)
+    assert 0 < sum(pack.body_bytes for pack in batch) <= MAX_BATCH_BYTES
+    for pack in batch:
+        joined = join_pack(longest, 1, pack.jobs)
+        assert len(joined) <= MAX_PACK_BYTES
+        body = build(longest, joined, message_id="0199c4a6-7c1e-7a3e-8f25-5d6a2d1f4b11")
+        assert len(body) <= pack.body_bytes <= MAX_BODY_BYTES
+
+
+def test_what_is_sent_is_no_larger_than_servers_with_the_older_limit_take() -> None:
+    assert MAX_BODY_BYTES == MAX_BATCH_BYTES == 262_144
 
 
 def test_a_job_that_fits_into_no_pack_is_refused_before_anything_changes() -> None:

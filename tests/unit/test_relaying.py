@@ -9,8 +9,9 @@ import pytest
 from adapters import msgpack_wire
 from adapters.redis_outbox import OutboxEntry
 from config.queues import declared
-from domain.errors import Transient
+from domain.errors import Permanent, Transient
 from domain.events import InteractionRecorded, InteractionType
+from domain.jobs import Job
 from workers.ledger import Held, Ledger
 from workers.packing import Limits, Pack, Packer
 from workers.relaying import Bounds, Relay
@@ -69,6 +70,9 @@ class MemoryOutbox:
     def depth(self) -> int:
         return len(self.entries)
 
+    def malformed(self) -> int:
+        return len(self.aside)
+
     def oldest_seconds(self) -> float:
         return 0.0
 
@@ -86,6 +90,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.counts: dict[tuple[str, ...], float] = {}
+        self.gauges: dict[str, float] = {}
+        self.shown = threading.Event()
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         key = (name, *labels.values())
@@ -93,7 +99,10 @@ class Metrics:
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
-    def set(self, name: str, value: float, **labels: str) -> None: ...
+    def set(self, name: str, value: float, **labels: str) -> None:
+        self.gauges[name] = value
+        if name == "outbox_malformed":
+            self.shown.set()
 
 
 Send = Callable[[str, Sequence[Pack[Held]]], Mapping[str, Refusal]]
@@ -102,12 +111,18 @@ Send = Callable[[str, Sequence[Pack[Held]]], Mapping[str, Refusal]]
 class Bench:
     """A relay on a memory outbox, with a scripted SQS."""
 
-    def __init__(self, bodies: Iterable[bytes], send: Send, bounds: Bounds | None = None) -> None:
+    def __init__(
+        self,
+        bodies: Iterable[bytes],
+        send: Send,
+        bounds: Bounds | None = None,
+        pack_jobs: int = 3,
+    ) -> None:
         self.outbox = MemoryOutbox(bodies)
         self.metrics = Metrics()
         self.ledger = Ledger()
         ids = count()
-        limits = Limits(pack_jobs=3, linger_seconds=0.002)
+        limits = Limits(pack_jobs=pack_jobs, linger_seconds=0.002)
         senders = {
             name: QueueSender(
                 name,
@@ -161,17 +176,23 @@ class Sqs:
                 if refusal is not None:
                     refused[pack.id] = refusal
                     continue
-                for job in msgpack_wire.decode_pack(
-                    msgpack_wire.join_pack(pack.kind, 1, pack.jobs)
-                ):
+                for job in jobs_of(pack):
                     self.accepted.append((job.kind, job.event_id))
             return refused
+
+
+def jobs_of(pack: Pack[Held]) -> list[Job]:
+    return msgpack_wire.decode_pack(msgpack_wire.join_pack(pack.kind, 1, pack.jobs))
+
+
+def event_id(number: int) -> str:
+    return f"00000000-0000-4000-8000-{number:012d}"
 
 
 def event(number: int) -> bytes:
     return msgpack_wire.encode_event(
         InteractionRecorded(
-            event_id=f"00000000-0000-4000-8000-{number:012d}",
+            event_id=event_id(number),
             occurred_at=1.0,
             producer="test",
             seq=number,
@@ -184,11 +205,7 @@ def event(number: int) -> bytes:
 
 def expected() -> list[tuple[str, str]]:
     kinds = ("analytics.emit", "interaction.count")
-    return sorted(
-        (kind, f"00000000-0000-4000-8000-{number:012d}")
-        for number in range(EVENTS)
-        for kind in kinds
-    )
+    return sorted((kind, event_id(number)) for number in range(EVENTS) for kind in kinds)
 
 
 def test_every_job_of_every_event_is_sent_once_and_then_acknowledged() -> None:
@@ -248,6 +265,57 @@ def test_what_sqs_refuses_for_good_is_set_aside_with_its_reason() -> None:
     bench = Bench([event(1)], Sqs(refuse))
     bench.run_until_empty()
     assert list(bench.outbox.aside.values()) == ["SQS refused a pack: InvalidMessageContents"]
+
+
+@pytest.mark.parametrize("bad", [set(), {2, 3}, set(range(EVENTS))])
+def test_of_a_batch_refused_for_good_only_the_packs_that_are_refused_alone_are_set_aside(
+    bad: set[int],
+) -> None:
+    sqs = Sqs(lambda _number, _pack: None)
+    bad_ids = {event_id(number) for number in bad}
+
+    def send(queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        if len(packs) > 1:
+            raise Permanent("sqs answers BatchRequestTooLong to SendMessageBatch")
+        if bad_ids.intersection(job.event_id for job in jobs_of(packs[0])):
+            raise Permanent("sqs answers InvalidMessageContents to SendMessageBatch")
+        return sqs(queue, packs)
+
+    bench = Bench(map(event, range(EVENTS)), send, pack_jobs=1)
+    bench.run_until_empty()
+    assert sorted(sqs.accepted) == [(kind, one) for kind, one in expected() if one not in bad_ids]
+    assert bench.outbox.aside == {
+        b"%d-0"
+        % number: "SQS refused a pack: sqs answers InvalidMessageContents to SendMessageBatch"
+        for number in bad
+    }
+
+
+def test_a_pack_sent_alone_that_fails_in_passing_is_sent_again() -> None:
+    sqs = Sqs(lambda _number, _pack: None)
+    alone = iter([Transient("throttled"), RuntimeError("a fault of ours")])
+
+    def send(queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        if len(packs) > 1:
+            raise Permanent("sqs answers BatchRequestTooLong to SendMessageBatch")
+        failure = next(alone, None)
+        if failure is not None:
+            raise failure
+        return sqs(queue, packs)
+
+    bench = Bench(map(event, range(EVENTS)), send)
+    bench.run_until_empty()
+    assert sorted(sqs.accepted) == expected()
+    assert bench.outbox.aside == {}
+
+
+def test_how_many_entries_are_set_aside_is_shown() -> None:
+    bench = Bench([], Sqs(lambda _number, _pack: None))
+    bench.outbox.aside[b"1-0"] = "not msgpack"
+    bench.start()
+    assert bench.metrics.shown.wait(10)
+    bench.finish()
+    assert bench.metrics.gauges["outbox_malformed"] == 1
 
 
 def test_while_too_much_is_unsent_the_outbox_waits_in_redis() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from config import schedules
 from config.errors import ConfigError
 from config.schedules import Schedule
 from domain.jobs import JOB_TYPES, PrecomputeAnswers
-from workers.ticks import Tick, TickBook, event_id, job_of
+from workers.ticks import Tick, TickBook, event_id, job_of, tick_at
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -74,10 +75,22 @@ def test_two_beats_name_a_tick_alike_and_no_two_ticks_alike() -> None:
     assert len({event_id(Tick(name, number)) for name in "ab" for number in range(9)}) == 18
 
 
-def test_the_job_carries_the_number_of_its_tick() -> None:
+def test_the_job_carries_the_start_of_its_period() -> None:
     job = job_of(Tick("trending", 7), EVERY_MINUTE, 423.0)
     assert isinstance(job, PrecomputeAnswers)
-    assert (job.tick, job.answer_kind, job.producer) == (7, "trending", "beat")
+    assert (job.tick, job.answer_kind, job.producer) == (420, "trending", "beat")
+
+
+def test_a_longer_period_does_not_make_the_next_tick_look_done() -> None:
+    now = 100_000.0
+    longer = msgspec.structs.replace(EVERY_MINUTE, every_seconds=600)
+    before = job_of(Tick("trending", tick_at(EVERY_MINUTE, now)), EVERY_MINUTE, now)
+    after = job_of(Tick("trending", tick_at(longer, now + 600)), longer, now + 600)
+    assert isinstance(before, PrecomputeAnswers)
+    assert isinstance(after, PrecomputeAnswers)
+    assert before.tick is not None
+    assert after.tick is not None
+    assert after.tick > before.tick
 
 
 @pytest.mark.parametrize(

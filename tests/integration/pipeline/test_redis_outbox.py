@@ -75,6 +75,19 @@ def test_an_idle_entry_is_claimed_once_and_a_kept_one_is_not(
     assert outbox.claim_idle(60.0, 10) == []
 
 
+def test_an_idle_entry_is_found_behind_however_many_kept_ones(
+    valkey: "redis.Redis", outbox: RedisOutbox, other: RedisOutbox
+) -> None:
+    for _ in range(300):  # more than one look at ten times the count covers
+        valkey.xadd("outbox:0", {"e": b"x"})
+    *kept, left = outbox.read(300, 0.01)
+    outbox.hand_back([(0, left.id)])
+    assert [entry.id for entry in other.claim_idle(60.0, 10)] == [left.id]
+    outbox.hand_back([(0, entry.id) for entry in kept])
+    found = [entry.id for _ in range(40) for entry in other.claim_idle(60.0, 10)]
+    assert found == [entry.id for entry in kept]
+
+
 def test_an_entry_that_was_acknowledged_elsewhere_is_not_claimed(
     valkey: "redis.Redis", outbox: RedisOutbox, other: RedisOutbox
 ) -> None:
@@ -91,7 +104,7 @@ def test_an_entry_set_aside_lies_with_its_reason_in_a_stream_of_its_own(
     valkey.xadd("outbox:1", {"e": b"\xff"})
     (entry,) = outbox.read(10, 0.01)
     outbox.set_aside(entry, "not msgpack")
-    assert outbox.depth() == 0
+    assert (outbox.depth(), outbox.malformed()) == (0, 1)
     ((_, fields),) = valkey.xrange(malformed_key(1)) or []
     assert fields == {b"e": b"\xff", b"reason": b"not msgpack", b"id": entry.id}
 

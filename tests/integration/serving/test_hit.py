@@ -7,6 +7,7 @@ import msgspec
 import redis
 
 from adapters.msgpack_wire import decode_event
+from config.settings import Settings
 from domain.events import AnswerServed, event_id_of_message
 from serving.models import ChatReply
 from tests.integration.serving.client import Connection, chat
@@ -82,4 +83,6 @@ async def test_a_session_belongs_to_who_opened_it(serving: Serving) -> None:
         reply = await connection.send(chat(question, "own-1", foreign))
         assert (reply.status, reply.json["status"]) == (403, 403)
     assert (await connection.send(chat(question, "own-1", token("alice")))).status == 200
+    with serving.valkey.client() as client:
+        assert client.ttl("session_owner:own-1") >= Settings().session_days * 86_400
     await connection.close()

@@ -2,7 +2,10 @@
 
 import pytest
 
+from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.connection import connect, trending_rule
+from adapters.kinesis_analytics import KinesisAnalytics
+from adapters.pseudonyms import Pseudonyms
 from config import answers
 from config.errors import ConfigError
 from config.settings import Settings
@@ -14,6 +17,18 @@ from tests.fakes import RecordingMetrics
 def test_connecting_opens_no_socket() -> None:
     ports = connect(Settings(), RecordingMetrics())
     assert ports.clock() > 0
+
+
+def test_analytics_and_audit_hide_users_with_the_key_of_the_settings() -> None:
+    ports = connect(Settings(pseudonym_key="key"), RecordingMetrics())
+    assert isinstance(ports.analytics, KinesisAnalytics)
+    assert isinstance(ports.audit, CloudWatchAudit)
+    for adapter in (ports.analytics, ports.audit):
+        assert adapter._pseudonyms.of("hana") == Pseudonyms("key").of("hana")
+
+
+def test_days_of_sessions_are_whole_days() -> None:
+    assert Settings(session_days=2).session_seconds == 2 * 86_400
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1", "127.0.0.1:6379", "redis://host:port/0"])

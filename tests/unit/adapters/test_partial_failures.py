@@ -8,8 +8,11 @@ import pytest
 from adapters.aws_clients import AwsClients
 from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.kinesis_analytics import TRIES, KinesisAnalytics
+from adapters.pseudonyms import Pseudonyms
 from tests.fakes import FakeClock
 from tests.samples import analytics, audit
+
+PSEUDONYMS = Pseudonyms("a key of tests")
 
 
 class ScriptedAws:
@@ -38,7 +41,7 @@ class ScriptedAws:
 
 def test_only_the_records_that_failed_are_sent_again() -> None:
     aws = ScriptedAws({"b", "c"}, {"c"})
-    stream = KinesisAnalytics(aws.as_clients(), "stream", aws.slept.append)
+    stream = KinesisAnalytics(aws.as_clients(), "stream", PSEUDONYMS, aws.slept.append)
     assert stream.put([analytics("a"), analytics("b"), analytics("c")]) == {}
     assert aws.sent == [["a", "b", "c"], ["b", "c"], ["c"]]
     assert len(aws.slept) == 2
@@ -46,7 +49,7 @@ def test_only_the_records_that_failed_are_sent_again() -> None:
 
 def test_records_that_keep_failing_are_told() -> None:
     aws = ScriptedAws(*[{"b"}] * TRIES)
-    stream = KinesisAnalytics(aws.as_clients(), "stream", aws.slept.append)
+    stream = KinesisAnalytics(aws.as_clients(), "stream", PSEUDONYMS, aws.slept.append)
     assert stream.put([analytics("a"), analytics("b")]) == {"b": "Throttled"}
     assert len(aws.sent) == TRIES
 
@@ -64,7 +67,7 @@ def test_lines_that_the_log_rejects_are_told(
     rejected: dict[str, int], left: dict[str, str]
 ) -> None:
     clock, aws = FakeClock(), ScriptedAws(rejected=rejected)
-    log = CloudWatchAudit(aws.as_clients(), "group", clock)
+    log = CloudWatchAudit(aws.as_clients(), "group", PSEUDONYMS, clock)
     lines = [audit(f"e{at}", clock.now + at) for at in (2, 0, 1)]
     assert log.append(lines) == left
 
@@ -72,5 +75,5 @@ def test_lines_that_the_log_rejects_are_told(
 def test_a_batch_of_lines_is_in_order_and_spans_no_more_than_a_day() -> None:
     clock, aws = FakeClock(), ScriptedAws()
     lines = [audit(f"e{at}", clock.now - at * 15 * 3600) for at in (0, 3, 1, 2)]
-    CloudWatchAudit(aws.as_clients(), "group", clock).append(lines)
+    CloudWatchAudit(aws.as_clients(), "group", PSEUDONYMS, clock).append(lines)
     assert [len(batch) for batch in aws.sent] == [2, 2]

@@ -104,6 +104,12 @@ for number in range(3):
         os._exit(0)
     os.waitpid(pid, 0)
     metrics.bury(pid)
+pid = os.fork()
+if pid == 0:
+    metrics.set("queue_oldest_seconds", 50, queue="q")
+    os._exit(0)
+os.waitpid(pid, 0)
+metrics.set("queue_oldest_seconds", 0, queue="q")
 print(metrics.render().decode())
 """
 
@@ -119,3 +125,4 @@ def test_a_parent_shows_the_sum_of_its_forked_children(tmp_path: Path) -> None:
     assert 'mangaassist_duplicates_total{kind="a"} 31.0' in shown
     assert 'mangaassist_precompute_seconds_count{kind="a"} 3.0' in shown
     assert 'mangaassist_published_answers{kind="a"} 2.0' in shown
+    assert 'mangaassist_queue_oldest_seconds{queue="q"} 0.0' in shown

@@ -20,7 +20,7 @@ CONTRACT_SECONDS = 15.0
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
-    planned = plan(DataDir(tmp_path), ports.reserve_any(), GROUPS, OUTER)
+    planned = plan(DataDir(tmp_path), ports.reserve_any(), GROUPS, OUTER, pseudonym_key="made")
     yield planned
     planned.ports.release()
 
@@ -47,6 +47,16 @@ def test_settings_of_the_caller_pass_and_his_aws_account_does_not(stack: Stack) 
         assert spec.environment["AWS_ENDPOINT_URL_SQS"].startswith("http://127.0.0.1:")
 
 
+def test_the_key_of_pseudonyms_is_passed_on_unless_the_caller_has_one(
+    stack: Stack, tmp_path: Path
+) -> None:
+    name = "MANGAASSIST_PSEUDONYM_KEY"
+    assert {spec.environment[name] for spec in stack.processes} == {"made"}
+    own = plan(DataDir(tmp_path), ports.reserve_any(), GROUPS, {name: "own"}, pseudonym_key="made")
+    own.ports.release()
+    assert {spec.environment[name] for spec in own.processes} == {"own"}
+
+
 def test_what_sends_work_stops_before_what_does_it(stack: Stack) -> None:
     stages = {spec.name: spec.stop_stage for spec in (*stack.foundations, *stack.processes)}
     order = ("serving", "relay", "worker-interactive", "aws-sqs", "redis")
@@ -64,7 +74,8 @@ def test_even_the_most_stubborn_stack_stops_in_time(stack: Stack) -> None:
 def test_a_redis_of_somebody_elses_is_used_and_not_started(tmp_path: Path) -> None:
     url = "redis://cache.test:6379/0"
     http = ports.reserve_any()
-    planned = plan(DataDir(tmp_path), http, GROUPS, {"MANGAASSIST_REDIS_URL": url})
+    outer = {"MANGAASSIST_REDIS_URL": url}
+    planned = plan(DataDir(tmp_path), http, GROUPS, outer, pseudonym_key="made")
     assert "redis" not in [spec.name for spec in planned.foundations]
     assert planned.endpoints({}).redis == url
     planned.ports.release()

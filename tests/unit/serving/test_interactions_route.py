@@ -104,11 +104,13 @@ def test_only_what_redis_confirmed_counts_as_accepted(path: RequestPath) -> None
         "rejected": [{"index": index, "reason": SEND_AGAIN} for index in (0, 2, 3)],
     }
     assert path.registry.sums["budget_exceeded_total", "redis"] == 1
+    assert path.registry.sums["segment_seconds", "redis"] > 0
 
 
 def test_when_all_are_wrong_redis_is_not_asked(path: RequestPath) -> None:
     response = path.record({"events": [{}]}, ALICE)
     assert (response.status, path.stock.calls) == (202, 0)
+    assert ("segment_seconds", "redis") not in path.registry.sums
 
 
 @pytest.mark.parametrize(
@@ -131,4 +133,4 @@ def test_a_wrong_request_is_refused(path: RequestPath, body: object, status: int
 def test_nobody_records_without_a_token(path: RequestPath) -> None:
     response = path.record({"events": [view()]})
     assert response.status == 401
-    assert b"www-authenticate: Bearer" in response.lines
+    assert b"www-authenticate: Bearer\r\n" in response.lines

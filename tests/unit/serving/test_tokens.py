@@ -191,6 +191,22 @@ def test_a_hostile_token_is_refused_and_never_anonymous(gate: Gate, name: str) -
         assert refused.value.status == 401
 
 
+@pytest.mark.parametrize("authorization", [None, b"Basic YWxpY2U6eA=="])
+def test_who_has_no_token_is_told_of_no_error_in_it(
+    gate: Gate, authorization: bytes | None
+) -> None:
+    with pytest.raises(Problem) as refused:
+        gate.known_caller(authorization)
+    assert refused.value.headers == {"www-authenticate": "Bearer"}
+
+
+def test_a_wrong_token_is_called_one(gate: Gate) -> None:
+    for token in (b"Bearer garbage", sign(STRANGER)):
+        with pytest.raises(Problem) as refused:
+            gate.known_caller(token)
+        assert refused.value.headers == {"www-authenticate": 'Bearer error="invalid_token"'}
+
+
 def test_without_a_key_set_every_token_is_refused() -> None:
     gate = Gate(KeySet(""), issuer="", audience="")
     for token in (sign(), sign(iss="", aud="")):

@@ -104,6 +104,12 @@ def test_somebody_elses_computation_is_not_repeated_but_waited_for(world: World)
     assert not world.answers.publications
 
 
+def test_what_a_reader_found_stale_is_left_to_whoever_computes_already(world: World) -> None:
+    world.answers.claim(KIND, 60)
+    perform(world, job(stale=0))
+    assert not world.answers.publications
+
+
 def test_the_lease_is_given_back_also_after_a_failure(world: World) -> None:
     broken = World(RULE, FakeCatalogueStore(None))
     with pytest.raises(PartlyFailed):

@@ -74,6 +74,13 @@ def test_a_strangers_turn_is_dropped_and_counted(world: World) -> None:
     assert world.metrics.counted["events_total", "session.update", "refused"] == 1
 
 
+def test_a_session_that_a_stranger_claimed_is_given_back_to_its_owner(world: World) -> None:
+    update_sessions([session_update("e1", "s", "ann")], world.ports)
+    assert world.session_copies.owners == {}
+    update_sessions([session_update("e2", "s", "bob")], world.ports)
+    assert world.session_copies.owners == {"s": "ann"}
+
+
 def test_a_session_that_fails_does_not_hold_up_the_others(world: World) -> None:
     world.sessions.failing["bad"] = Transient("throttled")
     jobs = [session_update("e1", "bad"), session_update("e2", "good"), session_update("e3", "bad")]

@@ -1,0 +1,110 @@
+"""GET /v1/sessions/{id} without HTTP and without Redis."""
+
+import re
+from dataclasses import dataclass, field
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from adapters.redis_multiplexed import Late, NotDone
+from adapters.redis_sessions import decode_copy, encode_copy
+from config import budgets
+from domain.answers import AnswerKey
+from domain.errors import Transient
+from domain.sessions import Session, Turn
+from serving.meters import Meters
+from serving.pages import SessionPage
+from serving.problems import Problem
+from tests.fakes import FakeSessions
+from tests.samples import turn
+from tests.unit.serving.fakes import CountingRegistry, KnownCallers
+
+
+@dataclass
+class FakeCopies:
+    """Redis: one copy, or a fault."""
+
+    stored: bytes | Transient | None = None
+
+    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
+        if isinstance(self.stored, Transient):
+            raise self.stored
+        return self.stored
+
+    async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
+        raise NotImplementedError
+
+
+@dataclass
+class Site:
+    """The page of alice's session `s` over fakes."""
+
+    copies: FakeCopies = field(default_factory=FakeCopies)
+    sessions: FakeSessions = field(default_factory=FakeSessions)
+    registry: CountingRegistry = field(default_factory=CountingRegistry)
+
+    async def get(self) -> Response:
+        page = SessionPage(
+            gate=KnownCallers(),
+            copies=self.copies,
+            decode=decode_copy,
+            sessions=self.sessions,
+            budget=budgets.declared().routes["sessions"],
+            meters=Meters(self.registry),
+        )
+        headers = [(b"authorization", b"Bearer alice")]
+        return await page(
+            Request({"type": "http", "headers": headers, "path_params": {"session_id": "s"}})
+        )
+
+    def observed(self) -> set[str]:
+        return {key[1] for key in self.registry.sums if key[0] == "segment_seconds"}
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def times(response: Response) -> dict[str, float]:
+    found = re.findall(r"(\w+);dur=([\d.]+)", response.headers["server-timing"])
+    return {name: float(milliseconds) for name, milliseconds in found}
+
+
+def copy_of(first: Turn) -> bytes:
+    return encode_copy(Session("s", "alice", {first.event_id: first}))
+
+
+async def test_a_copy_is_timed_and_the_table_takes_no_time(site: Site) -> None:
+    site.copies.stored = copy_of(turn("e1"))
+    response = await site.get()
+    assert response.headers["x-answer-source"] == "cache"
+    assert list(times(response)) == ["redis", "dynamodb", "total"]
+    assert times(response)["dynamodb"] == 0
+    assert site.observed() == {"redis"}
+
+
+async def test_both_segments_are_timed_where_the_table_is_asked(site: Site) -> None:
+    site.sessions.add_turns("s", "alice", [turn("e1")])
+    response = await site.get()
+    assert response.headers["x-answer-source"] == "table"
+    assert times(response).keys() == {"redis", "dynamodb", "total"}
+    assert times(response)["total"] >= times(response)["dynamodb"] > 0
+    assert site.observed() == {"redis", "dynamodb"}
+
+
+async def test_segments_are_observed_also_for_a_session_that_is_not_there(site: Site) -> None:
+    with pytest.raises(Problem):
+        await site.get()
+    assert site.observed() == {"redis", "dynamodb"}
+
+
+@pytest.mark.parametrize(("fault", "exceeded"), [(Late("late"), 1), (NotDone("down"), None)])
+async def test_a_copy_that_comes_late_exceeds_the_budget_of_redis(
+    site: Site, fault: Transient, exceeded: int | None
+) -> None:
+    site.copies.stored = fault
+    site.sessions.add_turns("s", "alice", [turn("e1")])
+    assert (await site.get()).headers["x-answer-source"] == "table"
+    assert site.registry.sums.get(("budget_exceeded_total", "redis")) == exceeded
