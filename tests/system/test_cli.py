@@ -6,7 +6,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.system.running import Stack, eventually, run
+from tests.system.running import Stack, eventually, run, running
 
 KINDS = {"trending", "new_releases", "genre", "title", "fallback"}
 POISON = "this was never a Celery message"
@@ -83,21 +83,26 @@ def test_a_refreshed_kind_can_be_rolled_back_and_refreshed_again(stack: Stack) -
     assert _state(stack, "genre") == "fresh"
 
 
-def test_a_dead_letter_is_listed_shown_and_sent_again(stack: Stack) -> None:
+def test_a_dead_letter_that_nobody_can_read_is_shown_and_not_sent_round(stack: Stack) -> None:
     sqs = boto3.client("sqs", **stack.aws("sqs"))
     url = sqs.get_queue_url(QueueName="mangaassist-audit-dlq")["QueueUrl"]
     message_id = sqs.send_message(QueueUrl=url, MessageBody=POISON)["MessageId"]
     listed = json.loads(stack.cli("dlq", "list", "--queue", "audit", "--json"))
-    assert [(row["id"], row["queue"]) for row in listed] == [(message_id, "audit")]
+    assert [(row["id"], row["kind"]) for row in listed] == [(message_id, "unreadable")]
     assert json.loads(stack.cli("dlq", "show", message_id, "--json"))["reason"]
-    would = json.loads(stack.cli("dlq", "retry", "--id", message_id, "--dry-run", "--json"))
-    assert would["sent"] == [message_id]
+    for arguments in (["--dry-run"], []):
+        done = run("dlq", "retry", "--queue", "audit", *arguments, "--data-dir", stack.data_dir)
+        assert done.returncode == 1
+        assert message_id in done.stderr
     assert json.loads(stack.cli("dlq", "list", "--queue", "audit", "--json"))
-    stack.cli("dlq", "retry", "--queue", "audit", "--id", message_id)
-    done = run("dlq", "show", message_id, "--data-dir", stack.data_dir)
-    assert done.returncode == 2
-    again = eventually(lambda: stack.cli("dlq", "list", "--queue", "audit", "--json"), json.loads)
-    assert [row["kind"] for row in json.loads(again)] == ["unreadable"]
+    missing = run("dlq", "show", "no-such-id", "--data-dir", stack.data_dir)
+    assert missing.returncode == 2
+    sqs.delete_message(
+        QueueUrl=url,
+        ReceiptHandle=sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"][0][
+            "ReceiptHandle"
+        ],
+    )
     sqs.close()
 
 
@@ -124,6 +129,11 @@ def test_an_imported_catalogue_is_what_questions_are_answered_from(
     )
     assert "Owl" in reply.body["answer"]["text"]
     assert lone_stack.ask("ワンピース").body["answer"]["kind"] == "title"
+    lone_stack.stop()
+    with running(lone_stack.data_dir) as again:
+        doctor = json.loads(again.until_ready().cli("doctor", "--json"))
+    catalogue = next(row for row in doctor if row["what"] == "catalogue")
+    assert catalogue["detail"].startswith("588 titles")
 
 
 def test_a_file_that_is_mostly_bad_is_refused(stack: Stack, tmp_path: Path) -> None:
