@@ -3,7 +3,6 @@
 -- function names, since two releases share one server while a deployment rolls.
 
 local HEADER_BYTES = 48
-local OWNER_SLACK_SECONDS = 86400
 
 local function u16(text, at)
   local low, high = string.byte(text, at, at + 1)
@@ -32,10 +31,8 @@ end
 local function serve(keys, args)
   local owner = redis.call('GET', keys[3])
   if owner and owner ~= args[1] then return {0} end
-  -- Renewed once in the slack, since every renewal is also written to the log of changes.
-  if not owner or redis.call('TTL', keys[3]) < tonumber(args[2]) then
-    redis.call('SET', keys[3], args[1], 'EX', args[2] + OWNER_SLACK_SECONDS)
-  end
+  -- Claimed here; renewed by the worker that stores the turn.
+  if not owner then redis.call('SET', keys[3], args[1], 'EX', args[2]) end
   local found, answer = keys[1] == keys[2] and 2 or 1, get_string(keys[1])
   if not answer then found, answer = 2, get_string(keys[2]) end
   if not answer then

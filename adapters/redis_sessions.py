@@ -2,7 +2,7 @@
 
 A copy is `session:<id>`, JSON with a TTL; losing one costs a read of DynamoDB. Copies of one
 session may be written in any order: a copy with fewer or older turns never replaces one with more
-or newer ones. `session_owner:<id>` is claimed by the request path and put right here.
+or newer ones. `session_owner:<id>` is claimed by the request path, and renewed or put right here.
 """
 
 from collections.abc import Sequence
@@ -24,6 +24,9 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 return 1
 """
+
+
+_OWNER = "session_owner:"
 
 
 class _Copy(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +51,7 @@ class RedisSessions:
         self._owner_seconds = owner_seconds
 
     def put(self, sessions: Sequence[Session]) -> None:
-        """Replace the copies."""
+        """Replace the copies, and renew whose the sessions are."""
         pipeline = self._redis.pipeline(transaction=False)
         for session in sessions:
             newness = _newness(session)
@@ -56,13 +59,14 @@ class RedisSessions:
                 _REPLACE, 1, f"session:{session.session_id}", encode_copy(session), repr(newness),
                 self._copy_seconds,
             )  # fmt: skip
+            pipeline.set(_OWNER + session.session_id, session.owner, ex=self._owner_seconds)
         with translated():
             pipeline.execute()
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         """Make the request path take the session for this owner's."""
         with translated():
-            self._redis.set(f"session_owner:{session_id}", owner, ex=self._owner_seconds)
+            self._redis.set(_OWNER + session_id, owner, ex=self._owner_seconds)
 
 
 def encode_copy(session: Session) -> bytes:

@@ -121,7 +121,7 @@ class SessionCopies(Protocol):
     """What the request path knows of sessions; losing a copy costs one read."""
 
     def put(self, sessions: Sequence[Session]) -> None:
-        """Replace the copies."""
+        """Replace the copies, and renew whose the sessions are."""
         ...
 
     def restore_owner(self, session_id: str, owner: str) -> None:
