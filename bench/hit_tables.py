@@ -24,8 +24,8 @@ _WANTED = (
 _NOTES = (
     """MangaAssist verifies a bearer token, classifies the question, checks the session's owner, \
 reads and splices the answer, writes the event and measures itself; no two questions within \
-thousands are worded alike, except in the row that says so. The floor, FastAPI GET and nginx only \
-send the stored bytes. Every body is of 5 KiB.""",
+thousands are spelt alike (many are when case and marks are folded), except in the row that says \
+so. The floor, FastAPI GET and nginx only send the stored bytes. Every body is of 5 KiB.""",
     "Where a server's core is not busy, the other core is the limit: compare the CPU time.",
     "Ratios are medians over the rounds of the quotient within a round.",
     """The SQS emulator answers at once; a real one takes some 8 ms, which the four apply_async \

@@ -18,6 +18,9 @@ from serving.title_index import Doubt, TitleIndex
 MAX_CHARS = 120
 """Nobody names a list or a title in more; longer questions are `chat` without being read."""
 
+MAX_REMEMBERED = 8192
+"""Folded questions that are not read twice: much of what is asked differs in case or marks only."""
+
 _QUOTES = frozenset('「『“”"〝')
 _COUNTED = "volume|volumes|vol|vols|v|chapter|ch|book|no|tome"
 _VOLUME = re.compile(
@@ -40,7 +43,10 @@ class _Found(NamedTuple):
 class QuestionClassifier:
     """Reads questions against the wordings and the names of one catalogue. Safe to share."""
 
-    def __init__(self, catalogue: Catalogue, patterns: Patterns) -> None:
+    def __init__(
+        self, catalogue: Catalogue, patterns: Patterns, *, remembered: int = MAX_REMEMBERED
+    ) -> None:
+        self._limit = remembered
         self._lexicon = Lexicon(patterns, {count.slug for count in catalogue.browsable()})
         self._titles = TitleIndex(catalogue, patterns.title)
         bits = self._lexicon.bits
@@ -50,6 +56,7 @@ class QuestionClassifier:
         ]
         self._around_title = bits(patterns.title.allows)
         self._title_marks = bits(patterns.title.marks)
+        self._remembered: dict[tuple[str, bool], _Found | None] = {}
 
     def classify(self, message: str, locale: Locale | None = None) -> Question:
         """What the message asks for; its language is detected where `locale` is None.
@@ -65,13 +72,23 @@ class QuestionClassifier:
         return Question(found.kind, found.slug, locale or detect_locale(wording or text))
 
     def _understand(self, text: str) -> _Found | None:
-        folded = fold(text)
+        asked = (fold(text), not _QUOTES.isdisjoint(text))
+        try:
+            return self._remembered[asked]
+        except KeyError:
+            found = self._read(*asked)
+        if len(self._remembered) >= self._limit:
+            self._remembered.clear()
+        self._remembered[asked] = found
+        return found
+
+    def _read(self, folded: str, is_quoted: bool) -> _Found | None:
         reading = self._lexicon.read(folded)
-        found = self._as_list(reading) or self._as_title(reading, text)
+        found = self._as_list(reading) or self._as_title(reading, is_quoted)
         if found is None and _DIGIT.search(folded):
             numbered = " ".join(_VOLUME.sub(f" {_VOLUME_WORD} ", folded).split())
             if numbered != folded and _LETTER.search(numbered.replace(_VOLUME_WORD, "")):
-                return self._as_title(self._lexicon.read(numbered), text)
+                return self._as_title(self._lexicon.read(numbered), is_quoted)
         return found
 
     def _as_list(self, reading: Reading) -> _Found | None:
@@ -85,7 +102,7 @@ class QuestionClassifier:
                     return _Found(kind, slug, "")
         return None
 
-    def _as_title(self, reading: Reading, asked: str) -> _Found | None:
+    def _as_title(self, reading: Reading, is_quoted: bool) -> _Found | None:
         gaps = reading.gaps(self._around_title)
         text = gaps.text
         start, end = 1, len(text)
@@ -93,17 +110,16 @@ class QuestionClassifier:
             named = self._titles.exact(text[start:end])
             if named is None:
                 continue
-            if named.doubt is Doubt.NONE or self._is_meant(named.doubt, gaps.at(start, end), asked):
-                return _Found(QuestionKind.TITLE, named.title_id, gaps.at(start, end).around)
+            gap = gaps.at(start, end)
+            if named.doubt is Doubt.NONE or is_quoted or self._is_meant(named.doubt, gap):
+                return _Found(QuestionKind.TITLE, named.title_id, gap.around)
         named = self._titles.with_typos(text[start:end])
         if named is None:
             return None
         return _Found(QuestionKind.TITLE, named.title_id, gaps.at(start, end).around)
 
-    def _is_meant(self, doubt: Doubt, gap: Gap, asked: str) -> bool:
+    def _is_meant(self, doubt: Doubt, gap: Gap) -> bool:
         """Whether what stands around a doubtful name says that it is a title."""
         if any(classes & self._title_marks for classes in gap.classes):
-            return True
-        if not _QUOTES.isdisjoint(asked):
             return True
         return doubt is Doubt.ALONE and not gap.around and not gap.is_wording
