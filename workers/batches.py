@@ -10,8 +10,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-BATCH = 10
-"""What SQS takes in one request."""
+from config.queues import MAX_BATCH_MESSAGES
 
 MAX_DELAY_SECONDS = 3.0
 
@@ -111,7 +110,7 @@ class Batches:
         """Tell which queue's entries go now, or after how long to look again."""
         oldest: tuple[float, str] | None = None
         for url, entries in self._waiting.items():
-            if len(entries) >= BATCH or self._deadline is not None:
+            if len(entries) >= MAX_BATCH_MESSAGES or self._deadline is not None:
                 return url, None
             if oldest is None or entries[0].since < oldest[0]:
                 oldest = entries[0].since, url
@@ -122,7 +121,7 @@ class Batches:
 
     def _take(self, url: str) -> list[Entry]:
         entries = self._waiting.pop(url)
-        batch = [entries.popleft() for _ in range(min(BATCH, len(entries)))]
+        batch = [entries.popleft() for _ in range(min(MAX_BATCH_MESSAGES, len(entries)))]
         if entries:
             self._waiting[url] = entries  # to the end: queues take turns
         return batch
