@@ -20,6 +20,10 @@ from domain.jobs import JOB_TYPES, MAX_PACK_BYTES, Job
 
 MAX_EVENT_BYTES = 64 * 1024
 MAX_PACK_JOBS = 10_000
+JOB_OVERHEAD_BYTES = 8
+PACK_OVERHEAD_BYTES = 64
+BODY_OVERHEAD_BYTES = 2048
+"""At the most, what joining, base64 and the envelope add; the pack's headers are in it."""
 
 _MAX_INT = 2**53
 _Text = Annotated[str, Meta(max_length=256)]
@@ -114,6 +118,11 @@ def decode_event(data: bytes) -> Event:
 def encode_job(job: Job) -> bytes:
     """The job as `join_pack` takes it; kind and version are said once, by the pack."""
     return _encode(_VALUES_OF_JOB[type(job)](job))
+
+
+def largest_job_bytes(pack_bytes: int = MAX_PACK_BYTES) -> int:
+    """The largest encoded job that fits into a pack."""
+    return pack_bytes - PACK_OVERHEAD_BYTES - JOB_OVERHEAD_BYTES
 
 
 def join_pack(kind: str, version: int, jobs: Sequence[bytes]) -> bytes:

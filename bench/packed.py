@@ -8,11 +8,11 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
+from adapters.celery_envelope import build
 from adapters.msgpack_wire import encode_job, join_pack
 from bench.numbered import analytics_job
 from config.queues import declared
 from domain.jobs import EmitAnalytics
-from workers.envelope import build
 from workers.packing import Limits, Packer
 
 if TYPE_CHECKING:

@@ -49,11 +49,35 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     metrics_port: Annotated[int, Meta(ge=1, le=65_535)]
 
 
+class Retries(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How workers space out what failed."""
+
+    budget: Annotated[float, Meta(gt=0, le=1)]
+    burst: Positive
+    pause_after_failures: Positive
+    pause_base_seconds: Positive
+    pause_cap_seconds: Annotated[int, Meta(gt=0, le=60)]
+
+
+class DeadLetterRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the scheduled retry of dead letters may do."""
+
+    per_run: Positive
+    per_second: Positive
+    parts: Annotated[int, Meta(ge=2, le=MAX_BATCH_MESSAGES)]
+    max_replays: Annotated[int, Meta(ge=0, le=10)]
+    wait_seconds: Positive
+    wait_factor: Positive
+    parked_days: Annotated[int, Meta(ge=14)]
+
+
 class Queues(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """Every queue and group, with the look-ups that the processes need."""
 
     queues: dict[str, Queue]
     groups: dict[str, Group]
+    retries: Retries
+    dead_letters: DeadLetterRules
 
     def of_group(self, group: str) -> dict[str, Queue]:
         """The queues that a group consumes."""

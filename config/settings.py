@@ -5,6 +5,7 @@ AWS regions, endpoints and credentials are the SDK's own variables (`AWS_REGION`
 """
 
 import os
+import tempfile
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -67,6 +68,16 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Meta(description="Secret that hides user ids in analytics and audit; empty: left out"),
     ] = ""
     log_level: Annotated[str, Meta(description="Level of the log", pattern="^[A-Z]+$")] = "INFO"
+    spool_dir: Annotated[
+        Path | None,
+        Meta(description="Directory of the spool of serving and its relay; default: in state_dir"),
+    ] = None
+    spool_max_mb: Annotated[
+        int, Meta(description="Disk that the spool may fill, in MiB", ge=1, le=1_048_576)
+    ] = 512
+    failpoint: Annotated[
+        str, Meta(description="For tests alone: where this process is to die, as name:number")
+    ] = ""
     state_dir: Annotated[
         Path | None, Meta(description="Directory for a process's own files, such as beat's")
     ] = None
@@ -75,6 +86,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     def session_seconds(self) -> int:
         """`session_days` in seconds."""
         return self.session_days * DAY_SECONDS
+
+    @property
+    def spool(self) -> Path:
+        """Where the spool is: as set, in `state_dir`, or in the system's directory for such."""
+        if self.spool_dir is not None:
+            return self.spool_dir
+        home = self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
+        return home / "spool"
 
     def store_day(self, now: float) -> date:
         """What day it is in the store at a time in epoch seconds, unless a setting fixes it."""

@@ -4,7 +4,7 @@ All ports raise `Transient` for a fault that passes and `Permanent` for one that
 it says otherwise, every write is idempotent: the same call again changes nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -12,6 +12,7 @@ from typing import Protocol
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
+from domain.parking import Parked
 from domain.sessions import Session, Turn
 
 
@@ -142,6 +143,29 @@ class AuditLog(Protocol):
 
     def append(self, lines: Sequence[AppendAudit]) -> Mapping[str, str]:
         """Append lines; the event ids of those not taken, each with the reason."""
+        ...
+
+
+class Parking(Protocol):
+    """Where jobs wait for a person; kept for at least 14 days after the last parking."""
+
+    def park(self, parked: Sequence[Parked]) -> Mapping[str, str]:
+        """Set aside, each by its id; the ids of those not taken, each with the reason.
+
+        What is parked already keeps its first `parked_at` and gets the new history added.
+        """
+        ...
+
+    def get(self, parked_id: str) -> Parked | None:
+        """One by its id."""
+        ...
+
+    def each(self) -> Iterator[Parked]:
+        """Everything that is parked, oldest first within a day; what expired is left out."""
+        ...
+
+    def remove(self, parked_id: str) -> bool:
+        """Forget one that was sent again; False where it is gone already."""
         ...
 
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from adapters import celery_envelope as envelope
 from adapters.msgpack_wire import decode_pack
 from adapters.sqs_dead_letters import DeadLetter
 from domain.errors import Malformed, Transient
 from domain.jobs import Job
-from workers import envelope
 
 HIDE_SECONDS = 30
 RETRY_HIDE_SECONDS = 120

@@ -14,8 +14,8 @@ from celery import current_app
 from celery.signals import worker_shutting_down
 from kombu.asynchronous.hub import Hub
 
+from adapters.celery_envelope import Malformed, check
 from workers.acknowledgements import Acknowledgements
-from workers.envelope import Malformed, check
 from workers.polling import Messages, QueuePoll
 from workers.prefetch import Prefetch
 from workers.receiving import Receiver

@@ -9,20 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from adapters.msgpack_wire import (
+    BODY_OVERHEAD_BYTES,
+    JOB_OVERHEAD_BYTES,
+    PACK_OVERHEAD_BYTES,
+    largest_job_bytes,
+)
 from config.queues import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES
 from domain.jobs import MAX_PACK_BYTES
 
-JOB_OVERHEAD_BYTES = 8
-PACK_OVERHEAD_BYTES = 64
-BODY_OVERHEAD_BYTES = 2048
-"""At the most, what joining, base64 and the envelope add; the pack's headers are in it."""
-
 Owner = TypeVar("Owner")
-
-
-def largest_job_bytes(pack_bytes: int = MAX_PACK_BYTES) -> int:
-    """The largest encoded job that fits into a pack."""
-    return pack_bytes - PACK_OVERHEAD_BYTES - JOB_OVERHEAD_BYTES
 
 
 @dataclass(frozen=True, slots=True)

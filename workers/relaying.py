@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from adapters.event_jobs import Translated, translate
 from adapters.redis_outbox import OutboxEntry
 from domain.errors import Malformed, MangaAssistError
 from domain.ports import TaskMetrics
 from workers.ledger import Held, Ledger
 from workers.sending import QueueSender
-from workers.translating import Translated, translate
 
 logger = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+from adapters.celery_envelope import build
 from adapters.msgpack_wire import encode_pack, join_pack
 from adapters.sqs_queues import SqsQueues
 from config.queues import Queues, sqs_name
 from domain.errors import Permanent, Transient
 from domain.jobs import JOB_TYPES, Job
-from workers.envelope import build
 from workers.ledger import Held
 from workers.packing import Pack
 from workers.sending import Refusal

@@ -18,7 +18,7 @@ from kombu.asynchronous.http.curl import CurlClient
 from kombu.asynchronous.hub import Hub
 from kombu.transport import virtual
 
-from workers.envelope import build, check
+from adapters.celery_envelope import build, check
 from workers.receiving import Receiver
 from workers.transport import Channel, Transport
 

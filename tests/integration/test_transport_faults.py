@@ -20,9 +20,9 @@ import boto3
 import msgspec
 import pytest
 
+from adapters.celery_envelope import build
 from emulators.faults import FaultRule, Kind
 from emulators.runner import RunningEmulator, run_in_thread
-from workers.envelope import build
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from adapters import celery_envelope as envelope
 from adapters.msgpack_wire import encode_pack
 from adapters.sqs_dead_letters import DeadLetter
 from domain.errors import Transient
 from domain.jobs import PrecomputeAnswers
-from workers import dead_letters, envelope
+from workers import dead_letters
 from workers.dead_letters import Choice, Retried
 
 QUEUE = "precompute"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.msgpack_wire import join_pack
+from adapters.celery_envelope import build
+from adapters.msgpack_wire import join_pack, largest_job_bytes
 from config.queues import MAX_BATCH_BYTES, MAX_BODY_BYTES, declared
 from domain.jobs import JOB_TYPES, MAX_PACK_BYTES
-from workers.envelope import build
-from workers.packing import Limits, Pack, Packer, largest_job_bytes
+from workers.packing import Limits, Pack, Packer
 
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

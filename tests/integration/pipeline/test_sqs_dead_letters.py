@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapters.aws_clients import AwsClients
+from adapters.celery_envelope import build
 from adapters.connection import connect
 from adapters.msgpack_wire import encode_pack
 from adapters.prometheus_metrics import Metrics
@@ -17,7 +18,6 @@ from domain.catalogue import Catalogue, Title
 from domain.jobs import WriteAnswer
 from workers import dead_letters
 from workers.dead_letters import Choice
-from workers.envelope import build
 
 if TYPE_CHECKING:
     from emulators import RunningEmulator

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.celery_envelope import HIDDEN, Malformed, Reason, build, check
 from config.queues import MAX_BODY_BYTES
 from domain.jobs import MAX_PACK_BYTES
-from workers.envelope import HIDDEN, Malformed, Reason, build, check
 
 PACK = bytes(range(256))
 

@@ -6,12 +6,11 @@ Pure but for the wire format; knows no Redis connection and no queue.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from adapters.msgpack_wire import decode_event, encode_job
+from adapters.msgpack_wire import decode_event, encode_job, largest_job_bytes
 from domain.answers import Header
 from domain.errors import Malformed
 from domain.events import AnswerServed, Event, Served, ServedFrom
 from domain.reactions import react
-from workers.packing import largest_job_bytes
 
 EVENT, FOUND, HEAD = b"e", b"f", b"h"
 """The fields of an entry, as `adapters/redis_functions.lua` writes them."""
