@@ -75,6 +75,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     spool_max_mb: Annotated[
         int, Meta(description="Disk that the spool may fill, in MiB", ge=1, le=1_048_576)
     ] = 512
+    overflow_max_mb: Annotated[
+        int, Meta(description="Memory for events while no Redis, disk or SQS takes them", ge=1)
+    ] = 64
     failpoint: Annotated[
         str, Meta(description="For tests alone: where this process is to die, as name:number")
     ] = ""

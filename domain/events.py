@@ -39,6 +39,8 @@ class Event:
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
+    is_audited: ClassVar[bool] = False
+    """Whether the audit trail owes it a line: such an event is never shed."""
 
     event_id: str
     occurred_at: float
@@ -56,6 +58,7 @@ class AnswerServed(Event):
     """
 
     type: ClassVar[str] = "answer.served"
+    is_audited: ClassVar[bool] = True
 
     session_id: str
     owner: str

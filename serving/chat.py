@@ -13,9 +13,10 @@ from typing import Protocol
 
 import msgspec
 
-from adapters.redis_multiplexed import Late, NotDone
+from adapters.redis_multiplexed import Late
+from config.failpoints import Failpoint, reach
 from domain.answers import AnswerKey
-from domain.errors import MangaAssistError, Refused
+from domain.errors import MangaAssistError, Refused, Transient
 from domain.events import AnswerServed, Locale, event_id_of_message
 from domain.questions import Question, QuestionKind
 from serving.answers import BuiltInAnswers, Seen, SeenAnswers, Source, splice
@@ -31,7 +32,7 @@ from serving.exchange import (
 from serving.meters import Meters
 from serving.models import ChatRequest
 from serving.outbox import EventSink, Producer, Stock
-from serving.problems import forbidden, unprocessable
+from serving.problems import forbidden, too_busy, unprocessable
 from serving.tokens import Gate
 
 OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
@@ -106,6 +107,7 @@ class ChatRoute:
         turn = _Turn(self, exchange, question, event)
         turn.started, turn.classified = started, classified
         turn.auth_seconds, turn.classify_seconds = authorised - started, classified - parsed
+        reach(Failpoint.SERVING_BEFORE_REDIS)
         self.stock.serve(
             answer_key=turn.place.key,
             fallback_key=turn.place.fallback_key,
@@ -184,13 +186,42 @@ class _Turn:
         self.place = route.place(question)
 
     def found(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
-        """Respond with what Redis had to say."""
+        """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
+        reach(Failpoint.SERVING_AFTER_REDIS)
+        if isinstance(stored, Transient):
+            if isinstance(stored, Late):
+                self.route.meters.budget_exceeded("redis").inc()
+            self.route.sink.keep(
+                AnswerServed.type,
+                (self.encoded,),
+                lambda is_kept: self._finish(stored, is_fallback, is_kept=is_kept),
+                is_audited=AnswerServed.is_audited,
+            )
+        else:
+            self._finish(stored, is_fallback, is_kept=True)
+
+    def _finish(
+        self, stored: bytes | MangaAssistError | None, is_fallback: bool, *, is_kept: bool
+    ) -> None:
         guarded(
-            lambda: self._respond(*self._choose(stored, is_fallback)),
+            lambda: self._answer(stored, is_fallback, is_kept=is_kept),
             ROUTE,
             self.exchange,
             self.route.meters.refused,
         )
+
+    def _answer(
+        self, stored: bytes | MangaAssistError | None, is_fallback: bool, *, is_kept: bool
+    ) -> None:
+        if isinstance(stored, Refused):
+            raise forbidden(
+                "the session belongs to another user, or was opened before signing in: "
+                "open one with another session_id"
+            )
+        if not is_kept:
+            raise too_busy("the question can't be taken note of at the moment, ask again")
+        self._respond(*self._choose(stored, is_fallback))
+        reach(Failpoint.SERVING_AFTER_RESPONSE)
 
     def _choose(
         self, stored: bytes | MangaAssistError | None, is_fallback: bool
@@ -205,26 +236,11 @@ class _Turn:
                 is_stale = self.event.occurred_at > answer.soft_expires_at
                 return answer, "stale" if is_stale else "precomputed"
         elif isinstance(stored, MangaAssistError):
-            self._account_for(stored)
             answer = seen.last(place.key)
             if answer is not None:
                 return answer, "fallback" if place.key is place.fallback_key else "stale"
         answer = seen.last(place.fallback_key)
         return answer or self.route.built_in.get(self.question.locale), "fallback"
-
-    def _account_for(self, fault: MangaAssistError) -> None:
-        route = self.route
-        if isinstance(fault, Refused):
-            raise forbidden(
-                "the session belongs to another user, or was opened before signing in: "
-                "open one with another session_id"
-            )
-        if isinstance(fault, NotDone):
-            route.sink.refused(AnswerServed.type, self.encoded)
-            return
-        route.sink.uncertain(AnswerServed.type, self.encoded)
-        if isinstance(fault, Late):
-            route.meters.budget_exceeded("redis").inc()
 
     def _respond(self, answer: Seen, source: Source) -> None:
         now = time.perf_counter()

@@ -1,4 +1,4 @@
-"""POST /v1/events: what customers did with titles, written to the outbox, confirmed one by one."""
+"""POST /v1/events: what customers did with titles, kept before it is confirmed, one by one."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ from serving.models import (
     RawInteractions,
     RejectedInteraction,
 )
-from serving.outbox import Producer, Stock
+from serving.outbox import EventSink, Producer, Stock
 from serving.tokens import ANYONES_EVENTS, Caller, Gate
 
 ROUTE = "events"
@@ -62,6 +62,7 @@ class InteractionsRoute:
         *,
         gate: Gate,
         stock: Stock,
+        sink: EventSink,
         producer: Producer,
         meters: Meters,
         redis_seconds: float,
@@ -69,6 +70,7 @@ class InteractionsRoute:
     ) -> None:
         self._gate = gate
         self._stock = stock
+        self._sink = sink
         self._producer = producer
         self._meters = meters
         self._redis_seconds = redis_seconds
@@ -86,7 +88,7 @@ class InteractionsRoute:
         )
         written_from = time.perf_counter()
 
-        def written(outcomes: Sequence[Transient | None]) -> None:
+        def finish(outcomes: Sequence[Transient | None]) -> None:
             now = time.perf_counter()
             timing = (authorised - started, now - written_from, now - started)
             guarded(
@@ -96,10 +98,25 @@ class InteractionsRoute:
                 self._meters.refused,
             )
 
+        def written(outcomes: Sequence[Transient | None]) -> None:
+            if any(isinstance(outcome, Late) for outcome in outcomes):
+                self._meters.budget_exceeded("redis").inc()
+            pairs = zip(sorted_out.events, outcomes, strict=True)
+            left = [event for (_, event), outcome in pairs if outcome is not None]
+            if not left:
+                finish(outcomes)
+                return
+            self._sink.keep(
+                InteractionRecorded.type,
+                left,
+                lambda is_kept: finish([None] * len(outcomes) if is_kept else outcomes),
+                is_audited=InteractionRecorded.is_audited,
+            )
+
         if sorted_out.events:
             self._stock.append(sorted_out.events, self._redis_seconds, written)
         else:
-            written(())
+            finish(())
 
     def _sort(self, raw: Sequence[msgspec.Raw], caller: Caller, trace: str | None) -> _Sorted:
         rejected: list[RejectedInteraction] = []
@@ -149,8 +166,6 @@ class InteractionsRoute:
                 accepted += len(places)
             else:
                 rejected += [RejectedInteraction(index=at, reason=SEND_AGAIN) for at in places]
-        if any(isinstance(outcome, Late) for outcome in outcomes):
-            self._meters.budget_exceeded("redis").inc()
         if outcomes:
             self._meters.segment_seconds("redis").observe(timing[1])
         rejected.sort(key=lambda one: one.index)

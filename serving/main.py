@@ -11,16 +11,20 @@ from typing import Any, cast
 
 import uvicorn
 
+from adapters.aws_clients import AwsClients
 from adapters.connection import connect
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_sessions import decode_copy
-from config import answers, budgets
+from adapters.spool import SpoolWriter
+from adapters.sqs_direct import DirectSqs
+from adapters.sqs_queues import SqsQueues
+from config import answers, budgets, failpoints, queues
 from config.errors import ConfigError
 from config.settings import Settings, read
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
-from serving.service import Parts, Service
+from serving.service import MIB, Parts, Service
 
 GRACEFUL_SECONDS = 8
 MAX_CONNECTIONS_WAITING = 2048
@@ -35,6 +39,7 @@ def connected(settings: Settings) -> Parts:
     """The parts over the real services; raises ConfigError for settings that do not fit."""
     if settings.jwks_url and not (settings.token_issuer and settings.token_audience):
         raise ConfigError("MANGAASSIST_JWKS_URL needs the issuer and audience of tokens as well")
+    failpoints.arm(settings.failpoint)
     metrics = Metrics()
     ports = connect(settings, metrics)
     patterns = answers.declared().patterns
@@ -46,6 +51,8 @@ def connected(settings: Settings) -> Parts:
         metrics=metrics,
         encode_event=encode_event,
         decode_session=decode_copy,
+        spool=SpoolWriter(settings.spool, max_bytes=settings.spool_max_mb * MIB),
+        send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
     )
 

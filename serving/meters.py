@@ -78,6 +78,10 @@ class Meters:
         def problems(route: str, status: str) -> Counter:
             return registry.counter("problems_total", route=route, status=status)
 
+        @cache
+        def shed(kind: str) -> Counter:
+            return registry.counter("events_shed_total", **{"class": kind})
+
         self.requests = requests
         self.request_seconds = request_seconds
         self.segment_seconds = segment_seconds
@@ -85,11 +89,16 @@ class Meters:
         self.budget_exceeded = budget_exceeded
         self.events = events
         self._problems = problems
+        self._shed = shed
 
     def refused(self, route: str, status: int) -> None:
         """Count a problem document."""
         self._problems(route, str(int(status))).inc()
 
-    def lost(self, kind: str, outcome: str) -> None:
-        """Count an event that the outbox did not confirm."""
-        self.events(kind, outcome).inc()
+    def kept(self, kind: str, outcome: str, count: int) -> None:
+        """Count events that the outbox did not confirm, by where they went."""
+        self.events(kind, outcome).inc(count)
+
+    def shed(self, kind: str, count: int) -> None:
+        """Count events that nothing took, and that were refused therefore."""
+        self._shed(kind).inc(count)

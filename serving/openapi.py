@@ -25,6 +25,7 @@ _PROBLEMS: Mapping[int, str] = {
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "A field does not fit",
+    429: "Nothing can take note of the question now; Retry-After says when to ask again",
 }
 
 
@@ -66,7 +67,7 @@ def _paths() -> Document:
                 "requestBody": _takes("ChatRequest"),
                 "responses": {
                     "200": _gives("ChatReply", "The answer", _HEADERS),
-                    **_problems(400, 401, 403, 413, 415, 422),
+                    **_problems(400, 401, 403, 413, 415, 422, 429),
                 },
             }
         },

@@ -1,7 +1,7 @@
 """How the request path hands events over, and what it does with those it could not.
 
-Redis takes them in the round trip that reads the answer. A spool on local disk plugs in as another
-`EventSink`; until then an event that Redis did not take is counted and lost.
+Redis takes them in the round trip that reads the answer; what it does not take goes to an
+`EventSink` before the response goes out (`serving/spooling.py`).
 """
 
 import itertools
@@ -53,30 +53,16 @@ class Reader(Protocol):
 
 
 class EventSink(Protocol):
-    """Takes the events that the outbox in Redis did not."""
+    """Takes the events that the outbox did not, or of which that is not known."""
 
-    def refused(self, kind: str, event: bytes) -> None:
-        """The event is certainly not in the outbox."""
+    def keep(
+        self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
+    ) -> None:
+        """Take all of these or none; `done` learns which, once they would outlive this process.
+
+        It is called later in the same turn of the event loop.
+        """
         ...
-
-    def uncertain(self, kind: str, event: bytes) -> None:
-        """The event may be in the outbox or not."""
-        ...
-
-
-class CountedLoss:
-    """The sink without a spool: says how many were lost."""
-
-    def __init__(self, count: Callable[[str, str], None]) -> None:
-        self._count = count
-
-    def refused(self, kind: str, event: bytes) -> None:
-        """Count the event as dropped."""
-        self._count(kind, "dropped")
-
-    def uncertain(self, kind: str, event: bytes) -> None:
-        """Count the event as unknown."""
-        self._count(kind, "unknown")
 
 
 class Producer:

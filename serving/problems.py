@@ -53,6 +53,11 @@ def forbidden(detail: str) -> Problem:
     return Problem(HTTPStatus.FORBIDDEN, detail)
 
 
+def too_busy(detail: str) -> Problem:
+    """Nothing takes the event of this request now: it would be lost with the answer's promise."""
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after="1")
+
+
 def not_found(detail: str) -> Problem:
     """There is no such thing, or none that the caller may know of."""
     return Problem(HTTPStatus.NOT_FOUND, detail)

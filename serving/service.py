@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
+from adapters.spool import SpoolWriter
 from config.budgets import Budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue
@@ -29,10 +30,12 @@ from serving.chat import ChatRoute, Classify
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.meters import Meters, Registry
-from serving.outbox import CountedLoss, EventSink, Producer
+from serving.outbox import EventSink, Producer
+from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
 from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
+from serving.spooling import SpooledEvents
 from serving.tokens import Gate
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
 
@@ -40,6 +43,9 @@ log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
 RESTART_SECONDS = 1.0
+SYNC_SECONDS = 0.05
+OVERFLOW_SECONDS = 5.0
+MIB = 1024 * 1024
 
 
 class Exposed(Registry, Protocol):
@@ -62,6 +68,8 @@ class Parts:
     encode_event: Callable[[Event], bytes]
     decode_session: Callable[[bytes], Session]
     build_classifier: Callable[[Catalogue], Classify]
+    spool: SpoolWriter
+    send_events: SendEvents
 
 
 class Service:
@@ -84,7 +92,14 @@ class Service:
         )
         self._producer = Producer(_producer_name(), parts.encode_event)
         self._meters = Meters(parts.metrics)
-        self._sink: EventSink = CountedLoss(self._meters.lost)
+        self._spool = parts.spool
+        self._overflow = Overflow(
+            parts.spool,
+            parts.send_events,
+            max_bytes=settings.overflow_max_mb * MIB,
+            shed=self._meters.shed,
+        )
+        self._sink: EventSink = SpooledEvents(parts.spool, self._overflow, self._meters.kept)
         self._watch = CatalogueWatch(
             parts.catalogue,
             parts.build_classifier,
@@ -138,6 +153,7 @@ class Service:
         return InteractionsRoute(
             gate=self._gate,
             stock=self._redis,
+            sink=self._sink,
             producer=self._producer,
             meters=self._meters,
             redis_seconds=parts.budgets.routes["events"].seconds("redis"),
@@ -168,6 +184,7 @@ class Service:
                 "catalogue": self._watch.keep,
                 "warm-up": self._warm_up,
                 "pulse": self._pulse,
+                "spool": self._sync_spool,
                 "sweep": lambda: sweep(self._connections),
             }.items()
         ]
@@ -179,6 +196,13 @@ class Service:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._hot.close()
             await self._bulk.close()
+            await asyncio.to_thread(self._overflow.close, OVERFLOW_SECONDS)
+            self._spool.close()
+
+    async def _sync_spool(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            await asyncio.to_thread(self._spool.tick)
 
     async def _warm_up(self) -> None:
         while not self.readiness.warmable():  # noqa: ASYNC110 - of four parts, none sends events

@@ -2,12 +2,14 @@
 
 import logging
 import sys
+import threading
 
 from adapters.aws_clients import AwsClients
 from adapters.connection import redis_of
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_outbox import RedisOutbox
 from adapters.sqs_queues import SqsQueues
+from config import failpoints
 from config import metrics as metrics_table
 from config import settings as settings_module
 from config.errors import ConfigError
@@ -19,6 +21,7 @@ from workers.ledger import Ledger
 from workers.packing import Limits, Packer
 from workers.relaying import Relay
 from workers.sending import QueueSender, Sendings, SendPacks
+from workers.spool_draining import SpoolDrain
 from workers.sqs_sending import SqsSending, new_pack_id
 
 logger = logging.getLogger("workers.relay")
@@ -30,6 +33,7 @@ def run(settings: Settings) -> int:
     """Relay until SIGTERM or SIGINT; the exit code."""
     stop = stopping.on_signal()
     logs.configure(settings.log_level)
+    failpoints.arm(settings.failpoint)
     metrics = Metrics()
     table = declared()
     redis = redis_of(settings)
@@ -42,10 +46,21 @@ def run(settings: Settings) -> int:
         ledger=ledger,
         metrics=metrics,
     )
+    spooled = Ledger()
+    drain = SpoolDrain(
+        settings.spool,
+        senders=_senders(table, sending.packs, spooled, metrics),
+        queue_of=table.of_job,
+        ledger=spooled,
+        metrics=metrics,
+    )
     port = settings.metrics_port or metrics_table.declared().ports.relay
     server = metrics.serve_http(settings.metrics_host, port, relay.healthy)
     logger.info("relay metrics=http://%s:%d", settings.metrics_host, server.port)
+    draining = threading.Thread(target=drain.run, args=(stop,), name="spool")
+    draining.start()
     relay.run(stop)
+    draining.join()
     logger.info("relay has left")
     return 0
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from adapters.event_jobs import Translated, translate
 from adapters.redis_outbox import OutboxEntry
+from config.failpoints import Failpoint, reach
 from domain.errors import Malformed, MangaAssistError
 from domain.ports import TaskMetrics
 from workers.ledger import Held, Ledger
@@ -116,6 +117,8 @@ class Relay:
         entries = self._outbox.read(
             READ_ENTRIES, BLOCK_WHILE_HOLDING_SECONDS if is_holding else BLOCK_SECONDS
         )
+        if entries:
+            reach(Failpoint.RELAY_AFTER_READ)
         self._take(entries)
         return 0.0 if len(entries) >= READ_ENTRIES or not entries else READ_PAUSE_SECONDS
 
@@ -159,6 +162,7 @@ class Relay:
         if through:
             try:
                 self._outbox.acknowledge(_ids(through))
+                reach(Failpoint.RELAY_AFTER_ACKNOWLEDGE)
             except MangaAssistError:
                 self._ledger.put_back(through)
                 raise

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from config.failpoints import Failpoint, reach
 from domain.errors import MangaAssistError, Permanent
 from domain.ports import TaskMetrics
 from workers.ledger import Held, Ledger
@@ -107,7 +108,10 @@ class QueueSender:
                 self._changed.wait(None if due is None else due - now)
 
     def _send_batch(self, batch: Sequence[Pack[Held]]) -> None:
-        self._settle(batch, self._refusals(batch))
+        reach(Failpoint.RELAY_BEFORE_SEND)
+        refusals = self._refusals(batch)
+        reach(Failpoint.RELAY_AFTER_SEND)
+        self._settle(batch, refusals)
 
     def _refusals(self, batch: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
         try:

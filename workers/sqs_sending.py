@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from adapters.celery_envelope import build
-from adapters.msgpack_wire import encode_pack, join_pack
+from adapters.messages import body_of
+from adapters.msgpack_wire import encode_job
 from adapters.sqs_queues import SqsQueues
 from config.queues import Queues, sqs_name
 from domain.errors import Permanent, Transient
-from domain.jobs import JOB_TYPES, Job
+from domain.jobs import Job
 from workers.ledger import Held
 from workers.packing import Pack
 from workers.sending import Refusal
-
-_VERSIONS = {job_type.kind: job_type.version for job_type in JOB_TYPES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class SqsSending:
 
     def packs(self, queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
         """Send a batch; the packs that were not taken. See `workers.sending.SendPacks`."""
-        bodies = [_body(pack) for pack in packs]
+        bodies = [body_of(pack.kind, pack.jobs, pack.id) for pack in packs]
         outcomes = self.queues.send_batch(sqs_name(queue), bodies)
         return {
             pack.id: Refusal(outcome.code, outcome.final)
@@ -38,7 +36,7 @@ class SqsSending:
     def job(self, job: Job, delay_seconds: int) -> None:
         """Send one job as a pack of its own; raises MangaAssistError unless it was taken."""
         queue = sqs_name(self.table.of_job(job.kind))
-        body = build(job.kind, encode_pack([job]), message_id=str(uuid4()))
+        body = body_of(job.kind, [encode_job(job)], str(uuid4()))
         (outcome,) = self.queues.send_batch(queue, [body], delay_seconds)
         if not outcome.sent:
             error = Permanent if outcome.final else Transient
@@ -48,8 +46,3 @@ class SqsSending:
 def new_pack_id() -> str:
     """An id for a pack; unlike uuid4 it asks the kernel for nothing."""
     return str(UUID(int=random.getrandbits(128), version=4))
-
-
-def _body(pack: Pack[Held]) -> str:
-    joined = join_pack(pack.kind, _VERSIONS[pack.kind], pack.jobs)
-    return build(pack.kind, joined, message_id=pack.id)

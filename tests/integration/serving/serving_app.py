@@ -6,13 +6,18 @@ catalogue, the sessions and the keys in memory or in a file instead of AWS.
 
 import logging
 import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_sessions import decode_copy
+from adapters.spool import SpoolWriter
 from config import answers, budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue, Title
+from domain.errors import Transient
 from domain.sessions import Session, Turn
 from serving.chat import Classify
 from serving.main import serve
@@ -21,6 +26,7 @@ from serving.service import Parts
 
 log = logging.getLogger(__name__)
 
+MAX_SPOOL_BYTES = 64 * 1024 * 1024
 ISSUER, AUDIENCE = "https://issuer.test", "mangaassist"
 
 
@@ -55,6 +61,10 @@ def build_classifier(catalogue: Catalogue) -> Classify:
     return QuestionClassifier(catalogue, answers.declared().patterns).classify
 
 
+def send_nowhere(events: Sequence[bytes]) -> None:
+    raise Transient(f"there is no SQS here for {len(events)} events")
+
+
 def log_connections(event: str, _arguments: object) -> None:
     """Say when anything but the event loop, which has its own way, opens a connection."""
     if event == "socket.connect":
@@ -82,6 +92,8 @@ def main() -> None:
             encode_event=encode_event,
             decode_session=decode_copy,
             build_classifier=build_classifier,
+            spool=SpoolWriter(Path(tempfile.mkdtemp(prefix="spool-")), max_bytes=MAX_SPOOL_BYTES),
+            send_events=send_nowhere,
         )
     )
 

@@ -15,7 +15,7 @@ from serving.exchange import HeaderList, dispatch
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.meters import Meters
-from serving.outbox import CountedLoss, Producer
+from serving.outbox import Producer
 from serving.tokens import Caller, Gate
 
 NOW = 1_800_000_000.0
@@ -133,6 +133,7 @@ class RequestPath:
     chat: ChatRoute
     interactions: InteractionsRoute
     meters: Meters
+    sink: "FakeSink"
 
     def ask(self, body: object, *headers: tuple[bytes, bytes]) -> FakeExchange:
         return self.send(self.chat, body, *headers)
@@ -164,9 +165,25 @@ def stored(kind: str = "trending", *, age: float = 10.0, ttl: float = 900.0) -> 
     return published.pack()
 
 
+class FakeSink:
+    """`EventSink` that keeps events in a list, or none while it is full; calls back at once."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[str, bytes]] = []
+        self.is_full = False
+
+    def keep(
+        self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
+    ) -> None:
+        if not self.is_full:
+            self.kept += [(kind, event) for event in events]
+        done(not self.is_full)
+
+
 def request_path() -> RequestPath:
     stock, registry = FakeStock(), CountingRegistry()
     meters, gate = Meters(registry), KnownCallers()
+    sink = FakeSink()
     producer = Producer("serving-test", encode_event)
     return RequestPath(
         stock,
@@ -175,7 +192,7 @@ def request_path() -> RequestPath:
             gate=gate,
             classify=classify,
             stock=stock,
-            sink=CountedLoss(meters.lost),
+            sink=sink,
             producer=producer,
             seen=SeenAnswers(),
             built_in=BuiltInAnswers(
@@ -189,10 +206,12 @@ def request_path() -> RequestPath:
         InteractionsRoute(
             gate=gate,
             stock=stock,
+            sink=sink,
             producer=producer,
             meters=meters,
             redis_seconds=0.1,
             clock=lambda: NOW,
         ),
         meters,
+        sink,
     )

@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 import msgspec
 import pytest
 
+from adapters.msgpack_wire import decode_event
 from adapters.redis_multiplexed import Late, NotDone, Unknown
 from domain.answers import HEADER
 from domain.errors import Refused
@@ -80,23 +81,17 @@ def test_with_nothing_in_redis_the_built_in_answer_is_made_now(path: RequestPath
     assert len(path.stock.events) == 1
 
 
-@pytest.mark.parametrize(
-    ("fault", "outcome"),
-    [
-        (NotDone("refused"), "dropped"),
-        (Unknown("lost"), "unknown"),
-        (Late("late"), "unknown"),
-    ],
-)
-def test_without_redis_the_answer_seen_last_is_served_as_stale(
-    path: RequestPath, fault: NotDone | Unknown, outcome: str
+@pytest.mark.parametrize("fault", [NotDone("refused"), Unknown("lost"), Late("late")])
+def test_without_redis_the_answer_seen_last_is_served_as_stale_and_the_event_is_kept(
+    path: RequestPath, fault: NotDone | Unknown
 ) -> None:
     path.stock.answers[TRENDING] = stored()
     assert path.ask(QUESTION).json["source"] == "precomputed"
     path.stock.fault = fault
     reply = path.ask(QUESTION).json
     assert (reply["source"], reply["version"]) == ("stale", 7)
-    assert path.registry.sums["events_total", "answer.served", outcome] == 1
+    ((kind, event),) = path.sink.kept
+    assert (kind, decode_event(event).event_id) == ("answer.served", reply["event_id"])
     late = path.registry.sums.get(("budget_exceeded_total", "redis"), 0)
     assert late == isinstance(fault, Late)
 
@@ -111,7 +106,15 @@ def test_another_users_session_is_refused_and_nothing_is_lost(path: RequestPath)
     path.stock.fault = Refused("no")
     response = path.ask(QUESTION, ALICE)
     assert (response.status, response.json["status"]) == (403, 403)
-    assert not [key for key in path.registry.sums if key[0] == "events_total"]
+    assert path.sink.kept == []
+
+
+def test_a_question_whose_event_nobody_takes_is_not_answered(path: RequestPath) -> None:
+    path.stock.answers[TRENDING] = stored()
+    path.stock.fault = NotDone("refused")
+    path.sink.is_full = True
+    response = path.ask(QUESTION)
+    assert (response.status, response.json["status"]) == (429, 429)
 
 
 GOOD = stored()

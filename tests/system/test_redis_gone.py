@@ -1,0 +1,49 @@
+"""Redis is gone while customers chat: answers go on, and what they cause is done once it is back.
+
+Black box: HTTP in, DynamoDB at the end.
+"""
+
+import os
+import signal
+from collections import Counter
+
+import pytest
+
+from tests.system.running import Stack, eventually
+from tests.system.test_nothing_is_lost import stored_turns
+
+QUESTIONS = 60
+RECOVERY_SECONDS = 5.0
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+def test_answers_go_on_without_redis_and_every_turn_is_stored_once(
+    stack: Stack, how: signal.Signals
+) -> None:
+    run = f"redis-gone-{how.name.lower()}"
+    token = stack.token(run)
+    assert stack.ask("trending manga", f"{run}-before", token).status == 200
+    answered = []
+    redis = stack.pid("redis")
+    os.kill(redis, how)
+    try:
+        for number in range(QUESTIONS):
+            session = f"{run}-{number % 5}"
+            reply = stack.ask("trending manga", session, token, message_id=f"m-{number}")
+            assert (reply.status, reply.body["source"]) == (200, "stale")
+            answered.append((session, reply.body["event_id"]))
+    finally:
+        if how is signal.SIGSTOP:
+            os.kill(redis, signal.SIGCONT)
+    eventually(
+        lambda: stack.ask("trending manga", f"{run}-after", token).body["source"],
+        lambda source: source == "precomputed",
+        RECOVERY_SECONDS,
+    )
+    wanted = Counter(session for session, _ in answered)
+    turns = eventually(
+        lambda: [turn for turn in stored_turns(stack, run) if turn[0] in wanted],
+        lambda found: Counter(session for session, _ in found) == wanted,
+    )
+    assert sorted(turns) == sorted(answered)

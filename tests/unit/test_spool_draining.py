@@ -1,0 +1,168 @@
+"""The spool is drained in order, and a segment goes only when SQS has all that follows from it."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from adapters import spool
+from adapters.msgpack_wire import encode_event
+from adapters.spool import Mark, Record, SpoolWriter
+from config.queues import declared
+from domain.errors import Transient
+from domain.events import AnswerServed
+from workers.ledger import Held, Ledger
+from workers.packing import Limits, Pack, Packer
+from workers.sending import QueueSender, Refusal, Sendings
+from workers.spool_draining import SpoolDrain
+from workers.sqs_sending import new_pack_id
+
+SECONDS = 20.0
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        key = labels.get("outcome", name)
+        self.counts[key] = self.counts.get(key, 0) + amount
+
+    def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def set(self, name: str, value: float, **labels: str) -> None: ...
+
+
+class Sqs:
+    def __init__(self) -> None:
+        self.jobs: list[tuple[str, int]] = []
+        self.is_down = False
+        self.asked = threading.Event()
+
+    def send(self, queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
+        self.asked.set()
+        if self.is_down:
+            raise Transient("down")
+        self.jobs += [(queue, len(pack.jobs)) for pack in packs]
+        return {}
+
+    def sent(self, queue: str) -> int:
+        return sum(jobs for name, jobs in self.jobs if name == queue)
+
+
+class Draining:
+    """A drain in a thread of its own."""
+
+    def __init__(self, directory: Path, sqs: Sqs) -> None:
+        self.metrics, table, ledger = Metrics(), declared(), Ledger()
+        drain = SpoolDrain(
+            directory,
+            senders={
+                name: QueueSender(
+                    name,
+                    Packer(Limits(pack_jobs=100, linger_seconds=0.0), new_pack_id),
+                    sqs.send,
+                    Sendings(ledger, self.metrics),
+                )
+                for name, row in table.queues.items()
+                if row.jobs
+            },
+            queue_of=table.of_job,
+            ledger=ledger,
+            metrics=self.metrics,
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=drain.run, args=(self._stop,))
+
+    def __enter__(self) -> "Draining":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def question(number: int) -> bytes:
+    return encode_event(
+        AnswerServed(
+            event_id=f"e-{number}",
+            occurred_at=1.0,
+            producer="p",
+            seq=number,
+            session_id="s",
+            owner="alice",
+            message_id=f"m-{number}",
+            question="?",
+            kind="chat",
+            slug="",
+            locale="en",
+        )
+    )
+
+
+def write(directory: Path, *events: bytes) -> None:
+    log = SpoolWriter(directory, max_bytes=1 << 20)
+    log.write([Record(Mark.SEND, event) for event in events])
+    log.close()
+
+
+def until(done: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(int(SECONDS / 0.02)):
+        if done():
+            return
+        waiting.wait(0.02)
+    pytest.fail("not in time")
+
+
+def is_empty(directory: Path) -> bool:
+    return not list(spool.segments(directory))
+
+
+def test_everything_is_sent_and_the_segments_go(tmp_path: Path) -> None:
+    write(tmp_path, *map(question, range(50)))
+    write(tmp_path, *map(question, range(50, 60)))
+    sqs = Sqs()
+    with Draining(tmp_path, sqs) as draining:
+        until(lambda: is_empty(tmp_path))
+    assert [sqs.sent(name) for name in ("sessions", "analytics", "audit")] == [60, 60, 60]
+    assert draining.metrics.counts["drained"] == 60
+
+
+def test_nothing_leaves_the_spool_before_sqs_has_it(tmp_path: Path) -> None:
+    write(tmp_path, question(1))
+    sqs = Sqs()
+    sqs.is_down = True
+    with Draining(tmp_path, sqs):
+        assert sqs.asked.wait(SECONDS)
+    assert not is_empty(tmp_path)
+    sqs = Sqs()
+    with Draining(tmp_path, sqs):  # another relay, after the first one died
+        until(lambda: is_empty(tmp_path))
+    assert sqs.sent("audit") == 1
+
+
+def test_an_event_that_means_nothing_is_kept_beside_and_stops_nobody(tmp_path: Path) -> None:
+    write(tmp_path, b"not an event", question(1))
+    sqs = Sqs()
+    with Draining(tmp_path, sqs) as draining:
+        until(lambda: is_empty(tmp_path))
+    (aside,) = tmp_path.glob(f"*{spool.MALFORMED}")
+    found, _, _ = spool.scan(aside.read_bytes(), is_whole=True)
+    assert [one.event for one in found] == [b"not an event"]
+    assert (sqs.sent("audit"), draining.metrics.counts["malformed"]) == (1, 1)
+
+
+def test_what_a_living_process_goes_on_writing_is_sent_as_well(tmp_path: Path) -> None:
+    log = SpoolWriter(tmp_path, max_bytes=1 << 20)
+    sqs = Sqs()
+    with Draining(tmp_path, sqs):
+        for number in range(3):
+            log.write([Record(Mark.SEND, question(number))])
+            until(lambda expected=number + 1: sqs.sent("audit") == expected)  # type: ignore[misc]
+        assert not is_empty(tmp_path)
+        log.close()
+        until(lambda: is_empty(tmp_path))
+    assert sqs.sent("audit") == 3
