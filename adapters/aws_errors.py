@@ -47,19 +47,24 @@ def code_of(error: ClientError) -> str:
 
 
 def meaning(error: BotoCoreError | ClientError, service: str) -> MangaAssistError:
-    """The error of ours that says what the caller may do; it quotes no data of the request."""
+    """The error of ours that says what the caller may do; it quotes no data of the request.
+
+    A transient one names the service as its dependency.
+    """
     if isinstance(error, ClientError):
         code = code_of(error)
         what = f"{service} answers {code or 'with an error'} to {error.operation_name}"
         if code in REFUSED_CODES:
             return Refused(what)
-        return Permanent(what) if code in PERMANENT_CODES else Transient(what)
+        if code in PERMANENT_CODES:
+            return Permanent(what)
+        return Transient(what, dependency=service)
     what = f"{service}: {type(error).__name__}"
     if isinstance(error, ParamValidationError):
         return Permanent(what)
     if isinstance(error, (AwsConnectionError, HTTPClientError)):
-        return Transient(f"{service} does not answer: {type(error).__name__}")
-    return Transient(what)
+        what = f"{service} does not answer: {type(error).__name__}"
+    return Transient(what, dependency=service)
 
 
 @contextmanager

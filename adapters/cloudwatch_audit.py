@@ -19,7 +19,7 @@ from adapters.aws_errors import code_of, translated
 from adapters.pseudonyms import Pseudonyms
 from domain.answers import rfc3339
 from domain.jobs import AppendAudit
-from domain.ports import Clock
+from domain.ports import TOO_OLD, Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import InputLogEventTypeDef, RejectedLogEventsInfoTypeDef
@@ -121,4 +121,4 @@ def _rejected(batch: Sequence[_Timed], info: "RejectedLogEventsInfoTypeDef") -> 
     ids = [event_id for event_id, _ in batch]
     old_end = max(info.get("tooOldLogEventEndIndex", 0), info.get("expiredLogEventEndIndex", 0))
     new_start = info.get("tooNewLogEventStartIndex", len(ids))
-    return dict.fromkeys(ids[:old_end], "too old") | dict.fromkeys(ids[new_start:], "too new")
+    return dict.fromkeys(ids[:old_end], TOO_OLD) | dict.fromkeys(ids[new_start:], "too new")

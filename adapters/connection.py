@@ -9,14 +9,19 @@ import time
 from adapters.aws_clients import AwsClients
 from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
+from adapters.dynamodb_parking import DynamoDBParking
 from adapters.dynamodb_sessions import DynamoDBSessions
 from adapters.kinesis_analytics import KinesisAnalytics
 from adapters.pseudonyms import Pseudonyms
 from adapters.redis_answers import RedisAnswers
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
+from adapters.redis_failures import RedisFailures
 from adapters.redis_sessions import RedisSessions
-from config import answers
+from adapters.sqs_dead_letters import SqsDeadLetters
+from adapters.sqs_opened_letters import SqsOpenedLetters
+from adapters.sqs_queues import SqsQueues
+from config import answers, queues
 from config.answers import Trending
 from config.errors import ConfigError
 from config.settings import Settings
@@ -30,6 +35,8 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
     declared = answers.declared()
     aws = AwsClients()
     redis = redis_of(settings)
+    failures = RedisFailures(redis)
+    sqs = SqsQueues(aws, metrics)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
     return Ports(
         clock=time.time,
@@ -44,6 +51,15 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
         ),
         analytics=KinesisAnalytics(aws, settings.analytics_stream, pseudonyms),
         audit=CloudWatchAudit(aws, settings.audit_log_group, pseudonyms, time.time),
+        parking=DynamoDBParking(
+            aws,
+            settings.parked_table,
+            queues.declared().dead_letters.parked_days,
+            time.time,
+            metrics,
+        ),
+        failures=failures,
+        dead_letters=SqsOpenedLetters(SqsDeadLetters(aws, sqs), sqs, failures),
         catalogue=DynamoDBCatalogue(aws, settings.catalogue_table),
         metrics=metrics,
     )

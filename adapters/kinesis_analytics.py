@@ -16,6 +16,7 @@ from adapters.aws_clients import AwsClients
 from adapters.aws_errors import translated
 from adapters.pseudonyms import Pseudonyms
 from domain.answers import rfc3339
+from domain.errors import Transient
 from domain.jobs import EmitAnalytics
 
 if TYPE_CHECKING:
@@ -48,10 +49,16 @@ class KinesisAnalytics:
         self._sleep = sleep
 
     def put(self, records: Sequence[EmitAnalytics]) -> Mapping[str, str]:
-        """Send records; the event ids of those not taken, each with the reason."""
+        """Send records; the event ids of those not taken, each with the reason.
+
+        Raises Transient where none was taken: then it is the stream that fails, not a record.
+        """
         left: dict[str, str] = {}
         for entries in _requests(records, self._pseudonyms):
             left |= self._put(entries)
+        if left and len(left) == len({record.event_id for record in records}):
+            codes = ", ".join(sorted(set(left.values())))
+            raise Transient(f"kinesis took no record: {codes}", dependency="kinesis")
         return left
 
     def _put(self, entries: "list[PutRecordsRequestEntryTypeDef]") -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The published answers in Redis: one versioned set for each kind, switched in one step.
 
-Uses `ma1_publish`, `ma1_roll_back` and `ma1_write`, which explain the keys; a publication blocks
+Uses `ma2_publish`, `ma2_roll_back` and `ma2_write`, which explain the keys; a publication blocks
 the server for about 1.5 ms for each hundred answers. Every key expires after the hard
 time to live of its kind, also one that nothing refreshes any more.
 """
@@ -15,7 +15,7 @@ from adapters.redis_connection import RedisConnection
 from adapters.redis_errors import translated
 from domain.answers import AnswerKey, Header, StoredAnswer
 from domain.errors import Malformed, Refused
-from domain.ports import PublishedSet
+from domain.ports import PublishedSet, Written
 
 VERSIONS_KEPT = 5
 """The current version and those that `roll_back` can return to."""
@@ -57,8 +57,10 @@ class RedisAnswers:
             meta = self._redis.hget(_SET + kind, "meta")
         return _meta(meta) if meta else None
 
-    def publish(self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]) -> bool:
-        """Replace the kind's set at once; False where a version at least as new is there."""
+    def publish(
+        self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]
+    ) -> Written:
+        """Replace the kind's set at once, unless a version at least as new is there."""
         if not answers:
             raise ValueError("an empty set would leave a gap")
         rows: list[str | bytes] = []
@@ -68,25 +70,28 @@ class RedisAnswers:
                 rows += (name, packed)
         hard_seconds = max(_hard_seconds(answer) for answer in answers.values())
         done = self._connection.call(
-            "ma1_publish", (), published.kind, published.version, _encode_meta(published),
+            "ma2_publish", (), published.kind, published.version, _encode_meta(published),
             hard_seconds, VERSIONS_KEPT, *rows,
         )  # fmt: skip
-        return bool(done)
+        return Written(done)
 
-    def write(self, key: AnswerKey, answer: StoredAnswer) -> bool:
-        """Write one answer beside the set; False where one at least as new is there."""
+    def write(self, key: AnswerKey, answer: StoredAnswer) -> Written:
+        """Write one answer beside the set, unless one at least as new is there.
+
+        Where it lies under several keys, one that was written anew makes it applied.
+        """
         packed, seconds = answer.pack(), _hard_seconds(answer)
         done = [
-            self._connection.call("ma1_write", (name,), answer.version, seconds, packed)
+            self._connection.call("ma2_write", (name,), answer.version, seconds, packed)
             for name in key.redis_keys()
         ]
-        return any(done)
+        return Written(min(done))
 
     def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
         """Serve the version before again; raises Refused where there is none."""
         current = self.current(kind)
         left = current.version if current else 0
-        meta = self._connection.call("ma1_roll_back", (), kind, max(1, round(hold_seconds)), left)
+        meta = self._connection.call("ma2_roll_back", (), kind, max(1, round(hold_seconds)), left)
         if not meta:
             raise Refused(f"there is no version of {kind} before the current one")
         served = _meta(meta)

@@ -2,7 +2,7 @@
 
 `trend:<bucket>` holds a sum for each title, `trend_log:<bucket>` its single events and
 `trend_seen:<hash of user and event id>` what was counted; all expire a little after the
-window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma1_count`.
+window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma2_count`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ class RedisCounts:
             weight = rule.weight(job.interaction, job.value)
             rows += (_identity(job), job.item_id, repr(weight), repr(happened))
         outcome: Sequence[int] = self._connection.call(
-            "ma1_count", (), repr(rule.half_life_seconds), repr(rule.window_seconds),
+            "ma2_count", (), repr(rule.half_life_seconds), repr(rule.window_seconds),
             rule.bucket_seconds, repr(now), *rows,
         )  # fmt: skip
         return outcome

@@ -11,6 +11,9 @@ import redis
 
 from domain.errors import MangaAssistError, Permanent, Transient
 
+DEPENDENCY = "redis"
+"""What a transient error names."""
+
 PASSING = (
     "ASK",
     "BUSY",
@@ -35,11 +38,12 @@ PASSING = (
 def meaning(error: redis.RedisError | OSError) -> MangaAssistError:
     """The error of ours that says what the caller may do; it quotes no data of the command."""
     if type(error) is not redis.ResponseError and not isinstance(error, redis.DataError):
-        return Transient(f"Redis does not answer: {type(error).__name__}")
+        what = f"Redis does not answer: {type(error).__name__}"
+        return Transient(what, dependency=DEPENDENCY)
     text = str(error)
     passing = next((word for word in PASSING if _says(text, word)), None)
     if passing:
-        return Transient(f"Redis is not able to: {passing}")
+        return Transient(f"Redis is not able to: {passing}", dependency=DEPENDENCY)
     if isinstance(error, redis.ResponseError):
         return Permanent(f"Redis refuses a command: {text.split(' ', 1)[0][:40]}")
     return Permanent("a value cannot be sent to Redis")

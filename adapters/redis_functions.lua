@@ -1,8 +1,9 @@
-#!lua name=mangaassist_1
+#!lua name=mangaassist_2
 -- The steps that Redis does in one go. A change of behaviour needs a new library name and new
 -- function names, since two releases share one server while a deployment rolls.
 
-local HEADER_BYTES = 48
+local HEADER_BYTES = 52
+local MAGIC = 'MAA2'
 
 local function u16(text, at)
   local low, high = string.byte(text, at, at + 1)
@@ -11,7 +12,7 @@ end
 
 -- Versions are milliseconds since 1970, far below 2^53.
 local function version_of(stored)
-  if not stored or #stored < HEADER_BYTES then return -1 end
+  if not stored or #stored < HEADER_BYTES or string.sub(stored, 1, 4) ~= MAGIC then return -1 end
   local version = 0
   for at = 16, 9, -1 do version = version * 256 + string.byte(stored, at) end
   return version
@@ -23,28 +24,91 @@ local function get_string(key)
   return false
 end
 
+-- What a command says in place of a result, or false.
+local function fault_of(result)
+  return type(result) == 'table' and result.err or false
+end
+
+-- Whether somebody else owns the session. An owner of a wrong type is no owner.
+local function is_foreign(key, who)
+  local owner = redis.pcall('GET', key)
+  if type(owner) ~= 'string' then return false, true end
+  return owner ~= who, false
+end
+
+-- Which of two answers there is: 1 the answer, 2 the fallback, 3 nothing. A question without an
+-- answer of its own names the fallback twice. Adds to `spoilt` the keys that hold no string.
+local function pick(answer_key, fallback_key, spoilt)
+  for found = answer_key == fallback_key and 2 or 1, 2 do
+    local key = found == 1 and answer_key or fallback_key
+    local value = redis.pcall('GET', key)
+    if type(value) == 'string' then return found, value end
+    if fault_of(value) then spoilt[#spoilt + 1] = key end
+  end
+  return 3, false
+end
+
+-- The plain case is short; otherwise the reply says also why the event was not written ('' if it
+-- was), and then each spoilt key.
+local function reply_of(found, answer, unwritten, spoilt)
+  if unwritten == '' and #spoilt == 0 then return answer and {found, answer} or {found} end
+  return {found, answer, unwritten, unpack(spoilt)}
+end
+
 -- The request path's one round trip.
 -- KEYS: answer, fallback answer, owner of the session, outbox
 -- ARGV: owner, seconds an owner is remembered at the least, event
--- Returns {0} for another user's session, else {1|2|3, answer}: found, fallback, nothing.
--- A question without an answer of its own names the fallback answer twice.
+-- Returns {0} for another user's session, else what `reply_of` says.
 local function serve(keys, args)
-  local owner = redis.call('GET', keys[3])
-  if owner and owner ~= args[1] then return {0} end
+  local foreign, unclaimed = is_foreign(keys[3], args[1])
+  if foreign then return {0} end
   -- Claimed here; renewed by the worker that stores the turn.
-  if not owner then redis.call('SET', keys[3], args[1], 'EX', args[2]) end
-  local found, answer = keys[1] == keys[2] and 2 or 1, get_string(keys[1])
-  if not answer then found, answer = 2, get_string(keys[2]) end
-  if not answer then
-    redis.call('XADD', keys[4], '*', 'e', args[3])
-    return {3}
+  if unclaimed then redis.call('SET', keys[3], args[1], 'EX', args[2]) end
+  local spoilt = {}
+  local found, answer = pick(keys[1], keys[2], spoilt)
+  local written
+  if answer then
+    local head = ''
+    if #answer >= HEADER_BYTES then
+      head = string.sub(answer, 1, HEADER_BYTES + u16(answer, 7))
+    end
+    written = redis.pcall('XADD', keys[4], '*', 'e', args[3], 'f', found, 'h', head)
+  else
+    written = redis.pcall('XADD', keys[4], '*', 'e', args[3])
   end
-  local head = ''
-  if #answer >= HEADER_BYTES then
-    head = string.sub(answer, 1, HEADER_BYTES + u16(answer, 7))
+  return reply_of(found, answer, fault_of(written) or '', spoilt)
+end
+
+-- The same without writing anything, for a server that takes no writes.
+-- KEYS: answer, fallback answer, owner of the session; ARGV: owner, why the event is not written
+local function read(keys, args)
+  if is_foreign(keys[3], args[1]) then return {0} end
+  local spoilt = {}
+  local found, answer = pick(keys[1], keys[2], spoilt)
+  return reply_of(found, answer, args[2], spoilt)
+end
+
+-- Deletes an answer that was found damaged, unless it was replaced since, and puts back the one
+-- that was published or else has it made anew. Repeated or at the same time, it is done once.
+-- KEYS: answer, outbox
+-- ARGV: its kind, the damaged bytes ('' for a key of a wrong type), the event that says so
+-- Returns 0 if there was nothing to do, 1 if it will be made anew, 2 if it was put back.
+local function mend(keys, args)
+  local value = redis.pcall('GET', keys[1])
+  if not value or (not fault_of(value) and value ~= args[2]) then return 0 end
+  redis.call('DEL', keys[1])
+  local set = 'answer_set:' .. args[1]
+  local version = redis.pcall('HGET', set, 'version')
+  if type(version) == 'string' then
+    local kept = redis.pcall('HGET', 'answer_archive:' .. args[1] .. ':' .. version, keys[1])
+    local seconds = redis.call('TTL', set)
+    if type(kept) == 'string' and kept ~= args[2] and seconds > 0 then
+      redis.call('SET', keys[1], kept, 'EX', seconds)
+      return 2
+    end
   end
-  redis.call('XADD', keys[4], '*', 'e', args[3], 'f', found, 'h', head)
-  return {found, answer}
+  redis.pcall('XADD', keys[2], '*', 'e', args[3])
+  return 1
 end
 
 -- Counts interactions for trending, each event id once.
@@ -98,13 +162,14 @@ end
 
 -- Publishes a set of answers under a newer version, all at once.
 -- ARGV: kind, version, meta, hard seconds, versions kept, then key, answer for each
--- Returns 1, or 0 where a version at least as new is published.
+-- Returns 1, 2 where this version is published already, or 3 where a newer one is.
 local function publish(_, args)
   local kind, version, meta, hard_seconds = args[1], args[2], args[3], args[4]
   local newest = redis.call('ZRANGE', 'answer_versions:' .. kind, -1, -1)[1]
   local current = redis.call('HGET', 'answer_set:' .. kind, 'version')
-  if current and tonumber(current) >= tonumber(version) then return 0 end
-  if newest and tonumber(newest) >= tonumber(version) then return 0 end
+  local known = math.max(tonumber(current or -1), tonumber(newest or -1))
+  if known > tonumber(version) then return 3 end
+  if known == tonumber(version) then return 2 end
   local archive = 'answer_archive:' .. kind .. ':' .. version
   for at = 6, #args, 2 do redis.call('HSET', archive, args[at], args[at + 1]) end
   redis.call('HSET', archive .. ':meta', 'meta', meta, 'hard', hard_seconds)
@@ -147,14 +212,19 @@ end
 
 -- Writes one answer unless one at least as new is there.
 -- KEYS: answer; ARGV: version, seconds, answer
+-- Returns 1, 2 where this version is there already, or 3 where a newer one is.
 local function write(keys, args)
-  if version_of(get_string(keys[1])) >= tonumber(args[1]) then return 0 end
+  local known = version_of(get_string(keys[1]))
+  if known > tonumber(args[1]) then return 3 end
+  if known == tonumber(args[1]) then return 2 end
   redis.call('SET', keys[1], args[3], 'EX', args[2])
   return 1
 end
 
-redis.register_function('ma1_serve', serve)
-redis.register_function('ma1_count', count)
-redis.register_function('ma1_publish', publish)
-redis.register_function('ma1_roll_back', roll_back)
-redis.register_function('ma1_write', write)
+redis.register_function('ma2_serve', serve)
+redis.register_function{function_name = 'ma2_read', callback = read, flags = {'no-writes'}}
+redis.register_function('ma2_mend', mend)
+redis.register_function('ma2_count', count)
+redis.register_function('ma2_publish', publish)
+redis.register_function('ma2_roll_back', roll_back)
+redis.register_function('ma2_write', write)

@@ -16,9 +16,13 @@ from domain.errors import Transient
 
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS = 2.0
-PING_SECONDS = 1.0
-BACKOFF_SECONDS = (0.05, 2.0)
+CONNECT_SECONDS = 0.5
+PING_SECONDS = 0.1
+PROBE_SECONDS = 0.02
+"""What a ping may take where it decides whether a slow connection is used again."""
+BACKOFF_SECONDS = (0.05, 0.3)
+"""Connecting and the longest pause are over within a second, so that a heal is seen by then; with
+its jitter a process makes at most a handful of attempts a second."""
 
 _PING = pack("PING")
 
@@ -26,9 +30,11 @@ _PING = pack("PING")
 class KeptRedis:
     """The connection of the moment; `call` never waits for one.
 
-    Without a connection a call is refused at once (NotDone). Nothing is ever sent twice, except
-    a function call that Redis refused because the functions were not loaded. Start it and use it
-    in one event loop. Raises ValueError for a URL that names no database number.
+    Without a connection a call is refused at once (NotDone), and so it is while the one there is
+    lets every deadline pass: only pings are sent then, until one is answered in time. Nothing is
+    ever sent twice, except a function call that Redis refused because the functions were not
+    loaded. Start it and use it in one event loop. Raises ValueError for a URL that names no
+    database number.
     """
 
     def __init__(self, url: str, *, name: str) -> None:
@@ -40,13 +46,18 @@ class KeptRedis:
         self._database = int(path or 0)
         self._link: Link | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._time: Callable[[], float] = _no_loop
-        self.up = False
+        self.time: Callable[[], float] = _no_loop
+        """The clock of deadlines, by the event loop."""
+
+    @property
+    def up(self) -> bool:
+        """Whether calls are sent at the moment."""
+        return self._link is not None and not self._link.is_slow
 
     def start(self) -> None:
         """Begin to connect."""
         loop = asyncio.get_running_loop()
-        self._time = loop.time
+        self.time = loop.time
         self._keeper = loop.create_task(self._keep(), name=f"redis {self._name}")
 
     async def close(self) -> None:
@@ -58,28 +69,31 @@ class KeptRedis:
 
     def call(self, command: bytes, answer: Callable[[Reply], None], seconds: float) -> None:
         """Send a packed command; `answer` is called once, possibly before this returns."""
-        if self._link is None:
-            answer(NotDone("there is no Redis connection"))
+        link = self._link
+        if link is None or link.is_slow:
+            answer(NotDone("Redis does not answer at the moment"))
         else:
-            self._link.send(Slot(command, answer, self._time() + seconds))
+            link.send(Slot(command, answer, self.time() + seconds))
 
     async def ask(self, command: bytes, seconds: float) -> Reply:
         """The reply to a packed command; raises NotDone or Unknown."""
-        if self._link is None:
-            raise NotDone("there is no Redis connection")
+        if self._link is None or self._link.is_slow:
+            raise NotDone("Redis does not answer at the moment")
         return await self._link.ask(command, seconds)
 
     async def _keep(self) -> None:
-        pause = BACKOFF_SECONDS[0]
+        pause, problem = BACKOFF_SECONDS[0], ""
         while True:
             try:
                 async with asyncio.timeout(CONNECT_SECONDS):
                     link = await self._connect()
-                pause = BACKOFF_SECONDS[0]
+                pause, problem = BACKOFF_SECONDS[0], ""
                 await self._serve(link)
                 log.warning("the Redis connection %s is gone", self._name)
             except (OSError, TimeoutError, Transient) as error:
-                log.warning("no Redis connection %s: %s", self._name, error)
+                if problem != str(error):  # once, not with every attempt
+                    problem = str(error)
+                    log.warning("no Redis connection %s: %s", self._name, problem or "no answer")
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, BACKOFF_SECONDS[1])
 
@@ -107,20 +121,19 @@ class KeptRedis:
         try:
             await link.ask(LOAD_FUNCTIONS, CONNECT_SECONDS)
         except NotDone as refused:  # a role that may not load them finds them loaded
+            if link.lost.done():
+                raise
             if "already exists" not in str(refused):
                 log.warning("the Redis functions were not loaded: %s", refused)
 
     async def _serve(self, link: Link) -> None:
-        self._link, self.up = link, True
+        self._link = link
         try:
             while not (await asyncio.wait({link.lost}, timeout=PING_SECONDS))[0]:
-                try:
-                    await link.ask(_PING, PING_SECONDS)
-                    self.up = True
-                except Transient:
-                    self.up = False
+                with contextlib.suppress(Transient):
+                    await link.ask(_PING, PROBE_SECONDS)
         finally:
-            self._link, self.up = None, False
+            self._link = None
             link.reset(NotDone("closing"))
 
 

@@ -22,7 +22,12 @@ log = logging.getLogger(__name__)
 FUNCTIONS = Path(__file__).with_name("redis_functions.lua")
 MAX_PENDING = 8192
 HIGH_WATER_BYTES = 4 * 1024 * 1024
-STALL_SECONDS = 1.0
+STALL_SECONDS = 0.3
+"""How long after its deadline an answer may still come before the connection is given up."""
+SLOW_AFTER = 5
+"""So many times in a row that deadlines pass make a connection slow."""
+LAG_SECONDS = 0.005
+"""Beyond it this process was late itself: replies that are there already are read first."""
 
 Reply = object
 """bytes, int, list or None as Redis sent it, or the NotDone or Unknown that came instead."""
@@ -30,6 +35,10 @@ Reply = object
 
 class NotDone(Transient):
     """The command was refused or never left this process: it had no effect."""
+
+
+class WritesRefused(NotDone):
+    """The server takes no writes at the moment, but reads: its memory or its disk is full."""
 
 
 class Unknown(Transient):
@@ -45,6 +54,12 @@ def pack(*words: str | bytes | int) -> bytes:
     packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # typed as a 1-tuple
     return packed
 
+
+_ONLY_READS = ("OOM ", "MISCONF ", "NOREPLICAS ")
+_LEAVE = (
+    "ASK ", "CLUSTERDOWN ", "LOADING ", "MASTERDOWN ", "MOVED ", "NOAUTH ", "READONLY ",
+)  # fmt: skip
+"""Replies of a server that is not, or no more, the one to talk to: the next one may be."""
 
 LOAD_FUNCTIONS = pack("FUNCTION", "LOAD", FUNCTIONS.read_bytes())
 _MORE = object()
@@ -82,11 +97,18 @@ class Link(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._paused = False
+        self._late = 0
+        self._put_off = False
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # with TCP_NODELAY already set
         self._transport.set_write_buffer_limits(HIGH_WATER_BYTES)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the last deadlines all passed without a reply."""
+        return self._late >= SLOW_AFTER
 
     def send(self, slot: Slot) -> None:
         """Queue a command; beyond the limits, or when closed, it is refused at once."""
@@ -119,6 +141,8 @@ class Link(asyncio.Protocol):
             self._reader.feed(data)
             while (reply := self._reader.gets()) is not _MORE:
                 slot = self._pending.popleft()
+                if slot.answer is not None:
+                    self._late = 0
                 if isinstance(reply, hiredis.HiredisError):
                     self._refused(slot, str(reply))
                 else:
@@ -132,8 +156,9 @@ class Link(asyncio.Protocol):
             self.send(Slot(LOAD_FUNCTIONS, _ignore, slot.deadline))
             self.send(slot)
             return
-        slot.settle(NotDone(f"Redis refused: {reason}"))
-        if reason.startswith("READONLY"):  # the name points to another primary by now
+        kind = WritesRefused if reason.startswith(_ONLY_READS) else NotDone
+        slot.settle(kind(f"Redis refused: {reason}"))
+        if reason.startswith(_LEAVE):
             self.reset(NotDone(reason))
 
     def _arm(self, when: float) -> None:
@@ -145,10 +170,17 @@ class Link(asyncio.Protocol):
     def _expire(self) -> None:
         self._timer = None
         now = self._loop.time()
+        self._put_off = not self._put_off and now - self._timer_at > LAG_SECONDS
+        if self._put_off:
+            self._arm(now + LAG_SECONDS / 5)
+            return
         if self._pending and now >= self._pending[0].deadline + STALL_SECONDS:
             self.reset(Unknown("Redis has stopped answering"))
             return
-        for slot in [slot for slot in self._pending if slot.answer and slot.deadline <= now]:
+        late = [slot for slot in self._pending if slot.answer and slot.deadline <= now]
+        if late:
+            self._late += 1
+        for slot in late:
             slot.settle(Late("Redis did not answer in time"))
         if self._pending and self._timer is None:
             waiting = [slot.deadline for slot in self._pending if slot.answer]

@@ -4,18 +4,36 @@ A question is one function call: it checks who owns the session, reads the answe
 event to the outbox, in one round trip. Needs the functions of `redis_functions.lua`.
 """
 
+import asyncio
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from adapters.redis_kept import KeptRedis
-from adapters.redis_multiplexed import Reply, Unknown, pack
+from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
 
-Found = Callable[[bytes | MangaAssistError | None, bool], None]
+_PLAIN = 2  # elements of a reply that has nothing to complain about
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """An answer, or that there is none, and what went wrong beside it."""
+
+    stored: bytes | None
+    unwritten: NotDone | None
+    """Why the event is not in the outbox."""
+    spoilt: Sequence[str]
+    """The keys that hold something else than an answer."""
+
+
+Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
 """Called with the stored bytes, None or what went wrong, and whether it is the fallback answer."""
+
+MENDED = {1: "rebuilt", 2: "restored"}
 
 
 class ServingRedis:
@@ -50,20 +68,74 @@ class ServingRedis:
         """Read an answer and write the event.
 
         `found` gets Refused for another user's session, NotDone where the event was not written
-        and Unknown where it may have been.
+        and Unknown where it may have been. A server that takes no writes is asked once more, for
+        the answer alone, within the same time.
         """
+        ends_at = self._hot.time() + seconds
 
         def read(reply: Reply) -> None:
-            if type(reply) is list and reply[0] == _FOUND:
+            if type(reply) is list and len(reply) == _PLAIN and reply[0] == _FOUND:
                 found(reply[1], False)
+            elif isinstance(reply, WritesRefused):
+                self._read_only(
+                    (answer_key, fallback_key, session_id, owner), ends_at, reply, found
+                )
             else:
                 found(*_less_lucky(reply))
 
         command = pack(
-            "FCALL", "ma1_serve", 4, answer_key, fallback_key, f"session_owner:{session_id}",
+            "FCALL", "ma2_serve", 4, answer_key, fallback_key, f"session_owner:{session_id}",
             self._outbox(session_id), owner, self._owner_seconds, event,
         )  # fmt: skip
         self._hot.call(command, read, seconds)
+
+    def _read_only(
+        self, what: tuple[str, str, str, str], ends_at: float, refusal: WritesRefused, found: Found
+    ) -> None:
+        answer_key, fallback_key, session_id, owner = what
+
+        def read(reply: Reply) -> None:
+            # Whatever comes of it, the event is certainly not written.
+            found(*_less_lucky(refusal if isinstance(reply, Transient) else reply))
+
+        command = pack(
+            "FCALL_RO", "ma2_read", 3, answer_key, fallback_key, f"session_owner:{session_id}",
+            owner, str(refusal),
+        )  # fmt: skip
+        self._hot.call(command, read, ends_at - self._hot.time())
+
+    async def mend(
+        self, key: AnswerKey, damaged: bytes, event: bytes, seconds: float
+    ) -> str | None:
+        """Delete a damaged answer unless it was replaced since; None where it was.
+
+        It is put back from the published set ("restored"), or `event` goes to the outbox to have
+        it made anew ("rebuilt"). Empty bytes stand for a key of a wrong type. Raises Transient.
+        """
+        name = key.redis_key()
+        command = pack("FCALL", "ma2_mend", 2, name, self._outbox(name), key.kind, damaged, event)
+        done = await self._bulk.ask(command, seconds)
+        return MENDED.get(done) if isinstance(done, int) else None
+
+    async def versions(self, kinds: Sequence[str], seconds: float) -> Sequence[bytes | None]:
+        """The version of the published set of each kind; raises Transient."""
+        asked = [
+            self._bulk.ask(pack("HGET", f"answer_set:{kind}", "version"), seconds) for kind in kinds
+        ]
+        return [_string(reply) for reply in await asyncio.gather(*asked)]
+
+    async def published(self, kind: str, version: bytes, seconds: float) -> Mapping[str, bytes]:
+        """The stored answers of a published set by their keys; raises Transient."""
+        archive = b"answer_archive:%b:%b" % (kind.encode(), version)
+        match await self._bulk.ask(pack("HGETALL", archive), seconds):
+            case [*fields]:
+                pairs = zip(fields[::2], fields[1::2], strict=False)
+                return {
+                    name.decode(errors="replace"): stored
+                    for name, stored in pairs
+                    if isinstance(name, bytes) and isinstance(stored, bytes)
+                }
+        return {}
 
     def append(
         self,
@@ -104,12 +176,16 @@ class ServingRedis:
         return outboxes[zlib.crc32(spread_by.encode()) % len(outboxes)]
 
 
-def _less_lucky(reply: Reply) -> tuple[bytes | MangaAssistError | None, bool]:
+def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | None, bool]:
     match reply:
         case [int(found), bytes(stored)] if found in {_FOUND, _FALLBACK}:
             return stored, found == _FALLBACK
         case [int(found)] if found == _NOTHING:
             return None, True
+        case [int(found), (bytes() | None) as stored, bytes(unwritten), *spoilt]:
+            refusal = NotDone(unwritten.decode(errors="replace")) if unwritten else None
+            keys = [key.decode(errors="replace") for key in spoilt if isinstance(key, bytes)]
+            return Complaint(stored, refusal, keys), found != _FOUND
         case [int(found)] if found == _FOREIGN:
             return Refused("the session belongs to somebody else"), False
         case Transient():

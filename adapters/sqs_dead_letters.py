@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 
+WAIT_SECONDS = 1
+"""Long enough for SQS to ask all of its servers."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One message of a dead-letter queue; `receipt` is good while the message is hidden."""
@@ -37,14 +41,16 @@ class SqsDeadLetters:
         self._aws = aws
         self._queues = queues
 
-    def receive(self, queue: str, hide_seconds: int) -> list[DeadLetter]:
+    def receive(
+        self, queue: str, hide_seconds: int, wait_seconds: int = WAIT_SECONDS
+    ) -> list[DeadLetter]:
         """Up to ten messages, hidden for so long; none where there are none at the moment."""
         with translated("sqs"):
             answer = self._aws.sqs.receive_message(
                 QueueUrl=self._queues.url(dead_letter_name(queue)),
                 MaxNumberOfMessages=MAX_BATCH_MESSAGES,
                 VisibilityTimeout=hide_seconds,
-                WaitTimeSeconds=1,
+                WaitTimeSeconds=wait_seconds,
                 MessageSystemAttributeNames=["All"],
             )
         return [_dead_letter(queue, message) for message in answer.get("Messages", [])]

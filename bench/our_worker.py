@@ -94,6 +94,9 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         session_copies=_SessionCopies(),
         analytics=_Analytics(),
         audit=_Audit(),
+        parking=absent,
+        failures=absent,
+        dead_letters=absent,
         catalogue=absent,
         metrics=metrics,
     )

@@ -2,7 +2,8 @@
 
 A stored answer is a fixed header, a preview of the text and the JSON body without its closing
 brace. The header can be read without decoding the body, and the request path splices what only
-it knows (source, age, event id) behind the body.
+it knows (source, age, event id) behind the body. A checksum over all of it and a hash of the key
+tell an answer that is damaged, or that lies under a key it was not made for, from a good one.
 """
 
 import json
@@ -11,16 +12,19 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from domain.errors import Malformed
 from domain.events import Locale
 
-_MAGIC = b"MAA1"
-HEADER = struct.Struct("<4sHHQdddII")
-"""magic, flags, preview bytes, version, generated at, soft and hard expiry, CRC-32, body bytes.
+_MAGIC = b"MAA2"
+HEADER = struct.Struct("<4sHHQdddIII")
+"""magic, flags, preview bytes, version, generated at, soft and hard expiry, CRC-32 of the key, body
+bytes, CRC-32 of everything but itself.
 
 `adapters/redis_functions.lua` reads the preview length and the version at their offsets.
 """
+_CRC_AT = HEADER.size - 4
 
 DEFAULT_LOCALE: Locale = "ja"
 
@@ -28,13 +32,33 @@ PREVIEW_CHARS = 200
 """How much of an answer a session turn keeps (from the second seed)."""
 
 
+class Damage(StrEnum):
+    """What is wrong with a stored value; few enough to label a metric."""
+
+    WRONG_TYPE = "wrong_type"
+    FORMAT = "format"
+    TRUNCATED = "truncated"
+    CHECKSUM = "checksum"
+    FOREIGN_KEY = "foreign_key"
+
+
+class Damaged(Malformed):
+    """A stored value that is no answer, or not the one that belongs under its key."""
+
+    def __init__(self, damage: Damage) -> None:
+        super().__init__(f"a stored answer is damaged: {damage}")
+        self.damage = damage
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
     """One precomputed answer. Times are epoch seconds, `version` grows with every publication.
 
     `body` is UTF-8 JSON without the closing brace: `{"answer":{…},"generated_at":"…","version":n`.
+    `key_hash` is that of the key it was made for.
     """
 
+    key_hash: int
     version: int
     generated_at: float
     soft_expires_at: float
@@ -45,7 +69,7 @@ class StoredAnswer:
     def pack(self) -> bytes:
         """The bytes to store."""
         preview = self.preview.encode()
-        header = HEADER.pack(
+        head = HEADER.pack(
             _MAGIC,
             0,
             len(preview),
@@ -53,25 +77,35 @@ class StoredAnswer:
             self.generated_at,
             self.soft_expires_at,
             self.hard_expires_at,
-            zlib.crc32(self.body),
+            self.key_hash,
             len(self.body),
-        )
-        return header + preview + self.body
+            0,
+        )[:_CRC_AT]
+        tail = preview + self.body
+        return head + zlib.crc32(tail, zlib.crc32(head)).to_bytes(4, "little") + tail
 
     @classmethod
-    def unpack(cls, stored: bytes) -> "StoredAnswer":
-        """The answer in these bytes; raises Malformed for any that `pack` did not write."""
+    def unpack(cls, stored: bytes, key: str | None = None) -> "StoredAnswer":
+        """The answer in these bytes; raises Damaged for any that `pack` did not write.
+
+        With the `key` that they were read under, also for an answer made for another one.
+        """
         header = Header.unpack(stored)
-        body = stored[HEADER.size + header.preview_bytes :]
-        if len(body) != header.body_bytes or zlib.crc32(body) != header.crc:
-            raise Malformed("a stored answer is cut short or damaged")
+        tail = stored[HEADER.size :]
+        if len(tail) != header.preview_bytes + header.body_bytes:
+            raise Damaged(Damage.TRUNCATED)
+        if zlib.crc32(tail, zlib.crc32(stored[:_CRC_AT])) != header.crc:
+            raise Damaged(Damage.CHECKSUM)
+        if key is not None and hash_of(key) != header.key_hash:
+            raise Damaged(Damage.FOREIGN_KEY)
         return cls(
+            key_hash=header.key_hash,
             version=header.version,
             generated_at=header.generated_at,
             soft_expires_at=header.soft_expires_at,
             hard_expires_at=header.hard_expires_at,
             preview=header.preview(stored),
-            body=body,
+            body=tail[header.preview_bytes :],
         )
 
 
@@ -84,17 +118,18 @@ class Header:
     generated_at: float
     soft_expires_at: float
     hard_expires_at: float
-    crc: int
+    key_hash: int
     body_bytes: int
+    crc: int
 
     @classmethod
     def unpack(cls, stored: bytes) -> "Header":
-        """The header at the start of these bytes; raises Malformed."""
+        """The header at the start of these bytes; raises Damaged."""
         if len(stored) < HEADER.size:
-            raise Malformed("a stored answer is shorter than its header")
+            raise Damaged(Damage.TRUNCATED)
         magic, _flags, *fields = HEADER.unpack_from(stored)
         if magic != _MAGIC:
-            raise Malformed("a stored answer does not start with its magic bytes")
+            raise Damaged(Damage.FORMAT)
         return cls(*fields)
 
     def preview(self, stored: bytes) -> str:
@@ -151,6 +186,7 @@ def store(
 ) -> StoredAnswer:
     """The answer as it is published at `now`: stale after one TTL, gone after the hard one."""
     return StoredAnswer(
+        key_hash=hash_of(answer.key.redis_key()),
         version=version,
         generated_at=now,
         soft_expires_at=now + ttl_seconds,
@@ -158,6 +194,11 @@ def store(
         preview=answer.text[:PREVIEW_CHARS],
         body=answer.body(version, now),
     )
+
+
+def hash_of(key: str) -> int:
+    """What a stored answer knows of the key it was made for: that of `AnswerKey.redis_key`."""
+    return zlib.crc32(key.encode())
 
 
 def rfc3339(epoch_seconds: float) -> str:

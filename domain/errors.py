@@ -17,7 +17,14 @@ class MangaAssistError(Exception):
 
 
 class Transient(MangaAssistError):  # noqa: N818 - read as an adjective at every raise
-    """A dependency failed in a way that passes: try the same thing again later."""
+    """A dependency failed in a way that passes: try the same thing again later.
+
+    `dependency` names what did not answer, and is empty where something else has to pass.
+    """
+
+    def __init__(self, message: str, *, dependency: str = "") -> None:
+        super().__init__(message)
+        self.dependency = dependency
 
 
 class Permanent(MangaAssistError):  # noqa: N818
@@ -56,3 +63,10 @@ class PartlyFailed(MangaAssistError):  # noqa: N818
     def permanent(self) -> bool:
         """Whether no failed job could ever succeed."""
         return all(isinstance(reason, Permanent) for reason in self.reasons.values())
+
+    @property
+    def dependency(self) -> str:
+        """The one dependency that every transient reason names; empty where there is no such."""
+        passing = [one for one in self.reasons.values() if isinstance(one, Transient)]
+        named = {one.dependency for one in passing}
+        return named.pop() if len(named) == 1 else ""

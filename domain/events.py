@@ -81,6 +81,18 @@ class InteractionRecorded(Event):
     value: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerFoundDamaged(Event):
+    """A stored answer could not be read and was deleted; `damage` is a `domain.answers.Damage`."""
+
+    type: ClassVar[str] = "answer.found_damaged"
+
+    kind: str
+    slug: str
+    locale: Locale
+    damage: str
+
+
 class ServedFrom(StrEnum):
     """Which stored answer the request path found in its one round trip."""
 
@@ -118,5 +130,5 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded)
+EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded, AnswerFoundDamaged)
 """Every type of event there is; a guard test checks that something reacts to each."""

@@ -106,6 +106,19 @@ class PrecomputeAnswers(Job):
     stale_version: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDeadLetters(Job):
+    """Look at the dead letters and send again, split or park what is due.
+
+    `tick` is the start of a schedule's period, in epoch seconds: one that is over does nothing. It
+    is None where somebody asked for a run.
+    """
+
+    kind: ClassVar[str] = "dead_letters.retry"
+
+    tick: int | None = None
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
@@ -113,5 +126,6 @@ JOB_TYPES: tuple[type[Job], ...] = (
     CountInteraction,
     WriteAnswer,
     PrecomputeAnswers,
+    RetryDeadLetters,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

@@ -1,14 +1,20 @@
 """What can't be done and waits for a person: the shape of a parked job, and what it is known by."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from uuid import UUID, uuid5
 
-from domain.jobs import Job
+from domain.jobs import CountInteraction, Job
 
 _NAMESPACE = UUID("9d0c2f54-5b0e-5c1c-9a37-6d616e676133")
 UNREADABLE = "unreadable"
 """The kind of a message in which no job can be found."""
+MAX_HISTORY = 20
+"""Lines of history that are kept, the newest ones."""
+MAX_LINE = 300
+"""Characters of a line of history, or of a detail."""
 
 
 class Reason(StrEnum):
@@ -51,9 +57,37 @@ class Parked:
 
 def id_of_job(job: Job) -> str:
     """The same for the same job, however often it fails: parking twice is parking once."""
-    return str(uuid5(_NAMESPACE, f"{job.kind}\x1f{job.event_id}"))
+    # The ids of interactions are chosen by clients: those of two users may be the same.
+    user = job.user_id if isinstance(job, CountInteraction) else ""
+    return str(uuid5(_NAMESPACE, f"{job.kind}\x1f{job.event_id}\x1f{user}"))
+
+
+def id_of_bytes(payload: bytes) -> str:
+    """The id of a job that can't be decoded: the same for the same bytes."""
+    return str(uuid5(_NAMESPACE, f"bytes\x1f{sha256(payload).hexdigest()}"))
 
 
 def id_of_message(message_id: str) -> str:
     """The id of what was parked as a whole message."""
     return str(uuid5(_NAMESPACE, f"message\x1f{message_id}"))
+
+
+def parked_again(first: Parked, newer: Parked) -> Parked:
+    """What is kept where something is parked that is parked already.
+
+    The newer reason and payload, the older times, and the lines of both.
+    """
+    return replace(
+        newer,
+        first_sent_at=min(first.first_sent_at, newer.first_sent_at),
+        parked_at=first.parked_at,
+        receives=max(first.receives, newer.receives),
+        replays=max(first.replays, newer.replays),
+        history=bounded((*first.history, *newer.history)),
+    )
+
+
+def bounded(history: Sequence[str]) -> tuple[str, ...]:
+    """The newest lines, none of them twice or longer than it may be."""
+    lines = dict.fromkeys(line[:MAX_LINE] for line in history)
+    return tuple(lines)[-MAX_HISTORY:]

@@ -7,10 +7,12 @@ it says otherwise, every write is idempotent: the same call again changes nothin
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import Enum
 from typing import Protocol
 
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
+from domain.dead_letters import Letter, SendAgain
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
 from domain.parking import Parked
 from domain.sessions import Session, Turn
@@ -39,6 +41,16 @@ class PublishedSet:
     answers: int
 
 
+class Written(Enum):
+    """What became of a write that carries a version."""
+
+    APPLIED = 1
+    ALREADY_APPLIED = 2
+    """This very version is there: the same write came before."""
+    SUPERSEDED = 3
+    """A newer version is there."""
+
+
 class AnswerSets(Protocol):
     """The published answers, one versioned set for each kind."""
 
@@ -46,16 +58,18 @@ class AnswerSets(Protocol):
         """The set being served, or None before the first publication."""
         ...
 
-    def publish(self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]) -> bool:
-        """Replace the kind's set at once, unless a version at least as new is there: then False.
+    def publish(
+        self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]
+    ) -> Written:
+        """Replace the kind's set at once, unless a version at least as new is there.
 
         Readers see the old set or the new one, never a mixture and never a gap. The versions
         before are kept for `roll_back`.
         """
         ...
 
-    def write(self, key: AnswerKey, answer: StoredAnswer) -> bool:
-        """Write one answer beside the set; False where one at least as new is there."""
+    def write(self, key: AnswerKey, answer: StoredAnswer) -> Written:
+        """Write one answer beside the set, unless one at least as new is there."""
         ...
 
     def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
@@ -134,8 +148,15 @@ class AnalyticsStream(Protocol):
     """The stream that analytics consumes; at-least-once, each record carries its event id."""
 
     def put(self, records: Sequence[EmitAnalytics]) -> Mapping[str, str]:
-        """Send records; the event ids of those not taken, each with the reason."""
+        """Send records; the event ids of those not taken, each with the reason.
+
+        Raises Transient where none was taken.
+        """
         ...
+
+
+TOO_OLD = "too old"
+"""Why an audit log takes a line neither now nor later."""
 
 
 class AuditLog(Protocol):
@@ -166,6 +187,53 @@ class Parking(Protocol):
 
     def remove(self, parked_id: str) -> bool:
         """Forget one that was sent again; False where it is gone already."""
+        ...
+
+    def count(self) -> int:
+        """How many are parked, about."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How a message failed when it was allowed no other try."""
+
+    at: float
+    line: str
+
+
+class LastFailures(Protocol):
+    """What is remembered of messages that became dead letters; at best, and never raises.
+
+    Losing one costs a line of history and lets a job be sent again a little earlier.
+    """
+
+    def note(self, message_id: str, failure: Failure) -> None:
+        """Remember how a message failed last, for as long as it can be a dead letter."""
+        ...
+
+    def of(self, message_id: str) -> Failure | None:
+        """How the message failed last, or None where that is not known."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """The dead letters of the queues. What was sent but not deleted will be seen once more."""
+
+    def receive(self, queue: str, hide_seconds: int) -> Sequence[Letter]:
+        """Some letters, opened and hidden from others for so long; none where there are none."""
+        ...
+
+    def send(self, again: Sequence[tuple[Letter, SendAgain]], now: float) -> Mapping[str, str]:
+        """Send jobs to the queues they came from, stamped; the ids of letters not wholly taken."""
+        ...
+
+    def delete(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        """Delete letters; the ids of those that are still there, with the reason."""
+        ...
+
+    def release(self, letters: Sequence[Letter]) -> None:
+        """Show letters to others again at once."""
         ...
 
 
@@ -213,5 +281,8 @@ class Ports:
     session_copies: SessionCopies
     analytics: AnalyticsStream
     audit: AuditLog
+    parking: Parking
+    failures: LastFailures
+    dead_letters: DeadLetters
     catalogue: CatalogueStore
     metrics: TaskMetrics

@@ -5,6 +5,7 @@ from functools import singledispatch
 from typing import TypedDict
 
 from domain.events import (
+    AnswerFoundDamaged,
     AnswerServed,
     Event,
     InteractionRecorded,
@@ -152,6 +153,22 @@ def _after_interaction(
                 "value": event.value,
             },
         ),
+    ]
+
+
+@react.register
+def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Sequence[Job]:
+    """What was deleted is made anew, unless a set that is newer than the damage is there."""
+    if event.kind == QuestionKind.TITLE:
+        return [
+            WriteAnswer(
+                **_header(event), answer_kind=event.kind, slug=event.slug, locale=event.locale
+            )
+        ]
+    # Versions of sets are milliseconds too.
+    stale_version = int(event.occurred_at * 1000)
+    return [
+        PrecomputeAnswers(**_header(event), answer_kind=event.kind, stale_version=stale_version)
     ]
 
 

@@ -14,8 +14,9 @@ from typing import Protocol
 import msgspec
 
 from adapters.redis_multiplexed import Late
+from adapters.redis_serving import Complaint
 from config.failpoints import Failpoint, reach
-from domain.answers import AnswerKey
+from domain.answers import AnswerKey, Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
 from domain.events import AnswerServed, Locale, event_id_of_message
 from domain.questions import Question, QuestionKind
@@ -29,9 +30,10 @@ from serving.exchange import (
     new_id,
     require_json,
 )
+from serving.mending import Mending
 from serving.meters import Meters
 from serving.models import ChatRequest
-from serving.outbox import EventSink, Producer, Stock
+from serving.outbox import DrySink, EventSink, Producer, Stock
 from serving.problems import forbidden, too_busy, unprocessable
 from serving.tokens import Gate
 
@@ -58,6 +60,8 @@ class Place:
 
     key: str
     fallback_key: str
+    own: AnswerKey
+    fallback: AnswerKey
 
 
 class ChatRoute:
@@ -75,6 +79,7 @@ class ChatRoute:
         sink: EventSink,
         producer: Producer,
         seen: SeenAnswers,
+        mending: Mending,
         built_in: BuiltInAnswers,
         meters: Meters,
         redis_seconds: float,
@@ -86,6 +91,7 @@ class ChatRoute:
         self.sink = sink
         self.producer = producer
         self.seen = seen
+        self.mending = mending
         self.built_in = built_in
         self.meters = meters
         self.redis_seconds = redis_seconds
@@ -122,6 +128,7 @@ class ChatRoute:
         """The same route with stand-ins for Redis and the metrics."""
         twin = copy(self)
         twin.stock, twin.meters, twin.seen = stock, meters, SeenAnswers()
+        twin.sink = DrySink()
         twin.producer = Producer("warm-up", self.producer.encode)
         return twin
 
@@ -152,10 +159,13 @@ class ChatRoute:
         asked = (question.kind, question.slug, question.locale)
         place = self._places.get(asked)
         if place is None:
-            fallback = AnswerKey("fallback", "", question.locale).redis_key()
-            own = AnswerKey(question.kind, question.slug, question.locale).redis_key()
+            fallback = AnswerKey("fallback", "", question.locale)
             is_chat = question.kind == QuestionKind.CHAT
-            place = Place(fallback if is_chat else own, fallback)
+            own = fallback if is_chat else AnswerKey(question.kind, question.slug, question.locale)
+            fallback_key = fallback.redis_key()
+            # Whether both are the same object is looked at later.
+            key = fallback_key if is_chat else own.redis_key()
+            place = Place(key, fallback_key, own, fallback)
             if len(self._places) >= 4 * 1024:
                 self._places.clear()
             self._places[asked] = place
@@ -185,20 +195,40 @@ class _Turn:
         self.encoded = route.producer.encode(event)
         self.place = route.place(question)
 
-    def found(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
+    def found(self, stored: bytes | Complaint | MangaAssistError | None, is_fallback: bool) -> None:
         """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
         reach(Failpoint.SERVING_AFTER_REDIS)
-        if isinstance(stored, Transient):
+        if type(stored) is bytes or stored is None:
+            self._finish(stored, is_fallback, is_kept=True)
+        elif isinstance(stored, Complaint):
+            self._complain(stored, is_fallback)
+        elif isinstance(stored, Transient):
             if isinstance(stored, Late):
                 self.route.meters.budget_exceeded("redis").inc()
-            self.route.sink.keep(
-                AnswerServed.type,
-                (self.encoded,),
-                lambda is_kept: self._finish(stored, is_fallback, is_kept=is_kept),
-                is_audited=AnswerServed.is_audited,
-            )
-        else:
+            self._keep(stored, is_fallback)
+        else:  # somebody else's session
             self._finish(stored, is_fallback, is_kept=True)
+
+    def _complain(self, complaint: Complaint, is_fallback: bool) -> None:
+        for key in complaint.spoilt:
+            self._mend(key, b"", Damage.WRONG_TYPE)
+        if complaint.unwritten is not None:
+            self._keep(complaint.stored, is_fallback)
+        else:
+            self._finish(complaint.stored, is_fallback, is_kept=True)
+
+    def _keep(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
+        self.route.sink.keep(
+            AnswerServed.type,
+            (self.encoded,),
+            lambda is_kept: self._finish(stored, is_fallback, is_kept=is_kept),
+            is_audited=AnswerServed.is_audited,
+        )
+
+    def _mend(self, key: str, damaged: bytes, damage: Damage) -> None:
+        place = self.place
+        named = place.own if key == place.key else place.fallback
+        self.route.mending.report(named, damaged, damage)
 
     def _finish(
         self, stored: bytes | MangaAssistError | None, is_fallback: bool, *, is_kept: bool
@@ -226,21 +256,23 @@ class _Turn:
     def _choose(
         self, stored: bytes | MangaAssistError | None, is_fallback: bool
     ) -> tuple[Seen, Source]:
-        place, seen = self.place, self.route.seen
+        place, seen, now = self.place, self.route.seen, self.event.occurred_at
         if type(stored) is bytes:
             key = place.fallback_key if is_fallback else place.key
-            answer = seen.check(key, stored)
-            if answer is not None:
+            try:
+                answer = seen.check(key, stored)
+            except Damaged as error:  # as if it were not there
+                self._mend(key, stored, error.damage)
+            else:
                 if key is place.fallback_key:
                     return answer, "fallback"
-                is_stale = self.event.occurred_at > answer.soft_expires_at
-                return answer, "stale" if is_stale else "precomputed"
+                return answer, "stale" if now > answer.soft_expires_at else "precomputed"
         elif isinstance(stored, MangaAssistError):
-            answer = seen.last(place.key)
-            if answer is not None:
-                return answer, "fallback" if place.key is place.fallback_key else "stale"
-        answer = seen.last(place.fallback_key)
-        return answer or self.route.built_in.get(self.question.locale), "fallback"
+            last = seen.last(place.key, now)
+            if last is not None:
+                return last, "fallback" if place.key is place.fallback_key else "stale"
+        last = seen.last(place.fallback_key, now)
+        return last or self.route.built_in.get(self.question.locale), "fallback"
 
     def _respond(self, answer: Seen, source: Source) -> None:
         now = time.perf_counter()

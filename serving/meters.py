@@ -82,6 +82,10 @@ class Meters:
         def shed(kind: str) -> Counter:
             return registry.counter("events_shed_total", **{"class": kind})
 
+        @cache
+        def invalid(reason: str) -> Counter:
+            return registry.counter("answer_invalid_total", reason=reason)
+
         self.requests = requests
         self.request_seconds = request_seconds
         self.segment_seconds = segment_seconds
@@ -90,6 +94,7 @@ class Meters:
         self.events = events
         self._problems = problems
         self._shed = shed
+        self.invalid = invalid
 
     def refused(self, route: str, status: int) -> None:
         """Count a problem document."""

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from adapters.redis_serving import Complaint
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event
@@ -25,7 +26,7 @@ class Stock(Protocol):
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | MangaAssistError | None, bool], None],
+        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
     ) -> None:
         """Read an answer and write the event, in one round trip."""
         ...
@@ -63,6 +64,16 @@ class EventSink(Protocol):
         It is called later in the same turn of the event loop.
         """
         ...
+
+
+class DrySink:
+    """Where nothing is kept: for the warm-up."""
+
+    def keep(
+        self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
+    ) -> None:
+        """Say that they are kept."""
+        done(True)
 
 
 class Producer:

@@ -16,9 +16,11 @@ from starlette.applications import Starlette
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.spool import SpoolWriter
+from config import answers
 from config.budgets import Budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue
+from domain.errors import Transient
 from domain.events import Event
 from domain.ports import CatalogueStore, Sessions
 from domain.sessions import Session
@@ -29,8 +31,10 @@ from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
+from serving.last_good import LastGood
+from serving.mending import Mending
 from serving.meters import Meters, Registry
-from serving.outbox import EventSink, Producer
+from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
 from serving.protocol import HotRoutes, sweep
@@ -99,7 +103,15 @@ class Service:
             max_bytes=settings.overflow_max_mb * MIB,
             shed=self._meters.shed,
         )
-        self._sink: EventSink = SpooledEvents(parts.spool, self._overflow, self._meters.kept)
+        self._sink = SpooledEvents(
+            parts.spool,
+            self._overflow,
+            self._meters.kept,
+        )
+        self._seen = SeenAnswers()
+        kinds = answers.declared().kinds.rows()
+        self._last_good = LastGood(self._redis, tuple(kinds), self._seen)
+        self._mending = Mending(self._redis, self._producer, self._meters.invalid)
         self._watch = CatalogueWatch(
             parts.catalogue,
             parts.build_classifier,
@@ -143,7 +155,8 @@ class Service:
             stock=self._redis,
             sink=self._sink,
             producer=self._producer,
-            seen=SeenAnswers(),
+            seen=self._seen,
+            mending=self._mending,
             built_in=BuiltInAnswers(lambda locale: canned(self._watch.catalogue, locale)),
             meters=self._meters,
             redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
@@ -184,6 +197,7 @@ class Service:
                 "catalogue": self._watch.keep,
                 "warm-up": self._warm_up,
                 "pulse": self._pulse,
+                "last good": self._last_good.keep,
                 "spool": self._sync_spool,
                 "sweep": lambda: sweep(self._connections),
             }.items()
@@ -209,6 +223,8 @@ class Service:
             await asyncio.sleep(0.02)
         stored = await first_answers(self._redis)
         self.readiness.answers = True
+        with contextlib.suppress(Transient):  # else it comes a moment later
+            await self._last_good.refresh()
         self._gate.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
         freeze()
@@ -217,11 +233,13 @@ class Service:
 
     async def _pulse(self) -> None:
         lag, up = self._meters.gauge("event_loop_lag_seconds"), self._meters.gauge("redis_up")
+        spool = self._meters.gauge("spool_bytes")
         while True:
             before = time.perf_counter()
             await asyncio.sleep(PULSE_SECONDS)
             lag.set(max(0.0, time.perf_counter() - before - PULSE_SECONDS))
             up.set(float(self._redis.up))
+            spool.set(self._spool.size_bytes())
 
 
 async def _supervised(name: str, step: Callable[[], Awaitable[None]]) -> None:

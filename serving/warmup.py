@@ -8,11 +8,12 @@ import asyncio
 import gc
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from domain.answers import AnswerKey
+from adapters.redis_serving import Complaint
+from domain.answers import AnswerKey, Damaged, StoredAnswer, hash_of
 from domain.errors import MangaAssistError, Transient
 from domain.events import Locale
 from serving.exchange import HeaderList
@@ -38,7 +39,9 @@ async def first_answers(reader: Reader) -> bytes:
     while True:
         try:
             found = [await reader.stored_answer(key, READ_SECONDS) for key in keys]
-        except Transient as error:
+            for key, stored in zip(keys, found, strict=True):
+                StoredAnswer.unpack(stored or b"", key.redis_key())
+        except (Transient, Damaged) as error:
             log.info("the first answers cannot be read yet: %s", error)
             found = []
         if found and found[0] is not None and all(found):
@@ -81,7 +84,8 @@ class DryStock:
     """Redis where every question has the same stored answer and no event is kept."""
 
     def __init__(self, stored: bytes) -> None:
-        self._stored = stored
+        self._answer = StoredAnswer.unpack(stored)
+        self._packed: dict[str, bytes] = {}
 
     def serve(
         self,
@@ -92,10 +96,13 @@ class DryStock:
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | MangaAssistError | None, bool], None],
+        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
     ) -> None:
-        """Find the answer."""
-        found(self._stored, False)
+        """Find the answer, as it would be stored under the key."""
+        if answer_key not in self._packed:
+            answer = replace(self._answer, key_hash=hash_of(answer_key))
+            self._packed[answer_key] = answer.pack()
+        found(self._packed[answer_key], False)
 
     def append(
         self,

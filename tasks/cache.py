@@ -6,7 +6,7 @@ from config import texts
 from domain.answers import AnswerKey, StoredAnswer
 from domain.errors import Permanent, Transient
 from domain.jobs import WriteAnswer
-from domain.ports import Ports
+from domain.ports import Ports, Written
 from domain.rendering import title_answer
 from tasks.performs import each, performs
 from tasks.publishing import stored
@@ -34,9 +34,11 @@ def _write_each(job: WriteAnswer, ports: Ports) -> None:
 def _write(key: AnswerKey, answer: StoredAnswer, ports: Ports) -> None:
     """A write that fails is not repeated: the next customer who asks causes another."""
     try:
-        is_new = ports.answers.write(key, answer)
+        written = ports.answers.write(key, answer)
     except Transient:
         ports.metrics.count("cache_write_failures_total")
         return
-    if not is_new:
+    if written is Written.ALREADY_APPLIED:
         ports.metrics.count("duplicates_total", kind=WriteAnswer.kind)
+    elif written is Written.SUPERSEDED:
+        ports.metrics.count("superseded_total", kind=WriteAnswer.kind)

@@ -63,7 +63,10 @@ def each(function: JobFunction[J]) -> PackFunction[J]:
     return perform
 
 
-def unless_taken(left: Mapping[str, str], error: type[MangaAssistError]) -> None:
-    """Raise PartlyFailed for the event ids that a service has not taken, if there are any."""
+def unless_taken(left: Mapping[str, str], error: Callable[[str], MangaAssistError]) -> None:
+    """Raise PartlyFailed for the event ids that a service has not taken, if there are any.
+
+    `error` makes the error of one from the reason that the service gave.
+    """
     if left:
         raise PartlyFailed({event_id: error(reason) for event_id, reason in left.items()})

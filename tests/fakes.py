@@ -2,20 +2,23 @@
 the fakes and the real adapters to it."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from domain import trending
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
+from domain.dead_letters import Letter, SendAgain
 from domain.errors import MangaAssistError, OwnedByAnother, Refused, Transient
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
-from domain.ports import CountOutcome, Ports, PublishedSet
+from domain.parking import Parked, parked_again
+from domain.ports import CountOutcome, Failure, Ports, PublishedSet, TaskMetrics, Written
 from domain.sessions import MAX_TURNS, Session, Turn
 from domain.trending import Counted, Rule
 
 NOW = 1_800_000_000.0
+PARKED_SECONDS = 30 * 86_400.0
 
 
 class FakeClock:
@@ -52,24 +55,29 @@ class FakeAnswerSets:
         versions = self._of(kind)
         return versions.sets[versions.current][0] if versions.current else None
 
-    def publish(self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]) -> bool:
+    def publish(
+        self, published: PublishedSet, answers: Mapping[AnswerKey, StoredAnswer]
+    ) -> Written:
         versions = self._of(published.kind)
-        if published.version <= max(versions.sets, default=0):
-            return False
+        newest = max(versions.sets, default=0)
+        if published.version <= newest:
+            is_same = published.version == newest
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
         named = {name: it for key, it in answers.items() for name in key.redis_keys()}
         versions.sets[published.version] = (published, named)
         self._install(versions, published.version)
         self.publications.append(published)
-        return True
+        return Written.APPLIED
 
-    def write(self, key: AnswerKey, answer: StoredAnswer) -> bool:
+    def write(self, key: AnswerKey, answer: StoredAnswer) -> Written:
         if self.fail is not None:
             raise self.fail
         found = self.read(key)
         if found is not None and found.version >= answer.version:
-            return False
+            is_same = found.version == answer.version
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
         self.stored.update(dict.fromkeys(key.redis_keys(), answer))
-        return True
+        return Written.APPLIED
 
     def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
         versions = self._of(kind)
@@ -188,6 +196,8 @@ class FakeAnalytics:
         self.refusing: dict[str, str] = {}
 
     def put(self, records: Sequence[EmitAnalytics]) -> Mapping[str, str]:
+        if records and all(record.event_id in self.refusing for record in records):
+            raise Transient("the stream took no record", dependency="kinesis")
         self.records += [record for record in records if record.event_id not in self.refusing]
         return {
             r.event_id: self.refusing[r.event_id] for r in records if r.event_id in self.refusing
@@ -204,6 +214,100 @@ class FakeAudit:
     def append(self, lines: Sequence[AppendAudit]) -> Mapping[str, str]:
         self.lines += [line for line in lines if line.event_id not in self.refusing]
         return {id_: self.refusing[id_] for id_ in _ids(lines) if id_ in self.refusing}
+
+
+class FakeParking:
+    """`Parking`; does not take what `refusing` names, and `fail` is raised by the next parking."""
+
+    def __init__(self, clock: FakeClock, metrics: TaskMetrics, kept_seconds: float) -> None:
+        self.parked: dict[str, Parked] = {}
+        self.refusing: dict[str, str] = {}
+        self.fail: MangaAssistError | None = None
+        self._expires: dict[str, float] = {}
+        self._clock = clock
+        self._metrics = metrics
+        self._kept_seconds = kept_seconds
+
+    def park(self, parked: Sequence[Parked]) -> Mapping[str, str]:
+        if self.fail is not None:
+            raise self.fail
+        for one in parked:
+            if one.id not in self.refusing:
+                self._park(one)
+        return {one.id: self.refusing[one.id] for one in parked if one.id in self.refusing}
+
+    def get(self, parked_id: str) -> Parked | None:
+        alive = self._expires.get(parked_id, 0.0) > self._clock()
+        return self.parked.get(parked_id) if alive else None
+
+    def each(self) -> Iterator[Parked]:
+        alive = [one for parked_id in list(self.parked) if (one := self.get(parked_id))]
+        yield from sorted(alive, key=lambda one: one.parked_at)
+
+    def remove(self, parked_id: str) -> bool:
+        found = self.get(parked_id)
+        self.parked.pop(parked_id, None)
+        return found is not None
+
+    def count(self) -> int:
+        return len(list(self.each()))
+
+    def _park(self, one: Parked) -> None:
+        found = self.get(one.id)
+        if found is None:
+            self._metrics.count("parked_total", reason=one.reason.value)
+        self.parked[one.id] = parked_again(found or one, one)
+        self._expires[one.id] = self._clock() + self._kept_seconds
+
+
+class FakeLastFailures:
+    """`LastFailures`."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, Failure] = {}
+
+    def note(self, message_id: str, failure: Failure) -> None:
+        self.noted[message_id] = failure
+
+    def of(self, message_id: str) -> Failure | None:
+        return self.noted.get(message_id)
+
+
+class FakeDeadLetters:
+    """`DeadLetters`: `dead` by id, `sent` in order; does not take what `refusing` names."""
+
+    def __init__(self) -> None:
+        self.dead: dict[str, Letter] = {}
+        self.hidden: set[str] = set()
+        self.sent: list[tuple[Letter, SendAgain]] = []
+        self.refusing: set[str] = set()
+        self.undeletable: set[str] = set()
+        self.fail: MangaAssistError | None = None
+
+    def add(self, *letters: Letter) -> None:
+        self.dead |= {letter.id: letter for letter in letters}
+
+    def receive(self, queue: str, hide_seconds: int) -> Sequence[Letter]:
+        if self.fail is not None:
+            raise self.fail
+        seen = [one for one in self.dead.values() if one.queue == queue]
+        found = [one for one in seen if one.id not in self.hidden][:10]
+        self.hidden |= {one.id for one in found}
+        return found
+
+    def send(self, again: Sequence[tuple[Letter, SendAgain]], now: float) -> Mapping[str, str]:
+        self.sent += [(letter, how) for letter, how in again if letter.id not in self.refusing]
+        return {letter.id: "Throttled" for letter, _ in again if letter.id in self.refusing}
+
+    def delete(self, letters: Sequence[Letter]) -> Mapping[str, str]:
+        for letter in letters:
+            if letter.id not in self.undeletable:
+                del self.dead[letter.id]
+                self.hidden.discard(letter.id)
+        return {one.id: "InternalError" for one in letters if one.id in self.undeletable}
+
+    def release(self, letters: Sequence[Letter]) -> None:
+        self.hidden -= {letter.id for letter in letters}
 
 
 class FakeCatalogueStore:
@@ -265,9 +369,12 @@ class World:
     session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
     analytics: FakeAnalytics = field(default_factory=FakeAnalytics)
     audit: FakeAudit = field(default_factory=FakeAudit)
+    failures: FakeLastFailures = field(default_factory=FakeLastFailures)
+    dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
     metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
 
     def __post_init__(self) -> None:
+        self.parking = FakeParking(self.clock, self.metrics, PARKED_SECONDS)
         self.counts = FakeCounts(self.rule, self.clock)
         self.ports = Ports(
             clock=self.clock,
@@ -278,6 +385,9 @@ class World:
             session_copies=self.session_copies,
             analytics=self.analytics,
             audit=self.audit,
+            parking=self.parking,
+            failures=self.failures,
+            dead_letters=self.dead_letters,
             catalogue=self.catalogue,
             metrics=self.metrics,
         )

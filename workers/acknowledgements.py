@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+from config.failpoints import Failpoint, reach
 from workers.batches import Batches, Entry
 from workers.sqs_requests import SqsClient, refused, send_batch
 from workers.transport_observer import TransportObserver
@@ -54,6 +55,7 @@ class Acknowledgements:
         queue, url = batch[0].queue, batch[0].url
         entries = [{"Id": str(i), "ReceiptHandle": e.handle} for i, e in enumerate(batch)]
         self._observer.request("DeleteMessageBatch")
+        reach(Failpoint.WORKER_BEFORE_DELETE)
         failed = send_batch(self._client().delete_message_batch, url, entries, batch)
         self._log_change(queue, failed)
         failed_handles = {entry.handle for entry, _ in failed}

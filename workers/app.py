@@ -97,9 +97,9 @@ def bind(
 
 def _runner(perform: Perform) -> Callable[[Task[Any, Any], bytes], None]:
     def run(self: Task[Any, Any], pack: bytes) -> None:
-        verdict = execute(perform, pack, _delivery(self), process.ports())
-        if verdict is not Verdict.ACKNOWLEDGE:
-            raise Reject(verdict.value, requeue=False)
+        ending = execute(perform, pack, _delivery(self), process.ports())
+        if ending.verdict is not Verdict.ACKNOWLEDGE:
+            raise Reject(ending.verdict.value, requeue=False)
 
     return run
 
@@ -109,11 +109,13 @@ def _delivery(task: Task[Any, Any]) -> Delivery:
     info = properties.get("delivery_info") or {}
     message = info.get("sqs_message") or {}
     attributes = message.get("Attributes") or {}
+    replays = str(task.request.get("replays") or 0)
     return Delivery(
         kind=task.name,
         message_id=str(message.get("MessageId", task.request.id)),
         queue=str(info.get("routing_key", "")).removeprefix(sqs_name("")),
         receives=int(attributes.get("ApproximateReceiveCount", 1)),
+        replays=int(replays) if replays.isdecimal() else 0,
     )
 
 

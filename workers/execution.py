@@ -1,26 +1,32 @@
-"""Runs one pack: decodes it, calls the task, measures, and says what is to become of the message.
+"""Runs one pack: decodes it, calls the task, parks what can never succeed, and measures.
 
-The runner around every task. Knows no broker: `workers/app.py` turns a verdict into what Celery and
-SQS understand. A pack that failed in part is redelivered as a whole; effects are idempotent.
+The runner around every task. Knows no broker: `workers/app.py` turns an ending into what Celery and
+SQS understand. A pack with jobs that may still succeed is redelivered as a whole; effects and
+parking are idempotent.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from adapters.msgpack_wire import decode_pack
-from domain.errors import Malformed, PartlyFailed, Permanent, Transient
+from config.failpoints import Failpoint, reach
+from config.queues import declared
+from domain.errors import MangaAssistError, Permanent, Transient
 from domain.jobs import Job
-from domain.ports import Ports
+from domain.parking import Parked
+from domain.ports import Failure, Ports
+from workers.isolating import Failed, Perform, perform_each
+from workers.setting_aside import Delivery, Opened, opened, parked_bytes, parked_job
+
+__all__ = ["Delivery", "Ending", "Outcome", "Perform", "Verdict", "execute"]
 
 logger = logging.getLogger(__name__)
 
-Perform = Callable[[Sequence[Job], Ports], None]
-
 
 class Outcome(StrEnum):
-    """How a pack ended; the label of its metrics."""
+    """How a pack or a job ended; the label of its metrics."""
 
     DONE = "done"
     PARTLY_FAILED = "partly_failed"
@@ -36,67 +42,95 @@ class Verdict(StrEnum):
     ACKNOWLEDGE = "acknowledge"
     REDELIVER = "redeliver"
     """SQS gives it out again after a pause, and to the dead letters after max_receives."""
-    PARK = "park"
-    """It can never succeed. Until there is a place for such jobs, it is redelivered as well."""
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """How a pack came."""
+class Ending:
+    """What is to become of the message, and the dependency that did not answer, if it was that."""
 
-    kind: str
-    message_id: str
-    queue: str
-    receives: int
+    verdict: Verdict
+    down: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    outcome: Outcome
-    failed: int = 0
-    reason: str = ""
+    """What became of the jobs of a pack; `unparked` says why parking failed, if it did."""
+
+    opened: Opened
+    failed: Sequence[Failed]
+    unparked: MangaAssistError | None = None
+
+    @property
+    def again(self) -> Sequence[Failed]:
+        """The jobs that may still succeed."""
+        return [one for one in self.failed if not isinstance(one.error, Permanent)]
 
 
-def execute(perform: Perform, pack: bytes, delivery: Delivery, ports: Ports) -> Verdict:
+def execute(perform: Perform, pack: bytes, delivery: Delivery, ports: Ports) -> Ending:
     """Perform the jobs of a pack; never raises."""
     started = ports.clock()
     if delivery.receives > 1:
         ports.metrics.count("task_retries_total", task=delivery.kind)
-    jobs: Sequence[Job] = ()
+    found = opened(pack, delivery.kind)
+    _observe_ages(found.jobs, delivery, ports, started)
+    reach(Failpoint.WORKER_BEFORE_EFFECT)
+    failed = perform_each(perform, found.jobs, ports)
+    reach(Failpoint.WORKER_AFTER_EFFECT)
+    unparked = _park(_for_parking(found, failed, delivery, ports.clock()), ports)
+    result = _Result(found, failed, unparked)
+    ending = _ending(result)
+    _report(result, delivery, ports, ports.clock() - started)
+    if ending.verdict is Verdict.REDELIVER and _is_last_receive(delivery):
+        ports.failures.note(delivery.message_id, Failure(ports.clock(), _line(result)))
+    return ending
+
+
+def _for_parking(
+    found: Opened, failed: Sequence[Failed], delivery: Delivery, now: float
+) -> list[Parked]:
+    return [
+        *(parked_bytes(one, delivery, now) for one in found.undecodable),
+        *(
+            parked_job(one.job, str(one.error), delivery, now)
+            for one in failed
+            if isinstance(one.error, Permanent)
+        ),
+    ]
+
+
+def _park(parked: Sequence[Parked], ports: Ports) -> MangaAssistError | None:
+    """Set these aside; why not, where they were not all taken."""
+    if not parked:
+        return None
     try:
-        jobs = _decode(pack, delivery.kind)
-    except Malformed as error:
-        result = _Result(Outcome.MALFORMED, reason=str(error))
-    else:
-        _observe_ages(jobs, delivery, ports, started)
-        result = _perform(perform, jobs, ports)
-    _report(result, delivery, len(jobs), ports, ports.clock() - started)
-    return _verdict(result.outcome)
+        left = ports.parking.park(parked)
+    except MangaAssistError as error:
+        return error
+    reach(Failpoint.WORKER_AFTER_PARK)
+    return Permanent(f"not parked: {next(iter(left.values()))}") if left else None
 
 
-def _decode(pack: bytes, kind: str) -> Sequence[Job]:
-    jobs = decode_pack(pack)
-    for job in jobs:
-        if job.kind != kind:
-            raise Malformed(f"a {job.kind} job in a pack of {kind}")
-    return jobs
+def _ending(result: _Result) -> Ending:
+    if not result.again and result.unparked is None:
+        return Ending(Verdict.ACKNOWLEDGE)
+    return Ending(Verdict.REDELIVER, _down(result))
 
 
-def _perform(perform: Perform, jobs: Sequence[Job], ports: Ports) -> _Result:
-    try:
-        perform(jobs, ports)
-    except PartlyFailed as error:
-        outcome = Outcome.PERMANENT if error.permanent else Outcome.PARTLY_FAILED
-        return _Result(outcome, len(error.reasons), str(error))
-    except Transient as error:
-        return _Result(Outcome.TRANSIENT, len(jobs), str(error))
-    except Permanent as error:
-        return _Result(Outcome.PERMANENT, len(jobs), str(error))
-    except Exception as error:
-        # The edge of a task: a fault of ours must cost one message's time, not a worker.
-        logger.exception("a task failed in an unexpected way")
-        return _Result(Outcome.UNEXPECTED, len(jobs), type(error).__name__)
-    return _Result(Outcome.DONE)
+def _down(result: _Result) -> str:
+    """The dependency that let nothing of the pack through, if it was one."""
+    if isinstance(result.unparked, Transient):
+        return result.unparked.dependency
+    if len(result.failed) < len(result.opened.jobs):
+        return ""
+    named = {
+        one.error.dependency if isinstance(one.error, Transient) else "" for one in result.again
+    }
+    return named.pop() if len(named) == 1 else ""
+
+
+def _is_last_receive(delivery: Delivery) -> bool:
+    row = declared().queues.get(delivery.queue)
+    return row is not None and delivery.receives >= row.max_receives
 
 
 def _observe_ages(jobs: Sequence[Job], delivery: Delivery, ports: Ports, now: float) -> None:
@@ -107,33 +141,55 @@ def _observe_ages(jobs: Sequence[Job], delivery: Delivery, ports: Ports, now: fl
         ports.metrics.set("queue_oldest_seconds", now - oldest, queue=delivery.queue)
 
 
-def _report(result: _Result, delivery: Delivery, jobs: int, ports: Ports, seconds: float) -> None:
-    task = delivery.kind
-    ports.metrics.observe("task_seconds", seconds, task=task, outcome=result.outcome.value)
-    done = jobs - result.failed
-    if done:
-        ports.metrics.count("task_jobs_total", done, task=task, outcome=Outcome.DONE.value)
-    if result.failed:
-        ports.metrics.count(
-            "task_jobs_total", result.failed, task=task, outcome=result.outcome.value
-        )
+def _report(result: _Result, delivery: Delivery, ports: Ports, seconds: float) -> None:
+    task, counts = delivery.kind, _outcomes(result)
+    outcome = _outcome(counts)
+    ports.metrics.observe("task_seconds", seconds, task=task, outcome=outcome.value)
+    for each, jobs in counts.items():
+        ports.metrics.count("task_jobs_total", jobs, task=task, outcome=each.value)
+    reason = _line(result)
     logger.log(
-        logging.INFO if result.outcome is Outcome.DONE else logging.WARNING,
+        logging.INFO if outcome is Outcome.DONE else logging.WARNING,
         "task=%s outcome=%s jobs=%d failed=%d seconds=%.4f receives=%d message=%s%s",
         task,
-        result.outcome,
-        jobs,
-        result.failed,
+        outcome,
+        counts.total(),
+        counts.total() - counts[Outcome.DONE],
         seconds,
         delivery.receives,
         delivery.message_id,
-        f" reason={result.reason!r}" if result.reason else "",
+        f" reason={reason!r}" if reason else "",
     )
 
 
-def _verdict(outcome: Outcome) -> Verdict:
-    if outcome is Outcome.DONE:
-        return Verdict.ACKNOWLEDGE
-    if outcome in {Outcome.PERMANENT, Outcome.MALFORMED}:
-        return Verdict.PARK
-    return Verdict.REDELIVER
+def _outcomes(result: _Result) -> Counter[Outcome]:
+    """How many jobs ended in each way; a pack that can't be split counts as one."""
+    counts = Counter({Outcome.DONE: len(result.opened.jobs) - len(result.failed)})
+    counts[Outcome.MALFORMED] = len(result.opened.undecodable)
+    counts.update(_outcome_of(one.error) for one in result.failed)
+    return +counts
+
+
+def _outcome_of(error: MangaAssistError) -> Outcome:
+    if isinstance(error, Transient):
+        return Outcome.TRANSIENT
+    return Outcome.PERMANENT if isinstance(error, Permanent) else Outcome.UNEXPECTED
+
+
+def _outcome(counts: Counter[Outcome]) -> Outcome:
+    """The pack's own: that of its jobs where they all ended alike."""
+    if len(counts) == 1:
+        return next(iter(counts))
+    return Outcome.PARTLY_FAILED if counts else Outcome.DONE
+
+
+def _line(result: _Result) -> str:
+    """Why the pack was not done, in words that quote nothing of it."""
+    whys = [
+        *([f"parking: {result.unparked}"] if result.unparked else []),
+        *(str(one.error) for one in (*result.again, *result.failed)),
+        *(one.detail for one in result.opened.undecodable),
+    ]
+    count = len(result.failed) + len(result.opened.undecodable)
+    jobs = len(result.opened.jobs) + len(result.opened.undecodable)
+    return f"{count} of {jobs} failed: {whys[0]}" if whys else ""

@@ -26,6 +26,7 @@ from adapters.aws_clients import AwsClients
 from adapters.connection import connect
 from adapters.prometheus_metrics import Metrics
 from adapters.sqs_queues import SqsQueues
+from config.failpoints import arm
 from config.queues import Group, declared, sqs_name
 from config.settings import Settings
 from domain.errors import MangaAssistError
@@ -42,6 +43,7 @@ _SET_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 def work(group: str, row: Group, settings: Settings, directory: Path | None) -> int:
     """Consume the group's queues until a signal; the exit code."""
     _leave_on_a_signal_until_celery_listens()
+    arm(settings.failpoint)
     logs.configure(settings.log_level)
     metrics = Metrics()
     if directory is not None:

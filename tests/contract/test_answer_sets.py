@@ -11,7 +11,7 @@ from adapters.redis_answers import VERSIONS_KEPT, RedisAnswers
 from adapters.redis_connection import RedisConnection
 from domain.answers import AnswerKey, StoredAnswer
 from domain.errors import Refused
-from domain.ports import AnswerSets, PublishedSet
+from domain.ports import AnswerSets, PublishedSet, Written
 from tests.fakes import NOW, FakeAnswerSets
 from tests.samples import answer
 
@@ -27,7 +27,7 @@ class Shelf:
     sets: AnswerSets
     read: Callable[[AnswerKey], StoredAnswer | None]
 
-    def publish(self, version: int, *keys: AnswerKey, tick: int | None = None) -> bool:
+    def publish(self, version: int, *keys: AnswerKey, tick: int | None = None) -> Written:
         return self.sets.publish(*publication(version, *keys, tick=tick))
 
     def versions(self, *keys: AnswerKey) -> list[int | None]:
@@ -56,15 +56,15 @@ def test_nothing_is_current_before_the_first_publication(shelf: Shelf) -> None:
 
 
 def test_a_published_set_is_served_and_described(shelf: Shelf) -> None:
-    assert shelf.publish(7, ACTION, SPORTS, tick=3)
+    assert shelf.publish(7, ACTION, SPORTS, tick=3) is Written.APPLIED
     assert shelf.versions(ACTION, SPORTS) == [7, 7]
     assert shelf.sets.current(KIND) == PublishedSet(KIND, 7, NOW, 3, 2)
 
 
 def test_a_version_that_is_not_newer_is_not_published(shelf: Shelf) -> None:
     shelf.publish(7, ACTION)
-    assert not shelf.publish(7, SPORTS)
-    assert not shelf.publish(6, SPORTS)
+    assert shelf.publish(7, SPORTS) is Written.ALREADY_APPLIED
+    assert shelf.publish(6, SPORTS) is Written.SUPERSEDED
     assert shelf.versions(ACTION, SPORTS) == [7, None]
 
 
@@ -111,7 +111,7 @@ def test_a_newer_set_can_be_published_after_a_rollback(shelf: Shelf) -> None:
     shelf.publish(1, ACTION)
     shelf.publish(2, ACTION)
     shelf.sets.roll_back(KIND, 60)
-    assert shelf.publish(3, ACTION)
+    assert shelf.publish(3, ACTION) is Written.APPLIED
     shelf.sets.roll_back(KIND, 60)
     assert shelf.versions(ACTION) == [1]
 
@@ -126,9 +126,10 @@ def test_a_hold_can_be_ended(shelf: Shelf) -> None:
 
 def test_one_answer_is_written_only_if_it_is_newer(shelf: Shelf) -> None:
     shelf.publish(5, ACTION)
-    assert not shelf.sets.write(ACTION, answer(ACTION, 5))
-    assert shelf.sets.write(ACTION, answer(ACTION, 6))
-    assert shelf.sets.write(SPORTS, answer(SPORTS, 1))
+    assert shelf.sets.write(ACTION, answer(ACTION, 5)) is Written.ALREADY_APPLIED
+    assert shelf.sets.write(ACTION, answer(ACTION, 4)) is Written.SUPERSEDED
+    assert shelf.sets.write(ACTION, answer(ACTION, 6)) is Written.APPLIED
+    assert shelf.sets.write(SPORTS, answer(SPORTS, 1)) is Written.APPLIED
     assert shelf.versions(ACTION, SPORTS) == [6, 1]
 
 
@@ -178,7 +179,7 @@ def test_a_rollback_whose_reply_was_lost_may_be_repeated(
     for version in (1, 2, 3):
         sets.publish(*publication(version, ACTION))
     for _ in range(2):
-        redis_connection.call("ma1_roll_back", (), KIND, 60, 3)
+        redis_connection.call("ma2_roll_back", (), KIND, 60, 3)
     current = sets.current(KIND)
     assert current is not None
     assert current.version == 2
@@ -208,7 +209,7 @@ def test_functions_are_loaded_again_after_redis_lost_them(
 ) -> None:
     sets = RedisAnswers(redis_connection)
     redis_connection.client.function_flush()
-    assert sets.publish(*publication(1, ACTION))
+    assert sets.publish(*publication(1, ACTION)) is Written.APPLIED
 
 
 def test_loading_the_functions_at_the_same_time_does_no_harm(
@@ -219,7 +220,7 @@ def test_loading_the_functions_at_the_same_time_does_no_harm(
         thread.start()
     for thread in threads:
         thread.join()
-    assert RedisAnswers(redis_connection).publish(*publication(1, ACTION))
+    assert RedisAnswers(redis_connection).publish(*publication(1, ACTION)) is Written.APPLIED
 
 
 def test_a_reader_never_sees_parts_of_two_sets(redis_connection: RedisConnection) -> None:
@@ -240,7 +241,7 @@ def test_a_reader_never_sees_parts_of_two_sets(redis_connection: RedisConnection
     reader = threading.Thread(target=read)
     reader.start()
     for version in range(2, 80):
-        assert sets.publish(*publication(version, *keys, text="x" * 500))
+        assert sets.publish(*publication(version, *keys, text="x" * 500)) is Written.APPLIED
         if version % 10 == 0:
             sets.roll_back(KIND, 1)
     stop.set()

@@ -101,7 +101,7 @@ def test_an_owner_who_was_displaced_is_restored(desk: Desk, owner: str) -> None:
 
 def serve(connection: RedisConnection, owner: str) -> list[object]:
     keys = ["answer", "answer", "session_owner:a", "outbox"]
-    found: list[object] = connection.call("ma1_serve", keys, owner, OWNER_SECONDS, b"event")
+    found: list[object] = connection.call("ma2_serve", keys, owner, OWNER_SECONDS, b"event")
     return found
 
 

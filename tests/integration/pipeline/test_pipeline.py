@@ -80,7 +80,8 @@ def title(number: int) -> Title:
 def put(valkey: "redis.Redis", events: Iterable[Event]) -> None:
     now = time.time()
     preview = PREVIEW.encode()
-    head = HEADER.pack(b"MAA1", 0, len(preview), 7, now, now + 900, now + 9000, 0, 0) + preview
+    head = HEADER.pack(b"MAA2", 0, len(preview), 7, now, now + 900, now + 9000, 0, 0, 0)
+    head += preview
     for event in events:
         valkey.xadd("outbox:0", {"e": encode_event(event), "f": 1, "h": head})
 

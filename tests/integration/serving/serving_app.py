@@ -1,12 +1,11 @@
 """A serving process for tests and benchmarks: the real request path over a real Redis, with the
 catalogue, the sessions and the keys in memory or in a file instead of AWS.
 
-    python tests/integration/serving/serving_app.py PORT REDIS_URL JWKS_URL [CATALOGUE_TITLES]
+    python tests/integration/serving/serving_app.py PORT REDIS_URL JWKS_URL SPOOL [CATALOGUE_TITLES]
 """
 
 import logging
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,7 +72,7 @@ def log_connections(event: str, _arguments: object) -> None:
 
 def main() -> None:
     sys.addaudithook(log_connections)
-    port, redis_url, jwks_url, *rest = sys.argv[1:]
+    port, redis_url, jwks_url, spool, *rest = sys.argv[1:]
     logging.basicConfig(level="INFO")
     serve(
         Parts(
@@ -92,7 +91,7 @@ def main() -> None:
             encode_event=encode_event,
             decode_session=decode_copy,
             build_classifier=build_classifier,
-            spool=SpoolWriter(Path(tempfile.mkdtemp(prefix="spool-")), max_bytes=MAX_SPOOL_BYTES),
+            spool=SpoolWriter(Path(spool), max_bytes=MAX_SPOOL_BYTES),
             send_events=send_nowhere,
         )
     )

@@ -12,6 +12,7 @@ import pytest
 from adapters.msgpack_wire import decode_event
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Unknown, pack
+from adapters.spool import Mark
 from domain.events import event_id_of_message
 from tests.integration.serving.client import Connection, chat
 from tests.integration.serving.processes import (
@@ -123,7 +124,7 @@ async def test_late_replies_release_their_callers_and_reach_nobody_else(proxy: P
         nonlocal late
         try:
             assert await connection.ask(pack("ECHO", number), 0.02) == b"%d" % number
-        except Unknown:
+        except (Unknown, NotDone):  # or it is known to be slow, and not asked
             late += 1
 
     async def hiccups() -> None:
@@ -155,7 +156,7 @@ async def test_a_lost_connection_is_replaced_and_the_functions_are_there(valkey:
     assert await connection.ask(pack("ECHO", "again"), 1.0) == b"again"
     with valkey.client() as client:
         client.function_flush()
-    command = pack("FCALL", "ma1_write", 1, "k", 1, 10, "v")
+    command = pack("FCALL", "ma2_write", 1, "k", 1, 10, "v")
     replies = await asyncio.gather(*(connection.ask(command, 1.0) for _ in range(20)))
     assert replies == [1] * 20
     await connection.close()
@@ -217,7 +218,7 @@ async def test_a_storm_of_leaving_clients_crosses_and_loses_no_reply(
         assert storm.wrong == []
         assert len(storm.answered) > requests * 0.8
         written = {decode_event(fields[b"e"]).event_id for _, fields in client.xrange("outbox:0")}
-        assert set(storm.answered) <= written
+        assert set(storm.answered) <= written | serving.spooled(Mark.SEND)
         assert _hot_connection(client.client_list()) == before
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 from adapters import aws_errors, redis_errors
-from domain.errors import MangaAssistError, Permanent, Refused, Transient
+from domain.errors import MangaAssistError, PartlyFailed, Permanent, Refused, Transient
 
 
 def client_error(code: str) -> ClientError:
@@ -74,3 +74,21 @@ def test_an_error_of_redis(
         raise error
     assert type(caught.value) is meaning
     assert "secret" not in str(caught.value)
+
+
+def test_what_passes_names_the_dependency_that_has_to_answer() -> None:
+    with pytest.raises(Transient) as throttled, aws_errors.translated("kinesis"):
+        raise client_error("ThrottlingException")
+    with pytest.raises(Transient) as refused, aws_errors.translated("logs"):
+        raise EndpointConnectionError(endpoint_url="http://secret")
+    with pytest.raises(Transient) as loading, redis_errors.translated():
+        raise redis.BusyLoadingError("secret")
+    named = [caught.value.dependency for caught in (throttled, refused, loading)]
+    assert named == ["kinesis", "logs", "redis"]
+
+
+def test_a_pack_that_failed_in_part_names_the_one_dependency_that_passes() -> None:
+    redis_down = Transient("no", dependency="redis")
+    assert PartlyFailed({"a": redis_down, "b": Permanent("no")}).dependency == "redis"
+    assert PartlyFailed({"a": redis_down, "b": Transient("busy")}).dependency == ""
+    assert PartlyFailed({"a": Permanent("no")}).dependency == ""

@@ -9,6 +9,7 @@ from adapters.aws_clients import AwsClients
 from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.kinesis_analytics import TRIES, KinesisAnalytics
 from adapters.pseudonyms import Pseudonyms
+from domain.errors import Transient
 from tests.fakes import FakeClock
 from tests.samples import analytics, audit
 
@@ -52,6 +53,14 @@ def test_records_that_keep_failing_are_told() -> None:
     stream = KinesisAnalytics(aws.as_clients(), "stream", PSEUDONYMS, aws.slept.append)
     assert stream.put([analytics("a"), analytics("b")]) == {"b": "Throttled"}
     assert len(aws.sent) == TRIES
+
+
+def test_a_stream_that_takes_nothing_is_what_fails() -> None:
+    aws = ScriptedAws(*[{"a", "b"}] * TRIES)
+    stream = KinesisAnalytics(aws.as_clients(), "stream", PSEUDONYMS, aws.slept.append)
+    with pytest.raises(Transient) as raised:
+        stream.put([analytics("a"), analytics("b")])
+    assert raised.value.dependency == "kinesis"
 
 
 @pytest.mark.parametrize(

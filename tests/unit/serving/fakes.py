@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
+from adapters.redis_serving import Complaint
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event, Locale
@@ -14,6 +15,7 @@ from serving.chat import ChatRoute
 from serving.exchange import HeaderList, dispatch
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
+from serving.mending import Mending
 from serving.meters import Meters
 from serving.outbox import Producer
 from serving.tokens import Caller, Gate
@@ -27,6 +29,7 @@ class FakeStock:
 
     answers: dict[str, bytes] = field(default_factory=dict)
     fault: MangaAssistError | None = None
+    complaint: Complaint | None = None
     append_faults: Mapping[int, Transient] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     calls: int = 0
@@ -40,11 +43,14 @@ class FakeStock:
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | MangaAssistError | None, bool], None],
+        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
     ) -> None:
         self.calls += 1
         if self.fault is not None:
             found(self.fault, False)
+            return
+        if self.complaint is not None:
+            found(self.complaint, False)
             return
         self.events.append(decode_event(event))
         if answer_key in self.answers:
@@ -61,6 +67,37 @@ class FakeStock:
         self.calls += 1
         self.events += [decode_event(event) for _, event in events]
         written([self.append_faults.get(place) for place in range(len(events))])
+
+
+@dataclass
+class FakeSink:
+    """The spool: what it was given by kind, at once; `is_full` takes nothing."""
+
+    is_full: bool = False
+    kept: list[tuple[str, Event]] = field(default_factory=list)
+
+    def keep(
+        self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
+    ) -> None:
+        if not self.is_full:
+            self.kept += [(kind, decode_event(event)) for event in events]
+        done(not self.is_full)
+
+
+@dataclass
+class FakeMenders:
+    """Mending: what was asked for."""
+
+    mended: list[tuple[AnswerKey, bytes, Event]] = field(default_factory=list)
+    outcome: str | Transient | None = "rebuilt"
+
+    async def mend(
+        self, key: AnswerKey, damaged: bytes, event: bytes, seconds: float
+    ) -> str | None:
+        self.mended.append((key, damaged, decode_event(event)))
+        if isinstance(self.outcome, Transient):
+            raise self.outcome
+        return self.outcome
 
 
 @dataclass
@@ -133,7 +170,9 @@ class RequestPath:
     chat: ChatRoute
     interactions: InteractionsRoute
     meters: Meters
-    sink: "FakeSink"
+    sink: FakeSink
+    menders: FakeMenders
+    mending: Mending
 
     def ask(self, body: object, *headers: tuple[bytes, bytes]) -> FakeExchange:
         return self.send(self.chat, body, *headers)
@@ -157,34 +196,22 @@ def classify(message: str, locale: Locale | None) -> Question:
     return Question(QuestionKind.CHAT, "", locale or "en")
 
 
-def stored(kind: str = "trending", *, age: float = 10.0, ttl: float = 900.0) -> bytes:
-    answer = Answer(AnswerKey(kind, "", "en"), f"the {kind} answer", [])
+def stored(
+    kind: str = "trending", *, key: AnswerKey | None = None, age: float = 10.0, ttl: float = 900.0
+) -> bytes:
+    answer = Answer(key or AnswerKey(kind, "", "en"), f"the {kind} answer", [])
     published: StoredAnswer = store(
         answer, version=7, now=NOW - age, ttl_seconds=ttl, hard_ttl_seconds=10 * ttl
     )
     return published.pack()
 
 
-class FakeSink:
-    """`EventSink` that keeps events in a list, or none while it is full; calls back at once."""
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[str, bytes]] = []
-        self.is_full = False
-
-    def keep(
-        self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
-    ) -> None:
-        if not self.is_full:
-            self.kept += [(kind, event) for event in events]
-        done(not self.is_full)
-
-
 def request_path() -> RequestPath:
     stock, registry = FakeStock(), CountingRegistry()
     meters, gate = Meters(registry), KnownCallers()
-    sink = FakeSink()
     producer = Producer("serving-test", encode_event)
+    sink, menders = FakeSink(), FakeMenders()
+    mending = Mending(menders, producer, meters.invalid, lambda: NOW)
     return RequestPath(
         stock,
         registry,
@@ -195,6 +222,7 @@ def request_path() -> RequestPath:
             sink=sink,
             producer=producer,
             seen=SeenAnswers(),
+            mending=mending,
             built_in=BuiltInAnswers(
                 lambda locale: Answer(AnswerKey("fallback", "", locale), "built in", []),
                 lambda: NOW,
@@ -214,4 +242,6 @@ def request_path() -> RequestPath:
         ),
         meters,
         sink,
+        menders,
+        mending,
     )

@@ -4,16 +4,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from domain.answers import Answer, AnswerKey, store
 from domain.catalogue import Catalogue, Title
 from domain.errors import Transient
 from domain.events import Locale
 from domain.questions import Question, QuestionKind
-from serving.answers import BuiltInAnswers, SeenAnswers
+from serving.answers import BuiltInAnswers
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import Classify
-from tests.unit.serving.fakes import NOW, CountingRegistry, stored
+from tests.unit.serving.fakes import NOW, CountingRegistry
 
 
 @dataclass
@@ -90,22 +89,3 @@ def test_the_built_in_answer_names_popular_titles_and_is_never_older_than_a_seco
     now += 1
     assert built_in.get("en").generated_at == now
     assert canned(None, "ja").items == []
-
-
-def test_the_answers_seen_last_are_bounded() -> None:
-    seen = SeenAnswers(limit=2)
-    for key in ("a", "b", "c"):
-        assert seen.check(key, stored())
-    assert seen.last("a") is None
-    assert seen.last("c") is not None
-
-
-def test_an_answer_seen_is_replaced_by_a_newer_one() -> None:
-    seen = SeenAnswers()
-    seen.check("k", stored())
-    answer = Answer(AnswerKey("trending", "", "en"), "newer", [])
-    newer = store(answer, version=8, now=NOW, ttl_seconds=1, hard_ttl_seconds=10).pack()
-    seen.check("k", newer)
-    found = seen.last("k")
-    assert found is not None
-    assert b"newer" in found.body

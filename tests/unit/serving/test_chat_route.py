@@ -1,16 +1,17 @@
 """POST /v1/chat without HTTP and without Redis."""
 
+import asyncio
 import json
 from uuid import UUID, uuid5
 
 import msgspec
 import pytest
 
-from adapters.msgpack_wire import decode_event
-from adapters.redis_multiplexed import Late, NotDone, Unknown
-from domain.answers import HEADER
+from adapters.redis_multiplexed import Late, NotDone, Unknown, WritesRefused
+from adapters.redis_serving import Complaint
+from domain.answers import HEADER, AnswerKey
 from domain.errors import Refused
-from domain.events import AnswerServed, event_id_of_message
+from domain.events import AnswerFoundDamaged, AnswerServed, event_id_of_message
 from serving.exchange import dispatch
 from serving.keys import KeySet
 from serving.models import ChatReply
@@ -81,8 +82,10 @@ def test_with_nothing_in_redis_the_built_in_answer_is_made_now(path: RequestPath
     assert len(path.stock.events) == 1
 
 
-@pytest.mark.parametrize("fault", [NotDone("refused"), Unknown("lost"), Late("late")])
-def test_without_redis_the_answer_seen_last_is_served_as_stale_and_the_event_is_kept(
+@pytest.mark.parametrize(
+    "fault", [NotDone("refused"), WritesRefused("OOM"), Unknown("lost"), Late("late")]
+)
+def test_without_redis_the_answer_seen_last_is_served_as_stale_and_the_event_kept(
     path: RequestPath, fault: NotDone | Unknown
 ) -> None:
     path.stock.answers[TRENDING] = stored()
@@ -91,7 +94,7 @@ def test_without_redis_the_answer_seen_last_is_served_as_stale_and_the_event_is_
     reply = path.ask(QUESTION).json
     assert (reply["source"], reply["version"]) == ("stale", 7)
     ((kind, event),) = path.sink.kept
-    assert (kind, decode_event(event).event_id) == ("answer.served", reply["event_id"])
+    assert (kind, event.event_id) == ("answer.served", reply["event_id"])
     late = path.registry.sums.get(("budget_exceeded_total", "redis"), 0)
     assert late == isinstance(fault, Late)
 
@@ -109,40 +112,87 @@ def test_another_users_session_is_refused_and_nothing_is_lost(path: RequestPath)
     assert path.sink.kept == []
 
 
-def test_a_question_whose_event_nobody_takes_is_not_answered(path: RequestPath) -> None:
-    path.stock.answers[TRENDING] = stored()
-    path.stock.fault = NotDone("refused")
-    path.sink.is_full = True
-    response = path.ask(QUESTION)
-    assert (response.status, response.json["status"]) == (429, 429)
-
-
 GOOD = stored()
 
 
 @pytest.mark.parametrize(
-    "damaged",
+    ("damaged", "reason"),
     [
-        b"",
-        b"{}",
-        GOOD[:20],
-        GOOD[: HEADER.size],
-        GOOD[:-1],
-        GOOD + b"x",
-        b"XXXX" + GOOD[4:],
-        GOOD[:-5] + b"!!!!!",
-        b"\xff" * len(GOOD),
+        (b"", "truncated"),
+        (b"{}", "truncated"),
+        (GOOD[:20], "truncated"),
+        (GOOD[: HEADER.size], "truncated"),
+        (GOOD[:-1], "truncated"),
+        (GOOD + b"x", "truncated"),
+        (b"XXXX" + GOOD[4:], "format"),
+        (b"MAA1" + GOOD[4:], "format"),
+        (GOOD[:-5] + b"!!!!!", "checksum"),
+        (GOOD[:9] + b"\x01" + GOOD[10:], "checksum"),
+        (b"\xff" * len(GOOD), "format"),
+        (stored(key=AnswerKey("genre", "action", "en")), "foreign_key"),
     ],
 )
-def test_a_damaged_answer_counts_as_a_miss(path: RequestPath, damaged: bytes) -> None:
+async def test_a_damaged_answer_counts_as_a_miss_and_is_mended(
+    path: RequestPath, damaged: bytes, reason: str
+) -> None:
     path.stock.answers[TRENDING] = damaged
-    assert path.ask(QUESTION).json["source"] == "fallback"
+    assert [path.ask(QUESTION).json["source"] for _ in range(3)] == ["fallback"] * 3
+    await path.mending.settled()
+    ((key, found, event),) = path.menders.mended
+    assert (key, found) == (AnswerKey("trending", "", "en"), damaged)
+    assert isinstance(event, AnswerFoundDamaged)
+    assert (event.kind, event.locale, event.damage) == ("trending", "en", reason)
+    assert path.registry.sums["answer_invalid_total", reason] == 1
 
 
-def test_damage_is_noticed_after_the_same_answer_was_seen_whole(path: RequestPath) -> None:
+async def test_damage_is_noticed_after_the_same_answer_was_seen_whole(path: RequestPath) -> None:
     path.stock.answers[TRENDING] = GOOD
     path.ask(QUESTION)
     path.stock.answers[TRENDING] = GOOD[:-5] + b"!!!!!"
+    assert path.ask(QUESTION).json["source"] == "fallback"
+
+
+async def test_what_cannot_be_mended_now_is_reported_again(path: RequestPath) -> None:
+    path.stock.answers[TRENDING] = GOOD[:-1]
+    path.menders.outcome = NotDone("no connection")
+    for _ in range(2):
+        assert path.ask(QUESTION).status == 200
+        await path.mending.settled()
+        await asyncio.sleep(0)
+    assert len(path.menders.mended) == 2
+
+
+async def test_a_key_of_a_wrong_type_is_mended_and_the_fallback_served(path: RequestPath) -> None:
+    path.stock.complaint = Complaint(None, None, [TRENDING, FALLBACK])
+    assert path.ask(QUESTION).json["source"] == "fallback"
+    await path.mending.settled()
+    assert [(key.kind, found) for key, found, _ in path.menders.mended] == [
+        ("trending", b""),
+        ("fallback", b""),
+    ]
+    assert path.sink.kept == []
+
+
+def test_an_answer_whose_event_was_not_written_is_served_fresh_and_the_event_kept(
+    path: RequestPath,
+) -> None:
+    path.stock.complaint = Complaint(GOOD, NotDone("OOM"), [])
+    reply = path.ask(QUESTION).json
+    assert reply["source"] == "precomputed"
+    assert [event.event_id for _, event in path.sink.kept] == [reply["event_id"]]
+
+
+def test_a_question_whose_event_has_no_place_is_refused(path: RequestPath) -> None:
+    path.stock.fault, path.sink.is_full = NotDone("refused"), True
+    response = path.ask(QUESTION)
+    assert (response.status, response.json["status"]) == (429, 429)
+    assert b"retry-after: 1\r\n" in response.lines
+
+
+def test_past_its_hard_expiry_an_answer_is_not_served_from_memory(path: RequestPath) -> None:
+    path.stock.answers[TRENDING] = stored(age=9001)
+    assert path.ask(QUESTION).json["source"] == "stale"
+    path.stock.fault = NotDone("refused")
     assert path.ask(QUESTION).json["source"] == "fallback"
 
 

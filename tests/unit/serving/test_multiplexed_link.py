@@ -5,7 +5,16 @@ import asyncio
 import pytest
 
 from adapters import redis_multiplexed
-from adapters.redis_multiplexed import Late, Link, NotDone, Reply, Slot, Unknown, pack
+from adapters.redis_multiplexed import (
+    Late,
+    Link,
+    NotDone,
+    Reply,
+    Slot,
+    Unknown,
+    WritesRefused,
+    pack,
+)
 
 
 class FakeTransport(asyncio.Transport):
@@ -171,6 +180,45 @@ async def test_a_missing_function_is_loaded_and_called_once_more(wire: Wire) -> 
     await asyncio.sleep(0)
     assert len(wire.transport.written) == 2
     assert isinstance(wire.got["a"], NotDone)
+
+
+@pytest.mark.parametrize("word", ["OOM", "MISCONF", "NOREPLICAS"])
+async def test_a_server_that_only_takes_no_writes_is_told_apart_and_kept(
+    wire: Wire, word: str
+) -> None:
+    wire.call("a")
+    await asyncio.sleep(0)
+    wire.link.data_received(f"-{word} not now\r\n".encode())
+    assert isinstance(wire.got["a"], WritesRefused)
+    assert not wire.transport.closed
+
+
+@pytest.mark.parametrize("word", ["LOADING", "MASTERDOWN", "NOAUTH", "CLUSTERDOWN"])
+async def test_a_server_that_is_not_the_one_to_talk_to_is_left(wire: Wire, word: str) -> None:
+    wire.call("a")
+    await asyncio.sleep(0)
+    wire.link.data_received(f"-{word} somewhere else\r\n".encode())
+    assert isinstance(wire.got["a"], NotDone)
+    assert wire.link.lost.done()
+
+
+async def test_deadlines_that_pass_in_a_row_make_it_slow_until_a_reply_is_in_time(
+    wire: Wire,
+) -> None:
+    released = asyncio.Event()
+    for number in range(redis_multiplexed.SLOW_AFTER):
+        assert not wire.link.is_slow
+        now = asyncio.get_running_loop().time()
+        wire.link.send(Slot(pack("GET", number), lambda _reply: released.set(), now))
+        await released.wait()
+        released.clear()
+    assert wire.link.is_slow
+    wire.link.data_received(b"$1\r\nx\r\n" * redis_multiplexed.SLOW_AFTER)
+    assert wire.link.is_slow, "replies that came too late prove nothing"
+    wire.call("probe")
+    await asyncio.sleep(0)
+    wire.link.data_received(b"$1\r\n1\r\n")
+    assert not wire.link.is_slow
 
 
 async def test_a_primary_that_became_a_replica_is_left(wire: Wire) -> None:

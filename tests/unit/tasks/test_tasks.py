@@ -108,6 +108,16 @@ def test_lines_that_were_not_taken_are_named(world: World) -> None:
     assert [line.event_id for line in world.audit.lines] == ["e1"]
 
 
+def test_a_line_that_the_log_will_never_take_is_parked_and_another_comes_again(
+    world: World,
+) -> None:
+    world.audit.refusing = {"e1": "too old", "e2": "too new"}
+    with pytest.raises(PartlyFailed) as caught:
+        append_audit([audit("e1"), audit("e2")], world.ports)
+    assert isinstance(caught.value.reasons["e1"], Permanent)
+    assert isinstance(caught.value.reasons["e2"], Transient)
+
+
 def test_interactions_are_counted_by_what_became_of_them(world: World) -> None:
     once, old = interaction("1"), interaction("1", NOW - 8 * DAY)
     count_interactions([once, once, old], world.ports)
@@ -145,7 +155,14 @@ def test_an_answer_that_is_newer_than_the_question_is_kept(world: World) -> None
     world.answers.write(key, newer)
     write_answers([wanted("1")], world.ports)
     assert world.answers.read(key) == newer
+    assert world.metrics.counted["superseded_total", "cache.write"] == 1
+
+
+def test_a_write_that_comes_again_is_told_from_one_that_is_too_late(world: World) -> None:
+    for at in (NOW, NOW, NOW - 1):
+        write_answers([wanted("1", at=at)], world.ports)
     assert world.metrics.counted["duplicates_total", "cache.write"] == 1
+    assert world.metrics.counted["superseded_total", "cache.write"] == 1
 
 
 def test_a_title_that_is_gone_is_nobodys_failure(world: World) -> None:

@@ -1,0 +1,94 @@
+"""A TCP proxy in front of a server that refuses, resets, delays or swallows on demand."""
+
+import asyncio
+import contextlib
+from enum import Enum
+
+from tests.integration.serving.processes import free_port
+
+
+class Fault(Enum):
+    """What the proxy does with connections and bytes."""
+
+    NONE = "none"
+    REFUSED = "refused"
+    RESET = "reset"
+    BLACK_HOLE = "black hole"
+    SLOW = "slow"
+
+
+SLOW_SECONDS = 0.2
+
+
+class FaultyProxy:
+    """Passes everything on until `set` says otherwise."""
+
+    def __init__(self, target_port: int) -> None:
+        self.port = free_port()
+        self.connections = 0
+        """Accepted so far."""
+        self._target_port = target_port
+        self._fault = Fault.NONE
+        self._healed = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Listen."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def set(self, fault: Fault) -> None:
+        """Change what happens from now on."""
+        self._fault = fault
+        if fault is Fault.NONE:
+            self._healed.set()
+        else:
+            self._healed.clear()
+        if fault in {Fault.REFUSED, Fault.RESET}:
+            self._abort()
+        if fault is Fault.REFUSED:
+            await self._unlisten()
+        elif self._server is None:
+            await self.start()
+
+    async def stop(self) -> None:
+        """Close everything."""
+        await self._unlisten()
+        self._abort()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _unlisten(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    def _abort(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        if self._fault is Fault.RESET:
+            writer.transport.abort()
+            return
+        target_reader, target = await asyncio.open_connection("127.0.0.1", self._target_port)
+        self._writers |= {writer, target}
+        for source, sink in ((reader, target), (target_reader, writer)):
+            task = asyncio.create_task(self._copy(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                if self._fault is Fault.BLACK_HOLE:
+                    await self._healed.wait()
+                    break  # what went into the hole is gone
+                if self._fault is Fault.SLOW:
+                    await asyncio.sleep(SLOW_SECONDS)
+                sink.write(data)
+        sink.transport.abort()

@@ -1,0 +1,278 @@
+"""The request path while Redis is refused, gone, slow, full, switched or damaged: every question is
+answered, every event is kept, and all is well again soon after."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+
+from adapters.msgpack_wire import decode_event
+from adapters.redis_answers import RedisAnswers
+from adapters.redis_connection import RedisConnection
+from adapters.spool import Mark
+from domain.answers import Answer, AnswerKey, StoredAnswer, store
+from domain.events import AnswerFoundDamaged
+from domain.ports import PublishedSet
+from tests.integration.serving.client import Connection, Reply, chat, post
+from tests.integration.serving.faulty_proxy import Fault, FaultyProxy
+from tests.integration.serving.processes import (
+    Serving,
+    Valkey,
+    start_serving,
+    stop,
+    token,
+    wait_until,
+)
+
+QUESTION, KEY = "what's popular this week", AnswerKey("trending", "", "en")
+NEVER_ASKED = "show me action manga"
+GENRE = AnswerKey("genre", "action", "en")
+HEALED_SECONDS = 5.0
+
+
+def answers(kind: str, *keys: AnswerKey) -> tuple[PublishedSet, dict[AnswerKey, StoredAnswer]]:
+    now = time.time()
+    version = int(now * 1000)
+    made = {
+        key: store(
+            Answer(key, f"{key.kind} {key.slug} in {key.locale}", []),
+            version=version, now=now, ttl_seconds=900, hard_ttl_seconds=9000,
+        )
+        for key in keys
+    }  # fmt: skip
+    return PublishedSet(kind, version, now, None, len(made)), made
+
+
+def publish(url: str) -> None:
+    connection = RedisConnection(url)
+    sets = RedisAnswers(connection)
+    sets.publish(*answers("trending", KEY, AnswerKey("trending", "", "ja")))
+    sets.publish(*answers("genre", GENRE))
+    sets.publish(*answers("fallback", AnswerKey("fallback", "", "en")))
+    connection.close()
+
+
+@dataclass
+class Shop:
+    """A serving process behind a proxy, a customer and what the customer was told."""
+
+    valkey: Valkey
+    proxy: FaultyProxy
+    serving: Serving
+    connection: Connection
+    told: list[str] = field(default_factory=list)
+    slowest_seconds: float = 0.0
+
+    async def ask(self, message: str = QUESTION, session: str = "s") -> Reply:
+        started = time.perf_counter()
+        reply = await self.connection.send(chat(message, session))
+        self.slowest_seconds = max(self.slowest_seconds, time.perf_counter() - started)
+        assert reply.status == 200
+        self.told.append(reply.headers["x-event-id"])
+        return reply
+
+    async def source(self, message: str = QUESTION) -> str:
+        return (await self.ask(message)).headers["x-answer-source"]
+
+    async def until(self, source: str) -> float:
+        """Ask until the answer comes from there; how long it took."""
+        started = time.perf_counter()
+        async with asyncio.timeout(HEALED_SECONDS):
+            while await self.source() != source:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        return time.perf_counter() - started
+
+    def spooled(self, mark: Mark) -> set[str]:
+        return self.serving.spooled(mark)
+
+    def outbox(self) -> list[str]:
+        with self.valkey.client() as client:
+            rows = client.xrange("outbox:0")
+        return [decode_event(fields[b"e"]).event_id for _, fields in rows]
+
+    def metric(self, line: str) -> bool:
+        return f"mangaassist_{line}" in self.serving.get("/metrics")[2].decode()
+
+
+@pytest.fixture(scope="module")
+def published(valkey: Valkey) -> Valkey:
+    publish(valkey.url)
+    return valkey
+
+
+@pytest.fixture
+async def shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
+    proxy = FaultyProxy(published.port)
+    await proxy.start()
+    serving = start_serving(published, tmp_path, f"redis://127.0.0.1:{proxy.port}/0")
+    try:
+        await asyncio.to_thread(wait_until, serving.ready, "the request path is ready")
+        connection = await Connection.to(serving)
+        yield Shop(published, proxy, serving, connection)
+        await connection.close()
+    finally:
+        stop(serving)
+        await proxy.stop()
+        publish(published.url)
+
+
+@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.RESET, Fault.BLACK_HOLE, Fault.SLOW])
+async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
+    shop: Shop, fault: Fault
+) -> None:
+    assert await shop.source() == "precomputed"
+    for _ in range(2):
+        await shop.proxy.set(fault)
+        for _ in range(50):
+            assert await shop.source() == "stale"
+            reply = await shop.ask(NEVER_ASKED)
+            assert (reply.text, reply.headers["x-answer-source"]) == (
+                "genre action in en",
+                "stale",
+            )
+        attempts = shop.proxy.connections
+        await asyncio.sleep(1.0)
+        assert shop.proxy.connections - attempts <= 20
+        await shop.proxy.set(Fault.NONE)
+        took = await shop.until("precomputed")
+        print(f"{fault.value}: recovered in {took:.3f} s, slowest {shop.slowest_seconds:.4f} s")
+    kept = shop.spooled(Mark.SEND) | set(shop.outbox())
+    assert set(shop.told) <= kept
+    assert shop.metric('events_total{kind="answer.served",outcome="spooled"}')
+
+
+async def test_a_slow_redis_costs_only_the_first_customers_their_patience(shop: Shop) -> None:
+    await shop.ask()
+    await shop.proxy.set(Fault.SLOW)
+    for _ in range(100):
+        assert await shop.source() == "stale"
+    metrics = shop.serving.get("/metrics")[2].decode()
+    name = 'mangaassist_budget_exceeded_total{segment="redis"} '
+    late = next(line for line in metrics.splitlines() if line.startswith(name))
+    assert float(late.removeprefix(name)) < 20
+
+
+async def test_events_of_customers_that_redis_does_not_take_are_accepted_once(shop: Shop) -> None:
+    await shop.proxy.set(Fault.REFUSED)
+    await shop.until("stale")
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    events = [
+        {"event_id": f"e-{n}", "type": "view", "item_id": "t1", "user_id": "alice",
+         "occurred_at": now}
+        for n in range(5)
+    ]  # fmt: skip
+    reply = await shop.connection.send(post("/v1/events", {"events": events}, token("alice")))
+    assert reply.json == {"accepted": 5, "rejected": []}
+    assert {f"e-{n}" for n in range(5)} <= shop.spooled(Mark.SEND)
+    await shop.proxy.set(Fault.NONE)
+
+
+async def test_a_full_memory_still_answers_freshly_and_the_event_goes_to_the_spool(
+    shop: Shop,
+) -> None:
+    with shop.valkey.client() as client:
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "1mb")
+        try:
+            reply = await shop.ask()
+            assert reply.headers["x-answer-source"] == "precomputed"
+            assert reply.headers["x-event-id"] in shop.spooled(Mark.SEND)
+        finally:
+            client.config_set("maxmemory", "0")
+    reply = await shop.ask()
+    assert shop.outbox()[-1] == reply.headers["x-event-id"]
+
+
+async def test_a_server_that_becomes_a_replica_costs_one_fresh_answer(shop: Shop) -> None:
+    await shop.ask()
+    connections = shop.proxy.connections
+    with shop.valkey.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        try:
+            assert await shop.source() == "stale"
+            while shop.proxy.connections == connections:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        finally:
+            client.replicaof("NO", "ONE")
+    print(f"replica: recovered in {await shop.until('precomputed'):.3f} s")
+    assert set(shop.told) <= shop.spooled(Mark.SEND) | set(shop.outbox())
+
+
+def spoil(client: redis.Redis, how: str) -> None:
+    name = KEY.redis_key()
+    if how == "wrong_type":
+        client.delete(name)
+        client.rpush(name, "x")
+    elif how == "truncated":
+        client.set(name, client.getrange(name, 0, -2), ex=600)
+    elif how == "checksum":
+        client.setrange(name, 60, "!!!!")
+    elif how == "foreign_key":
+        client.copy(GENRE.redis_key(), name, replace=True)
+    else:
+        client.set(name, "nonsense" * 100, ex=600)
+
+
+DAMAGES = ["wrong_type", "truncated", "checksum", "foreign_key", "format"]
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+async def test_a_damaged_answer_is_never_shown_and_put_back_from_the_published_set(
+    shop: Shop, how: str
+) -> None:
+    with shop.valkey.client() as client:
+        before = client.get(KEY.redis_key())
+        spoil(client, how)
+        assert await shop.source() == "fallback"
+        await shop.until("precomputed")
+        assert client.get(KEY.redis_key()) == before
+        assert 0 < client.ttl(KEY.redis_key()) <= 9000
+    assert shop.metric(f'answer_invalid_total{{reason="{how}"}} 1')
+    assert set(shop.told) <= set(shop.outbox())
+
+
+async def test_without_a_published_copy_a_damaged_answer_is_made_anew_once(shop: Shop) -> None:
+    with shop.valkey.client() as client:
+        for name in client.scan_iter("answer_archive:trending:*"):
+            client.delete(name)
+        spoil(client, "checksum")
+        client.delete("outbox:0")
+        for _ in range(20):
+            assert await shop.source() == "fallback"
+        while client.exists(KEY.redis_key()):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)
+        rows = client.xrange("outbox:0")
+    events = [decode_event(fields[b"e"]) for _, fields in rows]
+    ((damage),) = [event for event in events if isinstance(event, AnswerFoundDamaged)]
+    assert (damage.kind, damage.locale, damage.damage) == ("trending", "en", "checksum")
+
+
+async def test_a_session_owner_of_a_wrong_type_breaks_no_answer(shop: Shop) -> None:
+    with shop.valkey.client() as client:
+        client.rpush("session_owner:odd", "x")
+        reply = await shop.ask(session="odd")
+        assert reply.headers["x-answer-source"] == "precomputed"
+        assert client.type("session_owner:odd") == b"string"
+
+
+async def test_an_outbox_of_a_wrong_type_breaks_no_answer_and_loses_no_event(shop: Shop) -> None:
+    with shop.valkey.client() as client:
+        client.delete("outbox:0")
+        client.set("outbox:0", "x")
+        try:
+            reply = await shop.ask()
+        finally:
+            client.delete("outbox:0")
+    assert reply.headers["x-answer-source"] == "precomputed"
+    assert reply.headers["x-event-id"] in shop.spooled(Mark.SEND)
+
+
+async def test_audited_events_that_redis_took_are_copied_until_they_are_sent(shop: Shop) -> None:
+    reply = await shop.ask()
+    assert reply.headers["x-event-id"] in shop.outbox()
+    while reply.headers["x-event-id"] not in shop.spooled(Mark.AWAIT):  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
