@@ -6,6 +6,7 @@ segment while it lives, so that a reader tells an unfinished tail from a torn on
 returned from survives the death of every process; after the next `tick`, that of the machine.
 """
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -28,6 +29,7 @@ SUFFIX, DAMAGED, MALFORMED = ".wal", ".damaged", ".malformed"
 
 _HEAD = struct.Struct("<4sII")
 _ARRIVAL = struct.Struct("<BQ")
+REST_SECONDS = 0.2
 _SIZE_SECONDS = 1.0
 
 
@@ -80,7 +82,7 @@ class SpoolWriter:
         self._clock = clock
         self._lock = threading.Lock()
         self._file: int | None = None
-        self._opened_at = 0.0
+        self._opened_at = self._rest_until = 0.0
         self._written = self._synced = 0
         self._elsewhere = 0
         self._looked_at = float("-inf")
@@ -91,6 +93,8 @@ class SpoolWriter:
         data = b"".join([frame(record, arrived_ms) for record in records])
         with self._lock:
             try:
+                if time.monotonic() < self._rest_until:
+                    raise SpoolFull("the disk took nothing a moment ago")
                 if self.size_bytes() + len(data) > self._max_bytes:
                     raise SpoolFull(f"the spool holds its {self._max_bytes} bytes")
                 self._append(data)
@@ -161,12 +165,16 @@ class SpoolWriter:
         return file
 
     def _forget_tail(self) -> None:
-        """Cut off what a failed write left; where that fails too, the reader steps over it."""
+        """Cut off what a failed write left; where that fails too, the reader steps over it.
+
+        The segment ends with it: a reader may have seen what is cut off, and be past its end.
+        """
         assert self._file is not None  # noqa: S101 - it has just been written to
-        try:
+        if not self._written:  # else a full disk has every write leave an empty file
+            self._rest_until = time.monotonic() + REST_SECONDS
+        with contextlib.suppress(OSError):
             os.ftruncate(self._file, self._written)
-        except OSError:
-            self._leave()
+        self._leave()
 
     def _leave(self) -> None:
         file, self._file = self._file, None
@@ -176,6 +184,8 @@ class SpoolWriter:
         self._written = self._synced = 0
         try:
             os.fdatasync(file)
+        except OSError:
+            pass  # what was written is with the system; a full disk must not fail the next write
         finally:
             os.close(file)  # which gives up the lock
 

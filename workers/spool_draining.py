@@ -123,6 +123,7 @@ class SpoolDrain:
             )
             self._metrics.count("spool_events_total", outcome="damaged")
         jobs: dict[str, list[tuple[str, bytes, Held]]] = {}
+        draining.left += len(events)  # first: a segment goes when nothing of it is left
         for spooled in events:
             draining.read += 1
             self._take(draining, spooled.event, jobs)
@@ -135,7 +136,12 @@ class SpoolDrain:
         try:
             translated = translate({EVENT: event})
         except Malformed as error:
-            self._put_aside(draining, event, str(error))
+            self._give_up(draining, event, str(error))
+            return
+        except Exception as error:
+            # One event that meets a fault of ours must not stop all the others.
+            logger.exception("an event of the spool")
+            self._give_up(draining, event, f"unexpected {type(error).__name__}")
             return
         key = draining.read.to_bytes(8, "big")
         held = Held(
@@ -146,18 +152,27 @@ class SpoolDrain:
             len(translated.jobs),
             time.monotonic(),
         )
-        draining.left += 1
         self._events[held.shard, held.id] = event
         self._ledger.hold(held)
         for kind, job in translated.jobs:
             jobs.setdefault(self._queue_of(kind), []).append((kind, job, held))
 
+    def _give_up(self, draining: _Draining, event: bytes, reason: str) -> None:
+        """Set an event aside; where that fails its segment stays, for the next relay to read."""
+        try:
+            self._put_aside(draining, event, reason)
+        except OSError as error:
+            logger.error("an event can't be set aside: %s", error.strerror)  # noqa: TRY400
+        else:
+            draining.left -= 1
+
     def _settle(self) -> None:
         through = self._ledger.take_through()
         refused = self._ledger.take_refused()
         for held, reason in refused.items():
-            self._put_aside(self._numbers[held.shard], self._events[held.shard, held.id], reason)
-        for held in (*through, *refused):
+            draining = self._numbers[held.shard]
+            self._give_up(draining, self._events.pop((held.shard, held.id)), reason)
+        for held in through:
             self._numbers[held.shard].left -= 1
             del self._events[held.shard, held.id]
         self._ledger.release([*through, *refused])

@@ -166,3 +166,17 @@ def test_what_a_living_process_goes_on_writing_is_sent_as_well(tmp_path: Path) -
         log.close()
         until(lambda: is_empty(tmp_path))
     assert sqs.sent("audit") == 3
+
+
+def test_an_event_that_cannot_be_set_aside_keeps_its_segment_and_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_full(path: Path, event: bytes) -> None:
+        raise OSError(28, "no space left", str(path), len(event))
+
+    monkeypatch.setattr(spool, "put_aside", disk_full)
+    write(tmp_path, b"not an event", *map(question, range(5)))
+    sqs = Sqs()
+    with Draining(tmp_path, sqs):
+        until(lambda: sqs.sent("audit") == 5)
+    assert not is_empty(tmp_path)

@@ -55,10 +55,14 @@ class FaultyProxy:
     async def stop(self) -> None:
         """Close everything."""
         await self._unlisten()
-        self._abort()
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._abort()
+        for writer in self._writers:
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _unlisten(self) -> None:
         if self._server is not None:
@@ -68,19 +72,23 @@ class FaultyProxy:
     def _abort(self) -> None:
         for writer in self._writers:
             writer.transport.abort()
-        self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.add(writer)
+        self._track(asyncio.current_task())
         if self._fault is Fault.RESET:
             writer.transport.abort()
             return
         target_reader, target = await asyncio.open_connection("127.0.0.1", self._target_port)
-        self._writers |= {writer, target}
+        self._writers.add(target)
         for source, sink in ((reader, target), (target_reader, writer)):
-            task = asyncio.create_task(self._copy(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._track(asyncio.create_task(self._copy(source, sink)))
+
+    def _track(self, task: asyncio.Task[None] | None) -> None:
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):

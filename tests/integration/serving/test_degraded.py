@@ -269,10 +269,3 @@ async def test_an_outbox_of_a_wrong_type_breaks_no_answer_and_loses_no_event(sho
             client.delete("outbox:0")
     assert reply.headers["x-answer-source"] == "precomputed"
     assert reply.headers["x-event-id"] in shop.spooled(Mark.SEND)
-
-
-async def test_audited_events_that_redis_took_are_copied_until_they_are_sent(shop: Shop) -> None:
-    reply = await shop.ask()
-    assert reply.headers["x-event-id"] in shop.outbox()
-    while reply.headers["x-event-id"] not in shop.spooled(Mark.AWAIT):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
