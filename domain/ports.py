@@ -13,8 +13,10 @@ from typing import Protocol
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
+from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
 from domain.parking import Parked
+from domain.recommendations import Recommendation, RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
 
 
@@ -234,6 +236,69 @@ class DeadLetters(Protocol):
 
     def release(self, letters: Sequence[Letter]) -> None:
         """Show letters to others again at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBatch:
+    """What a feature store answered, by user and group.
+
+    `unread` are the users of whom something was not answered, each with the reason: ask again for
+    those. A record that does not exist, or exists no longer, is in neither.
+    """
+
+    records: Mapping[str, Mapping[str, GroupRecord]]
+    unread: Mapping[str, str]
+
+
+class FeatureSource(Protocol):
+    """The feature store that the features come from."""
+
+    def read(self, user_ids: Sequence[str], groups: Sequence[str]) -> FeatureBatch:
+        """The records of these users, of any number, within the store's quotas."""
+        ...
+
+
+class UserCache(Protocol):
+    """The merged features of every user, durable; what the read path reads."""
+
+    def merge(self, user_id: str, groups: Mapping[str, GroupRecord]) -> Mapping[str, Written]:
+        """Write each group's record, unless a newer one is there; what became of each.
+
+        Groups that are not named keep what they have.
+        """
+        ...
+
+    def get(self, user_id: str) -> UserFeatures | None:
+        """Everything that is known of a user; None where that is nothing."""
+        ...
+
+
+class Recommender(Protocol):
+    """The model behind an endpoint. Raises Transient, within `seconds`."""
+
+    def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
+        """Titles for these tastes, best first."""
+        ...
+
+
+class HotUsers(Protocol):
+    """What Redis holds of users who were seen lately; losing it costs a read elsewhere."""
+
+    def put_features(self, users: Sequence[UserFeatures]) -> None:
+        """Replace the copies of these users' features."""
+        ...
+
+    def put_recommendation(self, recommendation: Recommendation) -> Written:
+        """Replace a user's recommendation, unless one of newer features is there."""
+        ...
+
+    def seen(self, user_ids: Sequence[str]) -> Sequence[str]:
+        """Those of these users who were seen lately."""
+        ...
+
+    def recent(self, user_id: str) -> Sequence[str]:
+        """The ids of the titles that the user did something with lately, newest first."""
         ...
 
 
