@@ -105,6 +105,7 @@ def plan(
         "MANGAASSIST_TOKEN_ISSUER": ISSUER,
         "MANGAASSIST_TOKEN_AUDIENCE": AUDIENCE,
         "MANGAASSIST_JWKS_URL": directory.jwks.as_uri(),
+        "MANGAASSIST_PAGE": "true",
         "MANGAASSIST_STATE_DIR": str(directory.state),
         "PYTHONUNBUFFERED": "1",
     }

@@ -7,8 +7,8 @@ import typer
 from cli.data_dir import DEFAULT
 from cli.options import CatalogueFile, StackDir
 
-LATER = typer.Option(
-    "--browser/--no-browser", help="Accepted for scripts: there is no page to open yet."
+BROWSER = typer.Option(
+    "--browser/--no-browser", help="Open the chat page once it is ready; in a terminal only."
 )
 
 
@@ -22,13 +22,12 @@ def up(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8080,
     data_dir: StackDir = DEFAULT,
     catalogue: CatalogueFile = None,
-    browser: Annotated[bool, LATER] = True,
+    browser: Annotated[bool, BROWSER] = True,
 ) -> None:
     """Run everything on this machine until Ctrl-C."""
     from cli.up import run
 
-    del browser  # there is no page yet
-    run(port, data_dir, catalogue)
+    run(port, data_dir, catalogue, browser=browser)
 
 
 def serve() -> None:

@@ -5,7 +5,7 @@ The processes that need AWS, Redis or a broker are children; nothing of them is 
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from cli import output, probes
@@ -23,11 +23,21 @@ IMPATIENT_SECONDS = 15.0
 
 
 class Run:
-    """A planned stack that is to run; to be made on the event loop."""
+    """A planned stack that is to run; to be made on the event loop.
 
-    def __init__(self, stack: Stack, catalogue: Path | None, voice: Voice) -> None:
+    `show` is given the address of the chat page once it is there.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        catalogue: Path | None,
+        voice: Voice,
+        show: Callable[[str], None] | None = None,
+    ) -> None:
         self._stack = stack
         self._voice = voice
+        self._show = show
         deaths = Deaths()
         self._supervisor = Supervisor(voice.say, self._restarted, deaths)
         self._preparing = Preparing(stack, catalogue, deaths)
@@ -73,6 +83,8 @@ class Run:
         self._write_endpoints()
         self._print_table()
         self._voice.say(f"ready {self._stack.ports.http.url}")
+        if self._show is not None:
+            await asyncio.to_thread(self._show, self._stack.ports.http.url)
         await asyncio.Event().wait()
 
     async def _bring_up(self) -> None:

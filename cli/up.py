@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cli import catalogue_files, tokens
+from cli import browser_page, catalogue_files, tokens
 from cli.data_dir import DataDir
 from cli.embedded import REDIS_VARIABLE, Stack, plan
 from cli.failures import Failure
@@ -24,7 +24,7 @@ CONNECT_SECONDS = 2.0
 REDIS_PORT = 6379
 
 
-def run(port: int, data_dir: Path, catalogue: str | None) -> None:
+def run(port: int, data_dir: Path, catalogue: str | None, *, browser: bool) -> None:
     """Run a stack until SIGINT or SIGTERM; raises Failure."""
     began = time.monotonic()
     groups = list(queues.declared().groups)
@@ -38,7 +38,7 @@ def run(port: int, data_dir: Path, catalogue: str | None) -> None:
         try:
             stack = plan(directory, http, groups, os.environ, pseudonym_key=key)
             settings.read(stack.environment)
-            _run_planned(stack, file, began)
+            _run_planned(stack, file, began, browser=browser)
         finally:
             http.release()
 
@@ -53,7 +53,7 @@ def _catalogue_file(named: str | None, directory: DataDir) -> Path | None:
     return file
 
 
-def _run_planned(stack: Stack, catalogue: Path | None, began: float) -> None:
+def _run_planned(stack: Stack, catalogue: Path | None, began: float, *, browser: bool) -> None:
     directory = stack.directory
     try:
         directory.endpoints.unlink(missing_ok=True)
@@ -65,14 +65,18 @@ def _run_planned(stack: Stack, catalogue: Path | None, began: float) -> None:
 
     with log:
         try:
-            asyncio.run(_until_signal(stack, catalogue, Voice(log, began)))
+            run = _until_signal(stack, catalogue, Voice(log, began), browser=browser)
+            asyncio.run(run)
         finally:
             directory.endpoints.unlink(missing_ok=True)
             stack.ports.release()
 
 
-async def _until_signal(stack: Stack, catalogue: Path | None, voice: Voice) -> None:
-    await Run(stack, catalogue, voice).until_signal()
+async def _until_signal(
+    stack: Stack, catalogue: Path | None, voice: Voice, *, browser: bool
+) -> None:
+    show = browser_page.show if browser and browser_page.is_wanted() else None
+    await Run(stack, catalogue, voice, show).until_signal()
 
 
 def _check_redis(environment: Mapping[str, str]) -> None:

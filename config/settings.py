@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         date | None, Meta(description="The store's today, for new releases; default: the date")
     ] = None
     timezone: Annotated[str, Meta(description="Where the store's day begins")] = "Asia/Tokyo"
+    page: Annotated[bool, Meta(description="Whether the chat page is served at /")] = False
     outbox_shards: Annotated[
         int, Meta(description="Streams that the outbox is spread over", ge=1, le=64)
     ] = 1

@@ -40,6 +40,7 @@ from serving.pages import SessionPage, routes
 from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
 from serving.spooling import SpooledEvents
+from serving.static_page import page_routes
 from serving.tokens import Gate
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
 
@@ -135,13 +136,14 @@ class Service:
             cross_origin=cross_origin(origins),
             refused=self._meters.refused,
         )
+        pages = routes(
+            session=self._session_page(parts),
+            readiness=self.readiness,
+            metrics=parts.metrics.render,
+            version=version("mangaassist"),
+        )
         self.app: Starlette = application(
-            routes(
-                session=self._session_page(parts),
-                readiness=self.readiness,
-                metrics=parts.metrics.render,
-                version=version("mangaassist"),
-            ),
+            [*pages, *(page_routes() if settings.page else [])],
             hot,
             refused=self._meters.refused,
             allowed_origins=origins,
