@@ -1,36 +1,31 @@
-"""The spool: a write-ahead log on local disk for events that Redis did not take.
+"""The spool: a write-ahead log on local disk for events that Redis did not take, or may lose.
 
-A directory of segments that several processes of a host write, each its own, and one relay drains.
-A frame is `magic | length | crc32 | mark | arrival in ms | event`. Its writer holds a lock on a
-segment while it lives, so that a reader tells an unfinished tail from a torn one. What `write` has
-returned from survives the death of every process; after the next `tick`, that of the machine.
+A directory of segments that several processes of a host write (`spool_writing.py`), each its own,
+and one relay drains. A frame is `magic | length | crc32 | mark | arrival in ms | event`. Its writer
+holds a lock on a segment while it lives, so that a reader tells an unfinished tail from a torn one.
 """
 
-import contextlib
 import fcntl
 import os
-import secrets
 import struct
-import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from hashlib import blake2b
 from pathlib import Path
 
 from domain.errors import Transient
 
 MAGIC = b"MAe1"
-SEGMENT_BYTES = 4 * 1024 * 1024
-SEGMENT_SECONDS = 2.0
 MAX_EVENT_BYTES = 64 * 1024
-SUFFIX, DAMAGED, MALFORMED = ".wal", ".damaged", ".malformed"
+SUFFIX, COPY, DAMAGED, MALFORMED = ".wal", ".copy", ".damaged", ".malformed"
+DIGEST_BYTES = 8
 
 _HEAD = struct.Struct("<4sII")
 _ARRIVAL = struct.Struct("<BQ")
-REST_SECONDS = 0.2
-_SIZE_SECONDS = 1.0
 
 
 class SpoolFull(Transient):
@@ -43,7 +38,7 @@ class Mark(IntEnum):
     SEND = 1
     """Redis has it not, or perhaps not: send it."""
     AWAIT = 2
-    """Redis should have it: send it only if it turns out to be lost."""
+    """A copy, Redis has it: send it only if it turns out to be lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,140 +49,23 @@ class Record:
     event: bytes
 
 
-def frame(record: Record, arrived_ms: int) -> bytes:
-    """One event as it lies in a segment."""
-    content = _ARRIVAL.pack(record.mark, arrived_ms) + record.event
-    return _HEAD.pack(MAGIC, len(content), zlib.crc32(content)) + content
+def framed(mark: Mark, events: Sequence[bytes], arrived_ms: int) -> bytes:
+    """Events as they lie in a segment."""
+    arrival = _ARRIVAL.pack(mark, arrived_ms)
+    begun = zlib.crc32(arrival)
+    parts: list[bytes] = []
+    for event in events:
+        head = _HEAD.pack(MAGIC, _ARRIVAL.size + len(event), zlib.crc32(event, begun))
+        parts += (head, arrival, event)
+    return b"".join(parts)
+
+
+def digest(event: bytes) -> bytes:
+    """What an event is confirmed by: short, and two of a few million hardly ever have the same."""
+    return blake2b(event, digest_size=DIGEST_BYTES).digest()
 
 
 _MARKS = {mark.value: mark for mark in Mark}
-
-
-class SpoolWriter:
-    """One process's way into the spool; `write` and `tick` may come from different threads."""
-
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        max_bytes: int,
-        segment_bytes: int = SEGMENT_BYTES,
-        segment_seconds: float = SEGMENT_SECONDS,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._directory = directory
-        self._max_bytes = max_bytes
-        self._segment_bytes = segment_bytes
-        self._segment_seconds = segment_seconds
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._file: int | None = None
-        self._opened_at = self._rest_until = 0.0
-        self._written = self._synced = 0
-        self._elsewhere = 0
-        self._looked_at = float("-inf")
-
-    def write(self, records: Sequence[Record]) -> None:
-        """Append events with one write(2), all or none; raises SpoolFull."""
-        arrived_ms = int(self._clock() * 1000)
-        data = b"".join([frame(record, arrived_ms) for record in records])
-        with self._lock:
-            try:
-                if time.monotonic() < self._rest_until:
-                    raise SpoolFull("the disk took nothing a moment ago")
-                if self.size_bytes() + len(data) > self._max_bytes:
-                    raise SpoolFull(f"the spool holds its {self._max_bytes} bytes")
-                self._append(data)
-            except OSError as error:
-                raise SpoolFull(f"the spool can't be written: {error.strerror}") from error
-
-    def tick(self) -> None:
-        """Put on the disk what was written, and end a segment that is old enough."""
-        with self._lock:
-            file, written = self._file, self._written
-            if file is None:
-                return
-            if time.monotonic() - self._opened_at >= self._segment_seconds:
-                self._leave()
-                return
-            if written == self._synced:
-                return
-            copy = os.dup(file)
-        try:
-            os.fdatasync(copy)  # not under the lock: a write must not wait for the disk
-            self._synced = max(self._synced, written)
-        finally:
-            os.close(copy)
-
-    def size_bytes(self) -> int:
-        """What all segments weigh, those of other processes as of a second ago."""
-        now = time.monotonic()
-        if now - self._looked_at >= _SIZE_SECONDS:
-            self._looked_at = now
-            self._elsewhere = size_bytes(self._directory) - self._written
-        return self._elsewhere + self._written
-
-    def close(self) -> None:
-        """End the segment; a later write begins another."""
-        with self._lock:
-            self._leave()
-
-    def _append(self, data: bytes) -> None:
-        if self._file is None:
-            self._file = self._begin()
-        try:
-            written = os.write(self._file, data)
-        except OSError:
-            self._forget_tail()
-            raise
-        if written != len(data):
-            self._forget_tail()
-            raise SpoolFull("the disk took only a part of a write")
-        self._written += len(data)
-        if self._written >= self._segment_bytes:
-            self._leave()
-
-    def _begin(self) -> int:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(4)}"
-        hidden, path = self._directory / f".{name}", self._directory / (name + SUFFIX)
-        file = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        try:
-            # Shown only once it is locked: no reader may take a new segment for a dead one's.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            hidden.rename(path)
-        except OSError:
-            os.close(file)
-            hidden.unlink(missing_ok=True)
-            raise
-        self._opened_at = time.monotonic()
-        self._written = self._synced = 0
-        return file
-
-    def _forget_tail(self) -> None:
-        """Cut off what a failed write left; where that fails too, the reader steps over it.
-
-        The segment ends with it: a reader may have seen what is cut off, and be past its end.
-        """
-        assert self._file is not None  # noqa: S101 - it has just been written to
-        if not self._written:  # else a full disk has every write leave an empty file
-            self._rest_until = time.monotonic() + REST_SECONDS
-        with contextlib.suppress(OSError):
-            os.ftruncate(self._file, self._written)
-        self._leave()
-
-    def _leave(self) -> None:
-        file, self._file = self._file, None
-        if file is None:
-            return
-        self._elsewhere += self._written
-        self._written = self._synced = 0
-        try:
-            os.fdatasync(file)
-        except OSError:
-            pass  # what was written is with the system; a full disk must not fail the next write
-        finally:
-            os.close(file)  # which gives up the lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +91,7 @@ class Segment:
         Steps over damage, which it counts, to the next whole frame. An unfinished tail of a writer
         that lives is left for the next call.
         """
-        alive = _is_locked(self.path)  # before reading: what it wrote until its end is then read
+        alive = is_locked(self.path)  # before reading: what it wrote until its end is then read
         with self.path.open("rb") as file:
             file.seek(self.offset)
             data = file.read()
@@ -224,10 +102,11 @@ class Segment:
 
     def remove(self) -> None:
         """Delete the segment, or put it aside for a person where a part could not be read."""
-        if self.damaged_bytes:
-            self.path.rename(self.path.with_suffix(DAMAGED))
-        else:
-            self.path.unlink()
+        with suppress(FileNotFoundError):
+            if self.damaged_bytes:
+                self.path.rename(self.path.with_suffix(DAMAGED))
+            else:
+                self.path.unlink()
 
 
 def scan(data: bytes, *, is_whole: bool) -> tuple[list[Spooled], int, int]:
@@ -276,28 +155,33 @@ def _next_frame(data: bytes, at: int) -> int | None:
 
 
 def segments(directory: Path) -> Iterator[Path]:
-    """The segments of a spool, the oldest first."""
-    yield from sorted(path for path in _entries(directory) if path.suffix == SUFFIX)
+    """The segments of events that Redis did not take, the oldest first."""
+    yield from _of_kind(directory, SUFFIX)
 
 
-def size_bytes(directory: Path) -> int:
-    """What the segments of a spool weigh."""
-    return sum(_size(path) for path in segments(directory))
+def copies(directory: Path) -> Iterator[Path]:
+    """The segments of copies, the oldest first."""
+    yield from _of_kind(directory, COPY)
+
+
+def size_bytes(directory: Path, suffix: str = SUFFIX) -> int:
+    """What the segments of a kind weigh."""
+    return sum(_size(path) for path in _of_kind(directory, suffix))
 
 
 def put_aside(path: Path, event: bytes) -> None:
     """Keep an event that can't be understood beside its segment, for a person."""
     with path.with_suffix(MALFORMED).open("ab") as file:
-        file.write(frame(Record(Mark.SEND, event), int(time.time() * 1000)))
+        file.write(framed(Mark.SEND, [event], int(time.time() * 1000)))
         file.flush()
         os.fdatasync(file.fileno())
 
 
 class DrainLock:
-    """Lets one relay at a time drain a directory."""
+    """Lets one relay at a time drain a directory, or what `name` says of it."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / ".drain"
+    def __init__(self, directory: Path, name: str = "drain") -> None:
+        self._path = directory / f".{name}"
         self._file: int | None = None
 
     def take(self) -> bool:
@@ -321,9 +205,9 @@ class DrainLock:
             os.close(file)
 
 
-def _entries(directory: Path) -> list[Path]:
+def _of_kind(directory: Path, suffix: str) -> list[Path]:
     try:
-        return list(directory.iterdir())
+        return sorted(path for path in directory.iterdir() if path.suffix == suffix)
     except FileNotFoundError:
         return []
 
@@ -335,7 +219,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _is_locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
+    """Whether the writer of a segment may go on writing it."""
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

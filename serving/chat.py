@@ -199,7 +199,7 @@ class _Turn:
         """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
         reach(Failpoint.SERVING_AFTER_REDIS)
         if type(stored) is bytes or stored is None:
-            self._finish(stored, is_fallback, is_kept=True)
+            self._copy(stored, is_fallback)
         elif isinstance(stored, Complaint):
             self._complain(stored, is_fallback)
         elif isinstance(stored, Transient):
@@ -215,7 +215,10 @@ class _Turn:
         if complaint.unwritten is not None:
             self._keep(complaint.stored, is_fallback)
         else:
-            self._finish(complaint.stored, is_fallback, is_kept=True)
+            self._copy(complaint.stored, is_fallback)
+
+    def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
+        self.route.sink.copy(self.encoded, lambda: self._finish(stored, is_fallback, is_kept=True))
 
     def _keep(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
         self.route.sink.keep(

@@ -16,7 +16,7 @@ from adapters.connection import connect
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_sessions import decode_copy
-from adapters.spool import SpoolWriter
+from adapters.spool_writing import SpoolWriter
 from adapters.sqs_direct import DirectSqs
 from adapters.sqs_queues import SqsQueues
 from config import answers, budgets, failpoints, queues

@@ -1,6 +1,6 @@
 """The request path's metrics, bound once so that a request looks no name up."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Protocol
 
 
@@ -94,6 +94,7 @@ class Meters:
         self.events = events
         self._problems = problems
         self._shed = shed
+        self._spooled = partial(registry.counter, "spool_events_total")
         self.invalid = invalid
 
     def refused(self, route: str, status: int) -> None:
@@ -103,6 +104,10 @@ class Meters:
     def kept(self, kind: str, outcome: str, count: int) -> None:
         """Count events that the outbox did not confirm, by where they went."""
         self.events(kind, outcome).inc(count)
+
+    def uncopied(self, count: int) -> None:
+        """Count events of the outbox of which no copy is kept, for want of room."""
+        self._spooled(outcome="uncopied").inc(count)
 
     def shed(self, kind: str, count: int) -> None:
         """Count events that nothing took, and that were refused therefore."""

@@ -1,7 +1,7 @@
 """How the request path hands events over, and what it does with those it could not.
 
-Redis takes them in the round trip that reads the answer; what it does not take goes to an
-`EventSink` before the response goes out (`serving/spooling.py`).
+Redis takes them in the round trip that reads the answer; what it does not take, and a copy of what
+it may lose, goes to an `EventSink` before the response goes out (`serving/spooling.py`).
 """
 
 import itertools
@@ -65,6 +65,13 @@ class EventSink(Protocol):
         """
         ...
 
+    def copy(self, event: bytes, done: Callable[[], None]) -> None:
+        """Copy an audited event that the outbox took, against its loss there.
+
+        `done` is called once the copy would outlive this process, or could not be made; as above.
+        """
+        ...
+
 
 class DrySink:
     """Where nothing is kept: for the warm-up."""
@@ -74,6 +81,10 @@ class DrySink:
     ) -> None:
         """Say that they are kept."""
         done(True)
+
+    def copy(self, event: bytes, done: Callable[[], None]) -> None:
+        """Say that it is copied."""
+        done()
 
 
 class Producer:

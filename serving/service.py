@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
-from adapters.spool import SpoolWriter
+from adapters.spool_writing import SpoolWriter
 from config import answers
 from config.budgets import Budgets
 from config.settings import Settings
@@ -108,6 +108,7 @@ class Service:
             parts.spool,
             self._overflow,
             self._meters.kept,
+            self._meters.uncopied,
         )
         self._seen = SeenAnswers()
         kinds = answers.declared().kinds.rows()
@@ -218,7 +219,9 @@ class Service:
     async def _sync_spool(self) -> None:
         while True:
             await asyncio.sleep(SYNC_SECONDS)
-            await asyncio.to_thread(self._spool.tick)
+            dropped = await asyncio.to_thread(self._spool.tick)
+            if dropped:
+                self._meters.uncopied(dropped)
 
     async def _warm_up(self) -> None:
         while not self.readiness.warmable():  # noqa: ASYNC110 - of four parts, none sends events
@@ -235,13 +238,14 @@ class Service:
 
     async def _pulse(self) -> None:
         lag, up = self._meters.gauge("event_loop_lag_seconds"), self._meters.gauge("redis_up")
-        spool = self._meters.gauge("spool_bytes")
+        spool, copies = self._meters.gauge("spool_bytes"), self._meters.gauge("spool_copies_bytes")
         while True:
             before = time.perf_counter()
             await asyncio.sleep(PULSE_SECONDS)
             lag.set(max(0.0, time.perf_counter() - before - PULSE_SECONDS))
             up.set(float(self._redis.up))
             spool.set(self._spool.size_bytes())
+            copies.set(self._spool.copies_bytes())
 
 
 async def _supervised(name: str, step: Callable[[], Awaitable[None]]) -> None:

@@ -1,7 +1,8 @@
 """Where events go that Redis did not take: the spool on local disk, else what is left (overflow).
 
 Those of one turn of the event loop are written together. An event may then be in the outbox as
-well, since a late reply says nothing: its effects are idempotent.
+well, since a late reply says nothing: its effects are idempotent. Audited events that Redis took
+are copied there too, in case it loses them (`workers/copy_watching.py`).
 """
 
 import asyncio
@@ -21,6 +22,10 @@ class Spool(Protocol):
 
     def write(self, records: Sequence[Record]) -> None:
         """Append all or none; raises Transient where the disk takes no more."""
+        ...
+
+    def copy(self, events: Sequence[bytes]) -> None:
+        """Append copies, all or none; raises Transient where there is no room for them."""
         ...
 
 
@@ -44,12 +49,18 @@ class SpooledEvents:
     """The `EventSink` of a serving process."""
 
     def __init__(
-        self, spool: Spool, last_resort: LastResort, count: Callable[[str, str, int], None]
+        self,
+        spool: Spool,
+        last_resort: LastResort,
+        count: Callable[[str, str, int], None],
+        uncopied: Callable[[int], None],
     ) -> None:
         self._spool = spool
         self._last_resort = last_resort
         self._count = count
+        self._uncopied = uncopied
         self._waiting: list[_Waiting] = []
+        self._copied: list[tuple[bytes, Callable[[], None]]] = []
 
     def keep(
         self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
@@ -58,6 +69,21 @@ class SpooledEvents:
         if not self._waiting:
             asyncio.get_running_loop().call_soon(self._write)
         self._waiting.append(_Waiting(kind, events, done, is_audited))
+
+    def copy(self, event: bytes, done: Callable[[], None]) -> None:
+        """Copy an event with those of the same turn of the loop."""
+        if not self._copied:
+            asyncio.get_running_loop().call_soon(self._write_copies)
+        self._copied.append((event, done))
+
+    def _write_copies(self) -> None:
+        copied, self._copied = self._copied, []
+        try:
+            self._spool.copy([event for event, _ in copied])
+        except Transient:  # Redis has them
+            self._uncopied(len(copied))
+        for _, done in copied:
+            done()
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []

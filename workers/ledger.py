@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class Held:
-    """One entry of the outbox between its reading and its acknowledgement."""
+    """One entry of the outbox between its reading and its acknowledgement.
+
+    `digest` is what a copy of its event is known by, where there may be one.
+    """
 
     shard: int
     id: bytes
@@ -19,6 +22,7 @@ class Held:
     size_bytes: int
     unsent: int
     since: float
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ import threading
 from adapters.aws_clients import AwsClients
 from adapters.connection import redis_of
 from adapters.prometheus_metrics import Metrics
+from adapters.redis_confirmations import RedisConfirmations
 from adapters.redis_outbox import RedisOutbox
+from adapters.spool_writing import SpoolWriter
 from adapters.sqs_queues import SqsQueues
 from config import failpoints
 from config import metrics as metrics_table
@@ -17,6 +19,7 @@ from config.queues import Queue, Queues, declared
 from config.settings import Settings
 from domain.ports import TaskMetrics
 from workers import logs, stopping
+from workers.copy_watching import CopyWatch
 from workers.ledger import Ledger
 from workers.packing import Limits, Packer
 from workers.relaying import Relay
@@ -27,6 +30,7 @@ from workers.sqs_sending import SqsSending, new_pack_id
 logger = logging.getLogger("workers.relay")
 
 USAGE_ERROR = 2
+MIB = 1024 * 1024
 
 
 def run(settings: Settings) -> int:
@@ -45,6 +49,7 @@ def run(settings: Settings) -> int:
         queue_of=table.of_job,
         ledger=ledger,
         metrics=metrics,
+        confirm=RedisConfirmations(redis, settings.outbox_shards).confirm,
     )
     spooled = Ledger()
     drain = SpoolDrain(
@@ -54,13 +59,24 @@ def run(settings: Settings) -> int:
         ledger=spooled,
         metrics=metrics,
     )
+    watch = CopyWatch(
+        settings.spool,
+        confirmations=RedisConfirmations(redis, settings.outbox_shards),
+        spool_writer=SpoolWriter(settings.spool, max_bytes=settings.spool_max_mb * MIB),
+        metrics=metrics,
+    )
     port = settings.metrics_port or metrics_table.declared().ports.relay
     server = metrics.serve_http(settings.metrics_host, port, relay.healthy)
     logger.info("relay metrics=http://%s:%d", settings.metrics_host, server.port)
-    draining = threading.Thread(target=drain.run, args=(stop,), name="spool")
-    draining.start()
+    others = [
+        threading.Thread(target=drain.run, args=(stop,), name="spool"),
+        threading.Thread(target=watch.run, args=(stop,), name="copies"),
+    ]
+    for other in others:
+        other.start()
     relay.run(stop)
-    draining.join()
+    for other in others:
+        other.join()
     logger.info("relay has left")
     return 0
 

@@ -1,7 +1,8 @@
 """The relay: reads the outbox, packs the jobs that follow, sends them, acknowledges what is sent.
 
 An entry leaves the outbox only when SQS has accepted every job of it; several relays may run, and
-one that dies leaves its entries to the others. Nothing is remembered outside Redis.
+one that dies leaves its entries to the others. Nothing is remembered outside Redis. What leaves is
+confirmed first, for the spools that hold a copy (`copy_watching.py`).
 """
 
 import logging
@@ -13,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from adapters.event_jobs import Translated, translate
+from adapters.event_jobs import EVENT, Translated, translate
 from adapters.redis_outbox import OutboxEntry
+from adapters.spool import digest
 from config.failpoints import Failpoint, reach
 from domain.errors import Malformed, MangaAssistError
 from domain.ports import TaskMetrics
@@ -72,9 +74,11 @@ class Relay:
         queue_of: Callable[[str], str],
         ledger: Ledger,
         metrics: TaskMetrics,
+        confirm: Callable[[Sequence[bytes]], None],
         bounds: Bounds | None = None,
     ) -> None:
         self._outbox = outbox
+        self._confirm_digests = confirm
         self._senders = senders
         self._queue_of = queue_of
         self._ledger = ledger
@@ -142,6 +146,7 @@ class Relay:
                 entry.size_bytes,
                 len(translated.jobs),
                 now,
+                digest(entry.fields[EVENT]) if translated.is_audited else b"",
             )
             if self._ledger.hold(held):
                 for kind, job in translated.jobs:
@@ -153,6 +158,8 @@ class Relay:
             self._set_aside(entry, reason)
 
     def _set_aside(self, entry: OutboxEntry, reason: str) -> None:
+        if EVENT in entry.fields:  # where it is now a person sees it: its copy may go
+            self._confirm([digest(entry.fields[EVENT])])
         self._outbox.set_aside(entry, reason)
         logger.error("entry %r of shard %d is set aside: %s", entry.id, entry.shard, reason)
         self._metrics.count("events_total", kind="unknown", outcome="malformed")
@@ -160,6 +167,7 @@ class Relay:
     def _settle(self) -> None:
         through = self._ledger.take_through()
         if through:
+            self._confirm([held.digest for held in through if held.digest])
             try:
                 self._outbox.acknowledge(_ids(through))
                 reach(Failpoint.RELAY_AFTER_ACKNOWLEDGE)
@@ -171,6 +179,15 @@ class Relay:
                 self._metrics.count("events_total", count, kind=kind, outcome="relayed")
         for held, reason in self._ledger.take_refused().items():
             self._set_aside_held(held, reason)
+
+    def _confirm(self, digests: Sequence[bytes]) -> None:
+        """Tell whoever has copies; where that fails they are sent again, which is harmless."""
+        if not digests:
+            return
+        try:
+            self._confirm_digests(digests)
+        except MangaAssistError as error:
+            logger.warning("%d events can't be confirmed: %s", len(digests), error)
 
     def _set_aside_held(self, held: Held, reason: str) -> None:
         try:

@@ -1,14 +1,15 @@
-"""Drains the spool into SQS: the events that Redis did not take, in order of arrival.
+"""Drains the spool into SQS: the events that Redis did not take or lost, in order of arrival.
 
 A segment is deleted when SQS has accepted every job of every event in it. Needs no Redis. A relay
 that dies leaves its segments to the next one, which reads them from their beginning: the effects
 are idempotent.
 """
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from config.failpoints import Failpoint, reach
 from domain.errors import Malformed
 from domain.ports import TaskMetrics
 from workers.ledger import Held, Ledger
+from workers.relaying import Bounds
 from workers.sending import QueueSender
 
 logger = logging.getLogger(__name__)
@@ -26,8 +28,6 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.1
 LOCK_SECONDS = 1.0
 GAUGE_SECONDS = 1.0
-MAX_HELD = 20_000
-"""Events held at the most; beyond it the rest waits on the disk."""
 LEAVE_SECONDS = 3.0
 
 
@@ -53,12 +53,16 @@ class SpoolDrain:
         queue_of: Callable[[str], str],
         ledger: Ledger,
         metrics: TaskMetrics,
+        bounds: Bounds | None = None,
     ) -> None:
         self._directory = directory
         self._senders = senders
         self._queue_of = queue_of
         self._ledger = ledger
         self._metrics = metrics
+        self._bounds = bounds or Bounds()
+        """Held at the most, and one segment; the rest waits on the disk."""
+        self._unusable: set[Path] = set()
         self._lock = DrainLock(directory)
         self._draining: dict[Path, _Draining] = {}
         self._numbers: dict[int, _Draining] = {}
@@ -99,20 +103,38 @@ class SpoolDrain:
         return LOOK_SECONDS
 
     def _read(self) -> None:
-        for path in spool.segments(self._directory):
-            if self._ledger.load().entries >= MAX_HELD:
+        there = list(spool.segments(self._directory))
+        for path in self._draining.keys() - set(there):
+            self._draining[path].ended = True  # whoever deleted it, no more can come
+        for path in there:
+            if self._is_full():
                 return
-            draining = self._draining.get(path)
-            if draining is None:
-                self._begun += 1
-                draining = _Draining(self._begun, Segment(path))
-                self._draining[path] = self._numbers[self._begun] = draining
+            draining = self._draining.get(path) or _Draining(self._begun + 1, Segment(path))
             if not draining.ended:
-                self._read_segment(draining)
+                with self._stepping_over(path):
+                    self._read_segment(draining)
+
+    def _is_full(self) -> bool:
+        load = self._ledger.load()
+        return load.entries >= self._bounds.entries or load.size_bytes >= self._bounds.size_bytes
+
+    @contextlib.contextmanager
+    def _stepping_over(self, path: Path) -> Iterator[None]:
+        """Let a segment that can't be read or deleted stop no other; it is tried again."""
+        try:
+            yield
+        except OSError as error:
+            if path not in self._unusable:
+                self._unusable.add(path)
+                logger.error("the spool's segment %s waits: %s", path.name, error.strerror)  # noqa: TRY400
+                self._metrics.count("spool_events_total", outcome="unreadable")
 
     def _read_segment(self, draining: _Draining) -> None:
         damaged = draining.segment.damaged_bytes
         events, draining.ended = draining.segment.read()
+        if draining.segment.path not in self._draining:
+            self._begun = draining.number
+            self._draining[draining.segment.path] = self._numbers[draining.number] = draining
         if events:
             reach(Failpoint.RELAY_AFTER_SPOOL_READ)
         if damaged != draining.segment.damaged_bytes:
@@ -183,8 +205,9 @@ class SpoolDrain:
         for path, draining in list(self._draining.items()):
             if draining.ended and not draining.left:
                 reach(Failpoint.RELAY_BEFORE_SPOOL_DELETE)
-                draining.segment.remove()
-                del self._draining[path], self._numbers[draining.number]
+                with self._stepping_over(path):
+                    draining.segment.remove()
+                    del self._draining[path], self._numbers[draining.number]
 
     def _put_aside(self, draining: _Draining, event: bytes, reason: str) -> None:
         spool.put_aside(draining.segment.path, event)

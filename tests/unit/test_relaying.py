@@ -8,9 +8,10 @@ import pytest
 
 from adapters import msgpack_wire
 from adapters.redis_outbox import OutboxEntry
+from adapters.spool import digest
 from config.queues import declared
 from domain.errors import Permanent, Transient
-from domain.events import InteractionRecorded, InteractionType
+from domain.events import AnswerServed, InteractionRecorded, InteractionType
 from domain.jobs import Job
 from workers.ledger import Held, Ledger
 from workers.packing import Limits, Pack, Packer
@@ -31,6 +32,8 @@ class MemoryOutbox:
         }
         self.unread = list(self.entries)
         self.aside: dict[bytes, str] = {}
+        self.confirmed: list[bytes] = []
+        self.confirms_nothing = False
         self.handed_back: list[bytes] = []
         self.faults = 0
         self.emptied = threading.Event()
@@ -54,6 +57,13 @@ class MemoryOutbox:
 
     def hand_back(self, entries: Iterable[tuple[int, bytes]]) -> None:
         self.handed_back += [entry_id for _, entry_id in entries]
+
+    def confirm(self, digests: Sequence[bytes]) -> None:
+        if self.confirms_nothing:
+            raise Transient("the memory is full")
+        held = {digest(entry.fields[b"e"]) for entry in self.entries.values()}
+        assert held.issuperset(digests), "confirmed before it leaves the outbox"
+        self.confirmed += digests
 
     def acknowledge(self, entries: Iterable[tuple[int, bytes]]) -> None:
         self._may_fail()
@@ -138,6 +148,7 @@ class Bench:
             queue_of=declared().of_job,
             ledger=self.ledger,
             metrics=self.metrics,
+            confirm=self.outbox.confirm,
             bounds=bounds,
         )
         self.stop = threading.Event()
@@ -215,6 +226,38 @@ def test_every_job_of_every_event_is_sent_once_and_then_acknowledged() -> None:
     assert sorted(sqs.accepted) == expected()
     assert bench.metrics.counts["events_total", "interaction.recorded", "relayed"] == EVENTS
     assert bench.ledger.load().entries == 0
+
+
+def question(number: int) -> bytes:
+    return msgpack_wire.encode_event(
+        AnswerServed(
+            event_id=event_id(number),
+            occurred_at=1.0,
+            producer="test",
+            seq=number,
+            session_id="s",
+            owner="u1",
+            message_id="m",
+            question="?",
+            kind="chat",
+            slug="",
+            locale="en",
+        )
+    )
+
+
+def test_what_there_are_copies_of_is_confirmed_and_so_is_what_is_set_aside() -> None:
+    audited = [question(number) for number in range(EVENTS)]
+    bench = Bench([*audited, event(99), BAD], Sqs(lambda _number, _pack: None))
+    bench.run_until_empty()
+    assert sorted(bench.outbox.confirmed) == sorted(map(digest, [*audited, BAD]))
+
+
+def test_what_can_not_be_confirmed_leaves_the_outbox_all_the_same() -> None:
+    bench = Bench([question(1)], Sqs(lambda _number, _pack: None))
+    bench.outbox.confirms_nothing = True
+    bench.run_until_empty()
+    assert bench.outbox.confirmed == []
 
 
 def test_a_refused_pack_is_sent_again_and_the_others_are_not() -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from adapters import spool
 from adapters.msgpack_wire import encode_event
-from adapters.spool import Mark, Record, SpoolWriter
+from adapters.spool import Mark, Record
+from adapters.spool_writing import SpoolWriter
 from config.queues import declared
 from domain.errors import Transient
 from domain.events import AnswerServed
 from workers.ledger import Held, Ledger
 from workers.packing import Limits, Pack, Packer
+from workers.relaying import Bounds
 from workers.sending import QueueSender, Refusal, Sendings
 from workers.spool_draining import SpoolDrain
 from workers.sqs_sending import new_pack_id
@@ -54,7 +56,7 @@ class Sqs:
 class Draining:
     """A drain in a thread of its own."""
 
-    def __init__(self, directory: Path, sqs: Sqs) -> None:
+    def __init__(self, directory: Path, sqs: Sqs, bounds: Bounds | None = None) -> None:
         self.metrics, table, ledger = Metrics(), declared(), Ledger()
         drain = SpoolDrain(
             directory,
@@ -71,9 +73,14 @@ class Draining:
             queue_of=table.of_job,
             ledger=ledger,
             metrics=self.metrics,
+            bounds=bounds,
         )
+        self._ledger = ledger
         self._stop = threading.Event()
         self._thread = threading.Thread(target=drain.run, args=(self._stop,))
+
+    def held(self) -> int:
+        return self._ledger.load().entries
 
     def __enter__(self) -> "Draining":
         self._thread.start()
@@ -180,3 +187,47 @@ def test_an_event_that_cannot_be_set_aside_keeps_its_segment_and_stops_nobody(
     with Draining(tmp_path, sqs):
         until(lambda: sqs.sent("audit") == 5)
     assert not is_empty(tmp_path)
+
+
+def test_a_segment_that_cannot_be_opened_is_counted_once_and_stops_nobody(tmp_path: Path) -> None:
+    (tmp_path / f"0{spool.SUFFIX}").mkdir()
+    write(tmp_path, question(1))
+    sqs = Sqs()
+    with Draining(tmp_path, sqs) as draining:
+        until(lambda: len(list(spool.segments(tmp_path))) == 1)
+        write(tmp_path, question(2))
+        until(lambda: len(list(spool.segments(tmp_path))) == 1)
+    assert sqs.sent("audit") == 2
+    assert draining.metrics.counts == {"unreadable": 1, "drained": 2, "relayed": 2}
+
+
+def test_a_segment_that_vanishes_is_forgotten_once_its_events_are_sent(tmp_path: Path) -> None:
+    log = SpoolWriter(tmp_path, max_bytes=1 << 20)
+    log.write([Record(Mark.SEND, question(1))])
+    sqs = Sqs()
+    sqs.is_down = True
+    with Draining(tmp_path, sqs) as draining:
+        until(lambda: draining.held() == 1)
+        (path,) = spool.segments(tmp_path)
+        path.unlink()
+        sqs.is_down = False
+        until(lambda: draining.held() == 0)
+    assert sqs.sent("audit") == 1
+    assert draining.metrics.counts["drained"] == 1
+
+
+def test_beyond_so_many_bytes_the_rest_waits_on_the_disk(tmp_path: Path) -> None:
+    for number in range(4):
+        write(tmp_path, question(number))
+    sqs = Sqs()
+    sqs.is_down = True
+    size = len(question(0))
+    with Draining(tmp_path, sqs, Bounds(size_bytes=2 * size)) as draining:
+        assert sqs.asked.wait(SECONDS)
+        until(lambda: draining.held() == 2)
+        sqs.asked.clear()
+        assert sqs.asked.wait(SECONDS)
+        assert draining.held() == 2
+        sqs.is_down = False
+        until(lambda: is_empty(tmp_path))
+    assert sqs.sent("audit") == 4

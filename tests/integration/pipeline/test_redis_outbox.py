@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from adapters.redis_confirmations import KEY, RETAIN_SECONDS, RedisConfirmations, Sight
 from adapters.redis_connection import RedisConnection
 from adapters.redis_outbox import RedisOutbox, malformed_key
+from adapters.spool import digest
 from domain.errors import Transient
 
 if TYPE_CHECKING:
@@ -135,3 +137,71 @@ def test_a_server_that_is_away_is_a_transient_fault() -> None:
     outbox = RedisOutbox(RedisConnection("redis://127.0.0.1:1/0"), shards=1)
     with pytest.raises(Transient):
         outbox.read(1, 0.01)
+
+
+DIGESTS = [digest(b"%d" % number) for number in range(2500)]
+
+
+@pytest.fixture
+def confirmations(valkey: "redis.Redis", valkey_url: str) -> Iterator[RedisConfirmations]:
+    connection = RedisConnection(valkey_url)
+    yield RedisConfirmations(connection, shards=3)
+    connection.close()
+
+
+def read_all(confirmations: RedisConfirmations) -> list[bytes]:
+    digests, more = confirmations.confirmed()
+    return [*digests, *(read_all(confirmations) if more else ())]
+
+
+def test_what_is_confirmed_is_read_once_by_everyone_in_order(
+    valkey: "redis.Redis", valkey_url: str, confirmations: RedisConfirmations
+) -> None:
+    confirmations.confirm(DIGESTS)
+    assert read_all(confirmations) == DIGESTS
+    confirmations.confirm(DIGESTS[:1])
+    assert read_all(confirmations) == DIGESTS[:1]
+    connection = RedisConnection(valkey_url)
+    assert read_all(RedisConfirmations(connection, shards=3)) == [*DIGESTS, *DIGESTS[:1]]
+    connection.close()
+    assert 0 < valkey.ttl(KEY) <= RETAIN_SECONDS
+
+
+def test_old_confirmations_are_forgotten_by_the_servers_clock(
+    valkey: "redis.Redis", confirmations: RedisConfirmations
+) -> None:
+    valkey.xadd(KEY, {"d": DIGESTS[0]}, id="1-0")
+    confirmations.confirm(DIGESTS[1:2])
+    assert read_all(confirmations) == DIGESTS[:2]
+    confirmations.confirm(DIGESTS[2:3])
+    assert valkey.xlen(KEY) == 2
+    assert len(valkey.xrange(KEY, "1-0", "1-0") or ()) == 0
+
+
+def test_after_a_switch_to_a_primary_that_lost_the_end_everything_is_read_again(
+    valkey: "redis.Redis", confirmations: RedisConfirmations
+) -> None:
+    valkey.xadd(KEY, {"d": DIGESTS[0]}, id="5-0")
+    valkey.xadd(KEY, {"d": DIGESTS[1]}, id="9-0")
+    assert read_all(confirmations) == DIGESTS[:2]
+    valkey.delete(KEY)
+    valkey.xadd(KEY, {"d": DIGESTS[0]}, id="5-0")
+    valkey.xadd(KEY, {"d": DIGESTS[2]}, id="6-0")
+    assert read_all(confirmations) == [DIGESTS[0], DIGESTS[2]]
+    assert read_all(confirmations) == []
+
+
+def test_a_look_says_the_oldest_and_newest_entry_of_each_shard(
+    valkey: "redis.Redis", confirmations: RedisConfirmations
+) -> None:
+    for entry_id in ("3-1", "12-0", "12-10"):
+        valkey.xadd("outbox:0", {"e": b"x"}, id=entry_id)
+    valkey.xadd("outbox:2", {"e": b"x"}, id="7-0")
+    assert confirmations.look() == Sight({0: (3, 1), 2: (7, 0)}, {0: (12, 10), 2: (7, 0)})
+
+
+def test_confirming_without_redis_is_a_passing_error() -> None:
+    connection = RedisConnection("redis://127.0.0.1:1/0")
+    with pytest.raises(Transient):
+        RedisConfirmations(connection, shards=1).confirm(DIGESTS[:1])
+    connection.close()

@@ -27,7 +27,8 @@ class FaultyProxy:
         self.port = free_port()
         self.connections = 0
         """Accepted so far."""
-        self._target_port = target_port
+        self.target_port = target_port
+        """Where the next connections go."""
         self._fault = Fault.NONE
         self._healed = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -55,10 +56,10 @@ class FaultyProxy:
     async def stop(self) -> None:
         """Close everything."""
         await self._unlisten()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._abort()
         for writer in self._writers:
             with contextlib.suppress(OSError):
@@ -77,10 +78,13 @@ class FaultyProxy:
         self.connections += 1
         self._writers.add(writer)
         self._track(asyncio.current_task())
-        if self._fault is Fault.RESET:
+        try:
+            if self._server is None or self._fault is Fault.RESET:
+                raise ConnectionResetError
+            target_reader, target = await asyncio.open_connection("127.0.0.1", self.target_port)
+        except OSError:
             writer.transport.abort()
             return
-        target_reader, target = await asyncio.open_connection("127.0.0.1", self._target_port)
         self._writers.add(target)
         for source, sink in ((reader, target), (target_reader, writer)):
             self._track(asyncio.create_task(self._copy(source, sink)))

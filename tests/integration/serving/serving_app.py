@@ -12,7 +12,7 @@ from pathlib import Path
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_sessions import decode_copy
-from adapters.spool import SpoolWriter
+from adapters.spool_writing import SpoolWriter
 from config import answers, budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue, Title

@@ -1,10 +1,13 @@
 """The write-ahead log: what was written is read, in order, whatever befalls the file's end."""
 
+import contextlib
+import errno
 import os
 import random
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters import spool
-from adapters.spool import DrainLock, Mark, Record, Segment, SpoolFull, SpoolWriter, frame, scan
+from adapters.spool import DrainLock, Mark, Record, Segment, SpoolFull, framed, scan
+from adapters.spool_writing import SpoolWriter
 
 EVENTS = [f"event {number}".encode() * (number + 1) for number in range(20)]
 
@@ -22,7 +26,7 @@ def records(events: list[bytes]) -> list[Record]:
 
 
 def joined(events: list[bytes]) -> bytes:
-    return b"".join(frame(record, 1) for record in records(events))
+    return framed(Mark.SEND, events, 1)
 
 
 def writer(directory: Path, **options: float) -> SpoolWriter:
@@ -113,7 +117,8 @@ def test_a_full_disk_leaves_no_torn_frame_and_the_next_write_counts(tmp_path: Pa
     code = f"""
 import resource
 from pathlib import Path
-from adapters.spool import Mark, Record, SpoolFull, SpoolWriter
+from adapters.spool import Mark, Record, SpoolFull
+from adapters.spool_writing import SpoolWriter
 resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
 log = SpoolWriter(Path({str(tmp_path)!r}), max_bytes=1 << 20)
 log.write([Record(Mark.SEND, b"a" * 200)])
@@ -155,3 +160,88 @@ def test_segments_are_their_owners_alone(tmp_path: Path) -> None:
     writer(directory).write(records(EVENTS[:1]))
     (path,) = spool.segments(directory)
     assert [oct(entry.stat().st_mode & 0o777) for entry in (directory, path)] == ["0o700", "0o600"]
+
+
+def copied(directory: Path) -> list[bytes]:
+    return [one.event for path in spool.copies(directory) for one in Segment(path).read()[0]]
+
+
+def test_copies_lie_apart_from_what_is_to_be_sent(tmp_path: Path) -> None:
+    log = writer(tmp_path)
+    log.copy([b"a", b"b"])
+    log.write(records([b"c"]))
+    log.copy([b"d"])
+    assert (copied(tmp_path), everything(tmp_path)) == ([b"a", b"b", b"d"], [b"c"])
+    (path,) = spool.copies(tmp_path)
+    assert {one.mark for one in Segment(path).read()[0]} == {Mark.AWAIT}
+    assert (log.size_bytes(), log.copies_bytes()) == (
+        spool.size_bytes(tmp_path), spool.size_bytes(tmp_path, spool.COPY),
+    )  # fmt: skip
+
+
+def test_the_oldest_copies_make_room_and_never_what_is_to_be_sent(tmp_path: Path) -> None:
+    log = writer(tmp_path, max_bytes=4000, segment_bytes=200)
+    for number in range(60):
+        with contextlib.suppress(SpoolFull):
+            log.copy([b"%d" % number * 20])
+    assert log.copies_bytes() <= 2000
+    last = copied(tmp_path)[-1]
+    dropped = log.tick()
+    assert dropped > 0
+    assert log.copies_bytes() <= 1750
+    assert copied(tmp_path)[-1] == last
+    for _ in range(15):
+        log.write(records([b"x" * 200]))
+    log.tick()
+    assert log.copies_bytes() <= (4000 - log.size_bytes()) // 2
+    assert len(everything(tmp_path)) == 15
+    with pytest.raises(SpoolFull):
+        log.copy([b"y" * 2000])
+
+
+def test_on_a_full_disk_the_copies_make_room_for_what_is_to_be_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, is_full = os.write, True
+
+    def write_on_full_disk(file: int, data: bytes) -> int:
+        if is_full and data.find(b"to be sent") >= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", write_on_full_disk)
+    log = writer(tmp_path)
+    log.copy([b"a", b"b"])
+    with pytest.raises(SpoolFull):
+        log.write(records([b"to be sent"]))
+    assert log.tick() == 2
+    assert copied(tmp_path) == []
+    with pytest.raises(SpoolFull):
+        log.copy([b"c"])
+    is_full = False
+    monkeypatch.setattr("adapters.spool_writing.time.monotonic", lambda: float("inf"))
+    log.write(records([b"to be sent"]))
+    assert everything(tmp_path) == [b"to be sent"]
+
+
+def test_a_slow_disk_delays_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = writer(tmp_path, segment_bytes=100)
+    syncing, go_on = threading.Event(), threading.Event()
+
+    def slow_sync(_file: int) -> None:
+        syncing.set()
+        assert go_on.wait(20)
+
+    monkeypatch.setattr(os, "fdatasync", slow_sync)
+    log.write(records([b"a" * 100]))  # ends its segment
+    syncer = threading.Thread(target=log.tick)
+    syncer.start()
+    assert syncing.wait(20)
+    log.write(records([b"b" * 100]))
+    log.write(records([b"c"]))
+    (first, *_) = spool.segments(tmp_path)
+    assert Segment(first).read()[1] is False  # it has its lock until it is on the disk
+    go_on.set()
+    syncer.join()
+    assert Segment(first).read()[1]
+    assert len(everything(tmp_path)) == 3

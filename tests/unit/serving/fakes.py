@@ -75,6 +75,7 @@ class FakeSink:
 
     is_full: bool = False
     kept: list[tuple[str, Event]] = field(default_factory=list)
+    copied: list[Event] = field(default_factory=list)
 
     def keep(
         self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
@@ -82,6 +83,11 @@ class FakeSink:
         if not self.is_full:
             self.kept += [(kind, decode_event(event)) for event in events]
         done(not self.is_full)
+
+    def copy(self, event: bytes, done: Callable[[], None]) -> None:
+        if not self.is_full:
+            self.copied.append(decode_event(event))
+        done()
 
 
 @dataclass

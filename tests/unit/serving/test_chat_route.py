@@ -173,6 +173,25 @@ async def test_a_key_of_a_wrong_type_is_mended_and_the_fallback_served(path: Req
     assert path.sink.kept == []
 
 
+async def test_what_redis_took_is_copied_before_the_response_and_what_it_refused_is_not(
+    path: RequestPath,
+) -> None:
+    for answers in ({TRENDING: stored()}, {}):
+        path.stock.answers = answers
+        path.ask(QUESTION, ALICE)
+    assert path.sink.copied == path.stock.events
+    path.stock.complaint = Complaint(stored(), None, ["answer:other"])
+    path.ask(QUESTION, ALICE)
+    assert len(path.sink.copied) == 3
+    path.stock.complaint = Complaint(stored(), NotDone("OOM"), [])
+    path.ask(QUESTION, ALICE)
+    for fault in (Refused("somebody else's"), Unknown("lost")):
+        path.stock.fault = fault
+        path.ask(QUESTION, ALICE)
+    await path.mending.settled()
+    assert (len(path.sink.copied), len(path.sink.kept)) == (3, 2)
+
+
 def test_an_answer_whose_event_was_not_written_is_served_fresh_and_the_event_kept(
     path: RequestPath,
 ) -> None:

@@ -13,12 +13,18 @@ from serving.spooling import SpooledEvents
 class FakeSpool:
     def __init__(self) -> None:
         self.writes: list[list[bytes]] = []
+        self.copies: list[list[bytes]] = []
         self.is_full = False
 
     def write(self, records: Sequence[Record]) -> None:
         if self.is_full:
             raise SpoolFull("full")
         self.writes.append([record.event for record in records])
+
+    def copy(self, events: Sequence[bytes]) -> None:
+        if self.is_full:
+            raise SpoolFull("full")
+        self.copies.append(list(events))
 
 
 class FakeSqs:
@@ -40,6 +46,7 @@ class Counted:
     def __init__(self) -> None:
         self.outcomes: dict[tuple[str, str], int] = {}
         self.shed: dict[str, int] = {}
+        self.uncopied: list[int] = []
 
     def kept(self, kind: str, outcome: str, count: int) -> None:
         self.outcomes[kind, outcome] = self.outcomes.get((kind, outcome), 0) + count
@@ -51,7 +58,8 @@ class Counted:
 def chain(max_bytes: int = 1000) -> tuple[FakeSpool, FakeSqs, Overflow, SpooledEvents, Counted]:
     disk, sqs, counted = FakeSpool(), FakeSqs(), Counted()
     overflow = Overflow(disk, sqs.send, max_bytes=max_bytes, shed=counted.gave_up)
-    return disk, sqs, overflow, SpooledEvents(disk, overflow, counted.kept), counted
+    sink = SpooledEvents(disk, overflow, counted.kept, counted.uncopied.append)
+    return disk, sqs, overflow, sink, counted
 
 
 async def kept(sink: SpooledEvents, *events: bytes, is_audited: bool = True) -> bool:
@@ -110,3 +118,26 @@ async def test_what_is_not_audited_is_given_up_first_and_nothing_is_taken_beyond
     assert not await kept(sink, b"x")
     assert counted.shed == {"answer.served": 1}
     assert await asyncio.to_thread(overflow.close, 0.1) == 2
+
+
+async def copied(sink: SpooledEvents, event: bytes) -> None:
+    done = asyncio.Event()
+    sink.copy(event, done.set)
+    assert not done.is_set()
+    await done.wait()
+
+
+async def test_copies_of_one_turn_are_one_write_and_made_before_anybody_is_told() -> None:
+    disk, _, _, sink, counted = chain()
+    await asyncio.gather(copied(sink, b"a"), copied(sink, b"b"), kept(sink, b"c"))
+    assert (disk.copies, disk.writes) == ([[b"a", b"b"]], [[b"c"]])
+    seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    sink.copy(b"d", lambda: seen.set_result(len(disk.copies)))
+    assert (await seen, counted.uncopied) == (2, [])
+
+
+async def test_without_room_a_copy_is_left_out_and_counted_and_the_answer_goes_out() -> None:
+    disk, _, _, sink, counted = chain()
+    disk.is_full = True
+    await asyncio.gather(copied(sink, b"a"), copied(sink, b"b"))
+    assert (disk.copies, counted.uncopied, counted.outcomes) == ([], [2], {})

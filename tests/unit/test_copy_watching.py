@@ -1,0 +1,218 @@
+"""A copy goes when its event is confirmed; one whose event is lost becomes an event to be sent."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from adapters import spool
+from adapters.redis_confirmations import EntryId, Sight
+from adapters.spool import Segment, digest
+from adapters.spool_writing import SpoolWriter
+from domain.errors import Transient
+from workers.copy_watching import CopyWatch
+
+SECONDS = 20.0
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.counts: dict[str, float] = {}
+        self.turned = threading.Condition()
+        self.turns = 0
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        self.counts[labels["outcome"]] = self.counts.get(labels["outcome"], 0) + amount
+
+    def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def set(self, name: str, value: float, **labels: str) -> None:
+        with self.turned:
+            self.turns += 1
+            self.turned.notify_all()
+
+
+class Redis:
+    """The outbox by shard, and what is confirmed."""
+
+    def __init__(self) -> None:
+        self.outbox: Mapping[int, Sequence[EntryId]] = {}
+        self.news: list[bytes] = []
+        self.is_down = False
+        self.looked = threading.Event()
+
+    def look(self) -> Sight:
+        self.looked.set()
+        if self.is_down:
+            raise Transient("no answer")
+        return Sight(
+            {shard: ids[0] for shard, ids in self.outbox.items() if ids},
+            {shard: ids[-1] for shard, ids in self.outbox.items() if ids},
+        )
+
+    def confirmed(self) -> tuple[Sequence[bytes], bool]:
+        news, self.news = self.news[:2], self.news[2:]
+        return news, bool(self.news)
+
+
+class Watching:
+    """A watch in a thread of its own."""
+
+    def __init__(self, directory: Path, redis: Redis) -> None:
+        self.metrics = Metrics()
+        watch = CopyWatch(
+            directory,
+            confirmations=redis,
+            spool_writer=SpoolWriter(directory, max_bytes=1 << 20),
+            metrics=self.metrics,
+        )
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=watch.run, args=(self._stop,))
+
+    def __enter__(self) -> "Watching":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def turn(self, count: int = 2) -> None:
+        """Wait for whole turns."""
+        with self.metrics.turned:
+            wanted = self.metrics.turns + count
+            assert self.metrics.turned.wait_for(lambda: self.metrics.turns >= wanted, SECONDS)
+
+
+def copy(directory: Path, *events: bytes) -> None:
+    writer = SpoolWriter(directory, max_bytes=1 << 20)
+    writer.copy(events)
+    writer.close()
+
+
+def to_send(directory: Path) -> list[bytes]:
+    return [one.event for path in spool.segments(directory) for one in Segment(path).read()[0]]
+
+
+def until(done: Callable[[], bool]) -> None:
+    waiting = threading.Event()
+    for _ in range(int(SECONDS / 0.02)):
+        if done():
+            return
+        waiting.wait(0.02)
+    pytest.fail("not in time")
+
+
+def has_none(directory: Path) -> bool:
+    return not list(spool.copies(directory))
+
+
+def test_confirmed_copies_go_and_nothing_is_sent(tmp_path: Path) -> None:
+    redis = Redis()
+    events = [b"%d" % number for number in range(7)]
+    redis.news = [digest(event) for event in events]
+    copy(tmp_path, *events[:4])
+    copy(tmp_path, *events[4:])
+    with Watching(tmp_path, redis) as watching:
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == []
+    assert watching.metrics.counts == {"confirmed": 7}
+
+
+def test_a_confirmation_that_comes_before_its_copy_counts(tmp_path: Path) -> None:
+    redis = Redis()
+    redis.outbox = {0: [(9, 0)]}
+    copy(tmp_path, b"other")
+    with Watching(tmp_path, redis) as watching:
+        redis.news = [digest(b"a")]
+        until(lambda: not redis.news)
+        watching.turn()
+        copy(tmp_path, b"a")
+        until(lambda: len(list(spool.copies(tmp_path))) == 1)
+    assert to_send(tmp_path) == []
+
+
+def test_while_the_outbox_may_hold_an_event_its_copy_waits(tmp_path: Path) -> None:
+    redis = Redis()
+    redis.outbox = {0: [(5, 0), (7, 0)], 1: [(3, 1)]}
+    copy(tmp_path, b"a")
+    with Watching(tmp_path, redis) as watching:
+        watching.turn()
+        for outbox in ({0: [(7, 0)], 1: [(9, 0)]}, {0: [(8, 0)], 1: [(3, 1)]}):
+            redis.outbox = outbox
+            watching.turn()
+            assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
+        redis.outbox = {0: [(7, 1)], 1: []}
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == [b"a"]
+
+
+def test_of_what_redis_lost_only_the_unconfirmed_events_are_sent(tmp_path: Path) -> None:
+    redis = Redis()
+    redis.news = [digest(b"b"), digest(b"d")]
+    copy(tmp_path, b"a", b"b", b"c", b"d")
+    with Watching(tmp_path, redis) as watching:
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == [b"a", b"c"]
+    assert watching.metrics.counts == {"confirmed": 2, "lost": 2}
+
+
+def test_the_copies_of_a_writer_that_lives_are_not_given_up(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path, max_bytes=1 << 20)
+    writer.copy([b"a"])
+    with Watching(tmp_path, Redis()) as watching:
+        watching.turn()
+        writer.copy([b"b"])
+        watching.turn()
+        assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
+        writer.close()
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == [b"a", b"b"]
+
+
+def test_without_redis_copies_wait(tmp_path: Path) -> None:
+    redis = Redis()
+    redis.is_down = True
+    copy(tmp_path, b"a")
+    with Watching(tmp_path, redis):
+        assert redis.looked.wait(SECONDS)
+        redis.looked.clear()
+        assert redis.looked.wait(SECONDS)
+        assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
+        redis.is_down, redis.news = False, [digest(b"a")]
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == []
+
+
+def test_the_next_relay_finds_what_was_confirmed_to_the_one_before(tmp_path: Path) -> None:
+    redis = Redis()
+    redis.outbox = {0: [(1, 0)]}
+    copy(tmp_path, b"a", b"b")
+    with Watching(tmp_path, redis) as watching:
+        redis.news = [digest(b"a")]
+        watching.turn()
+    assert not has_none(tmp_path)
+    redis.news, redis.outbox = [digest(b"a"), digest(b"b")], {}
+    with Watching(tmp_path, redis):
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == []
+
+
+def test_copies_that_had_to_make_room_are_forgotten_and_unreadable_ones_stop_nobody(
+    tmp_path: Path,
+) -> None:
+    redis = Redis()
+    redis.outbox = {0: [(1, 0)]}
+    copy(tmp_path, b"a")
+    (dropped,) = spool.copies(tmp_path)
+    (tmp_path / f"0{spool.COPY}").mkdir()
+    with Watching(tmp_path, redis) as watching:
+        watching.turn()
+        dropped.unlink()
+        watching.turn()
+        copy(tmp_path, b"b")
+        redis.news = [digest(b"a"), digest(b"b")]
+        until(lambda: len(list(spool.copies(tmp_path))) == 1)
+    assert to_send(tmp_path) == []
+    assert watching.metrics.counts == {"unreadable": 1, "confirmed": 1}
