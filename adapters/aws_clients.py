@@ -30,7 +30,8 @@ Client = TypeVar("Client")
 class AwsClients:
     """The clients; each property may be asked for from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, attempts: int = ATTEMPTS) -> None:
+        self._attempts = attempts
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
         self._clients: dict[str, object] = {}
@@ -74,15 +75,15 @@ class AwsClients:
                 # botocore itself reads only AWS_DEFAULT_REGION.
                 self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
             if service not in self._clients:
-                self._clients[service] = make(self._session, _config())
+                self._clients[service] = make(self._session, _config(self._attempts))
             return self._clients[service]  # type: ignore[return-value]
 
 
-def _config() -> Config:
+def _config(attempts: int) -> Config:
     return Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
         max_pool_connections=POOL_CONNECTIONS,
     )

@@ -8,6 +8,7 @@ import time
 
 from adapters.aws_clients import AwsClients
 from adapters.cloudwatch_audit import CloudWatchAudit
+from adapters.dependency_probes import DependencyProbes
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from adapters.dynamodb_parking import DynamoDBParking
 from adapters.dynamodb_sessions import DynamoDBSessions
@@ -63,6 +64,11 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
         catalogue=DynamoDBCatalogue(aws, settings.catalogue_table),
         metrics=metrics,
     )
+
+
+def probes_of(settings: Settings) -> DependencyProbes:
+    """What asks the same services whether they answer; each question is asked once."""
+    return DependencyProbes(AwsClients(attempts=1), redis_of(settings), settings)
 
 
 def redis_of(settings: Settings) -> RedisConnection:

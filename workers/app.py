@@ -17,7 +17,10 @@ from config import settings
 from config.queues import Queues, declared, sqs_name
 from tasks.table import TASKS
 from workers.execution import Delivery, Perform, Verdict, execute
+from workers.pausing import PauseRules
+from workers.probing import Probe
 from workers.process import process
+from workers.requests import PackRequest
 from workers.transport_observer import TransportObserver
 
 TRANSPORT = "workers.transport:Transport"
@@ -31,7 +34,7 @@ def create_app(table: Queues) -> Celery:
     celery = Celery("mangaassist", set_as_current=False)
     celery.conf.update(_configuration(table))
     for kind, task in TASKS.items():
-        celery.task(name=kind, bind=True)(_runner(task.function))
+        celery.task(name=kind, bind=True, Request=PackRequest)(_runner(task.function))
     return celery
 
 
@@ -73,15 +76,31 @@ def _configuration(table: Queues) -> dict[str, Any]:
 
 
 def bind(
-    celery: Celery, table: Queues, urls: Mapping[str, str], observer: TransportObserver
+    celery: Celery,
+    table: Queues,
+    urls: Mapping[str, str],
+    observer: TransportObserver,
+    probe: Probe,
 ) -> None:
-    """Tell the transport where these queues are and who counts; `urls` is by our queue names."""
+    """Tell the transport where these queues are, who counts, and who asks what is down.
+
+    `urls` is by our queue names.
+    """
+    retries = table.retries
     celery.conf.broker_transport_options = {
         "wait_time_seconds": LONG_POLL_SECONDS,
         "delete_linger_seconds": DELETE_LINGER_SECONDS,
         # Not Celery's own, which a forged message could name.
         "known_tasks": lambda: TASKS,
         "observer": observer,
+        "retry_budget": retries.budget,
+        "retry_burst": retries.burst,
+        "probe": probe,
+        "pausing": PauseRules(
+            after_failures=retries.pause_after_failures,
+            base_seconds=retries.pause_base_seconds,
+            cap_seconds=retries.pause_cap_seconds,
+        ),
         "predefined_queues": {
             sqs_name(name): {
                 "url": url,
@@ -89,6 +108,7 @@ def bind(
                 "receive_pause_seconds": table.queues[name].receive_pause_ms / 1000,
                 "backoff_base_seconds": table.queues[name].backoff_base_seconds,
                 "backoff_cap_seconds": table.queues[name].backoff_cap_seconds,
+                "max_receives": table.queues[name].max_receives,
             }
             for name, url in urls.items()
         },
@@ -99,7 +119,7 @@ def _runner(perform: Perform) -> Callable[[Task[Any, Any], bytes], None]:
     def run(self: Task[Any, Any], pack: bytes) -> None:
         ending = execute(perform, pack, _delivery(self), process.ports())
         if ending.verdict is not Verdict.ACKNOWLEDGE:
-            raise Reject(ending.verdict.value, requeue=False)
+            raise Reject(ending.down, requeue=False)
 
     return run
 

@@ -5,21 +5,25 @@ Nothing in here may raise into the loop, which would end the worker and every ta
 """
 
 import logging
-import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 
 from celery import current_app
 from celery.signals import worker_shutting_down
 from kombu.asynchronous.hub import Hub
 
-from adapters.celery_envelope import Malformed, check
+from adapters.celery_envelope import Malformed
 from workers.acknowledgements import Acknowledgements
+from workers.bell import Bell
 from workers.polling import Messages, QueuePoll
 from workers.prefetch import Prefetch
-from workers.receiving import Receiver
+from workers.probing import Prober, no_probe
+from workers.receiving import Receiver, receive_count
+from workers.requests import DOWN
+from workers.setbacks import Setbacks
 from workers.transport_options import TransportOptions
+from workers.unwrapping import Payload, tag_of, unwrapped
 from workers.visibility import Visibility, full_jitter
 
 logger = logging.getLogger(__name__)
@@ -28,8 +32,6 @@ CLOSE_SECONDS = 5.0
 LOOK_AGAIN_SECONDS = 0.5
 QUICK_REDRIVES = 10
 """So often an unreadable message goes back at once, for the dead-letter queue to take it soon."""
-
-Payload = dict[str, Any]
 
 
 class ConsumingChannel(Protocol):
@@ -67,7 +69,9 @@ class Intake:
         self._pumping = False
         self._looking_again = False
         self._polls: dict[str, QueuePoll] = {}
-        self._waiting: Prefetch[dict[str, Any]] = Prefetch(options.prefetch_seconds)
+        self._waiting: Prefetch[Payload] = Prefetch(options.prefetch_seconds)
+        self._begun: dict[str, Payload] = {}
+        self._setbacks = Setbacks(self, options, Prober(options.probe or no_probe))
         self._receiver = Receiver(channel.sqs(), channel.hub, renewed_client)
         self.visibility = Visibility(
             channel.sqs,
@@ -82,10 +86,7 @@ class Intake:
             deleted=self.visibility.forget,
             linger_seconds=options.delete_linger_seconds,
         )
-        # Without anything to read kombu's loop sleeps 0.1 s at a time, deaf to finished tasks.
-        self._bell, self._button = socket.socketpair()
-        self._bell.setblocking(False)
-        channel.hub.add_reader(self._bell, self._bell_rings)
+        self._bell = Bell(channel.hub)
         # Celery tells its consumer only when the loop turns, up to a second later.
         worker_shutting_down.connect(self._shutting_down, weak=False)
 
@@ -98,28 +99,67 @@ class Intake:
                 receiver=self._receiver,
                 wait_seconds=self._options.wait_time_seconds,
                 grace_seconds=self._options.receive_grace_seconds,
-                wanted=self._wanted,
+                wanted=partial(self._wanted, queue),
                 received=self._received,
                 observer=self._options.observer,
             )
         self._polls[queue].resume()
 
-    def slot_freed(self) -> None:
-        """Give Celery the next message now: a later call would wait for the loop's next event."""
-        self._waiting.finished()
+    def done(self, queue: str, tag: str) -> None:
+        """Delete a message soon, and give Celery the next one."""
+        self.acknowledgements.put(queue, self._options.queues[queue].url, tag)
+        payload = self._begun.pop(tag, None)
+        if payload is not None:
+            self._setbacks.succeeded(queue, payload)
+        self._slot_freed()
+
+    def failed(self, queue: str, tag: str, *, at_once: bool) -> None:
+        """See to a message that failed, and give Celery the next one."""
+        payload = self._begun.pop(tag, None)
+        if payload is not None:
+            down = payload["properties"]["delivery_info"].pop(DOWN, "")
+            self._setbacks.failed(queue, payload, down, at_once=at_once)
+        self._slot_freed()
+
+    # -- what Setbacks needs
+
+    def give(self, queue: str, payload: Payload) -> None:
+        """Let a message wait for a free slot."""
+        self._waiting.add(queue, payload)
+
+    def take_waiting(self, queue: str) -> list[Payload]:
+        """Take what waits for a slot."""
+        return self._waiting.take(queue)
+
+    def release(self, payload: Payload, seconds: int) -> None:
+        """Hand a message back to SQS."""
+        self.visibility.release([tag_of(payload)], seconds)
+
+    def go_on(self) -> None:
+        """Look again for messages and for free slots."""
         self._pump()
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Make this call on the event loop; from any thread."""
+        self._channel.hub.call_soon(call)
+        self._bell.ring()
+
+    def later(self, seconds: float, call: Callable[[], None]) -> None:
+        """Make this call after so many seconds."""
+        self._channel.hub.call_later(seconds, call)
+
+    # -- ending
 
     def stop(self) -> None:
         """Ask for no more and hand back what waits; from any thread."""
         self._stopping = True
         for poll in self._polls.values():
             poll.stop()
-        self.visibility.release(
-            [str(p["properties"]["delivery_tag"]) for _, p in self._waiting.drain()]
-        )
+        kept = self._setbacks.stop()
+        self.visibility.release([tag_of(p) for p in kept])
+        self.visibility.release([tag_of(p) for _, p in self._waiting.drain()])
         # Wakes the loop, which otherwise notices the signal at its next event.
-        with suppress(OSError):
-            self._button.send(b"!")
+        self._bell.ring()
 
     def disconnect(self) -> None:
         """Drop the long polls, so that SQS gives them nothing more; on the loop's thread."""
@@ -130,20 +170,19 @@ class Intake:
         worker_shutting_down.disconnect(self._shutting_down)
         self.stop()
         self.disconnect()
-        self._channel.hub.remove(self._bell)
         self._bell.close()
-        self._button.close()
         self.acknowledgements.close(CLOSE_SECONDS)
         self.visibility.close(CLOSE_SECONDS)
-
-    def _bell_rings(self) -> None:
-        with suppress(OSError):
-            self._bell.recv(64)
 
     def _shutting_down(self, **_: Any) -> None:
         self.visibility.stop_soon()  # we are in a signal handler here
 
-    def _wanted(self) -> int:
+    def _slot_freed(self) -> None:
+        # Now: a later call would wait for the loop's next event.
+        self._waiting.finished()
+        self._pump()
+
+    def _wanted(self, queue: str) -> int:
         if self._stopping:
             return 0
         if self.acknowledgements.is_behind:
@@ -152,7 +191,7 @@ class Intake:
                 self._looking_again = True
                 self._channel.hub.call_later(LOOK_AGAIN_SECONDS, self._look_again)
             return 0
-        return self._waiting.wanted(self._channel.free_slots())
+        return self._setbacks.room(queue, self._waiting.wanted(self._channel.free_slots()))
 
     def _look_again(self) -> None:
         self._looking_again = False
@@ -163,32 +202,23 @@ class Intake:
             handle = str(message["ReceiptHandle"])
             self.visibility.hold(self._options.queues[queue], handle)
             payload = self._payload(queue, handle, message)
-            if payload is not None:
+            if payload is not None and self._setbacks.admit(queue, payload):
                 self._waiting.add(queue, payload)
         if self._stopping:
             self.stop()  # came between the signal and the end of its poll
         else:
             self._pump()
 
-    def _payload(self, queue: str, handle: str, message: dict[str, Any]) -> dict[str, Any] | None:
+    def _payload(self, queue: str, handle: str, message: dict[str, Any]) -> Payload | None:
         known = self._options.known_tasks
         try:
             # Celery would print the body of a task that it does not know.
-            envelope = check(message.get("Body"), known() if known else current_app.tasks)
+            return unwrapped(
+                message, self._options.queues[queue], known() if known else current_app.tasks
+            )
         except Malformed as error:
             self._refuse(queue, handle, message, error)
             return None
-        count = receive_count(message)
-        return envelope.payload(
-            handle,
-            {
-                "exchange": "",
-                "routing_key": queue,
-                "redelivered": count > 1,
-                "sqs_queue": self._options.queues[queue].url,
-                "sqs_message": {k: v for k, v in message.items() if k != "Body"},
-            },
-        )
 
     def _refuse(
         self, queue: str, handle: str, message: Mapping[str, Any], error: Malformed
@@ -220,23 +250,18 @@ class Intake:
         for poll in self._polls.values():
             poll.resume()
 
-    def _deliver(self, queue: str, payload: dict[str, Any]) -> None:
-        tag = str(payload["properties"]["delivery_tag"])
+    def _deliver(self, queue: str, payload: Payload) -> None:
+        tag = tag_of(payload)
         callback = self._channel.callback(queue)
         if callback is None:
+            self._setbacks.dropped(queue)
             self.visibility.release([tag])
             return
+        self._begun[tag] = payload
         try:
             callback(payload)
         except Exception:
             # The last net: what gets here would end the worker and every task in it.
             logger.exception("queue %s: Celery refused a message", queue)
+            self._setbacks.dropped(queue)
             self._channel.basic_reject(tag)
-
-
-def receive_count(message: Mapping[str, Any]) -> int:
-    """Say how often SQS has given this message out, with this time."""
-    try:
-        return max(1, int(message["Attributes"]["ApproximateReceiveCount"]))
-    except (KeyError, TypeError, ValueError):
-        return 1

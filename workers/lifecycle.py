@@ -23,7 +23,7 @@ from celery.signals import (
 )
 
 from adapters.aws_clients import AwsClients
-from adapters.connection import connect
+from adapters.connection import connect, probes_of
 from adapters.prometheus_metrics import Metrics
 from adapters.sqs_queues import SqsQueues
 from config.failpoints import arm
@@ -72,7 +72,8 @@ def _connect(settings: Settings, metrics: Metrics, receives: LastReceives) -> No
     found = SqsQueues(aws, metrics)
     urls = {queue: _url_when_there(found, name) for name, queue in names.items()}
     aws.close()
-    bind(app, declared(), urls, MetricsObserver(metrics, names, receives))
+    probes = probes_of(settings)
+    bind(app, declared(), urls, MetricsObserver(metrics, names, receives), probes.answers)
     process.provide(lambda: connect(settings, metrics))
     # Of these, a pool of threads sends the first one only.
     worker_init.connect(_begin, weak=False)

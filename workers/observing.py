@@ -1,7 +1,8 @@
 """What the transport reports, as metrics and as the liveness of a worker.
 
-A worker is alive while each of its queues answers receives, empty or not: the process alone says
-nothing. Thread-safe; never raises into the transport.
+A worker is alive while each of its queues answers receives, empty or not, but for those that it
+leaves alone on purpose: the process alone says nothing. Thread-safe; never raises into the
+transport.
 """
 
 import time
@@ -18,6 +19,7 @@ class LastReceives:
     def __init__(self, queues: Iterable[str], clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._at = dict.fromkeys(queues, clock())
+        self._paused: frozenset[str] = frozenset()
 
     def succeeded(self, queue: str) -> None:
         """Note an answered receive."""
@@ -29,8 +31,20 @@ class LastReceives:
         return {queue: now - at for queue, at in self._at.items()}
 
     def healthy(self) -> bool:
-        """Whether every queue has answered lately."""
-        return all(age < RECEIVE_AGE_LIMIT_SECONDS for age in self.ages_seconds().values())
+        """Whether every queue that is asked has answered lately."""
+        return all(
+            age < RECEIVE_AGE_LIMIT_SECONDS or queue in self._paused
+            for queue, age in self.ages_seconds().items()
+        )
+
+    def paused(self, queue: str) -> None:
+        """Expect no receives of this queue."""
+        self._paused |= {queue}
+
+    def resumed(self, queue: str) -> None:
+        """Expect receives again, from now on."""
+        self._at[queue] = self._clock()
+        self._paused -= {queue}
 
 
 class MetricsObserver:
@@ -71,3 +85,19 @@ class MetricsObserver:
     def request(self, action: str) -> None:
         """Count a request."""
         self._metrics.count("sqs_requests_total", action=action)
+
+    def put_off(self, queue: str, seconds: float) -> None:
+        """Count how much later a retry comes."""
+        self._metrics.count("retry_wait_seconds_total", seconds, queue=self._names[queue])
+
+    def paused(self, queue: str, *, dependency: str) -> None:
+        """Show the pause."""
+        name = self._names[queue]
+        self._receives.paused(name)
+        self._metrics.set("queue_paused", 1, queue=name)
+
+    def resumed(self, queue: str) -> None:
+        """Show that the pause is over."""
+        name = self._names[queue]
+        self._receives.resumed(name)
+        self._metrics.set("queue_paused", 0, queue=name)

@@ -60,6 +60,13 @@ class Prefetch(Generic[Message]):
             self._count = 0
             return everything
 
+    def take(self, queue: str) -> list[Message]:
+        """Take everything that waits of one queue."""
+        with self._lock:
+            messages = list(self._waiting.pop(queue, ()))
+            self._count -= len(messages)
+            return messages
+
     def finished(self) -> None:
         """Count one message done: the pace decides how many may wait."""
         self._finished += 1

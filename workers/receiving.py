@@ -165,3 +165,11 @@ def _outcome(status: int, parsed: Mapping[str, Any]) -> Outcome:
     # Some answers carry the shape's whole name, or a fault after a semicolon.
     code = code.rsplit("#", 1)[-1].split(";", 1)[0]
     return Failed(code if _CODE.fullmatch(code) else f"http_{status}")
+
+
+def receive_count(message: Mapping[str, Any]) -> int:
+    """Say how often SQS has given this message out, with this time."""
+    try:
+        return max(1, int(message["Attributes"]["ApproximateReceiveCount"]))
+    except (KeyError, TypeError, ValueError):
+        return 1

@@ -14,12 +14,11 @@ from amqp.protocol import queue_declare_ok_t
 from kombu.asynchronous.hub import Hub
 from kombu.transport import SQS
 
-from workers.intake import Intake, receive_count
+from workers.intake import Intake
 from workers.prefetch import FULL_RECEIVE
 from workers.sqs_requests import SharedClients
 from workers.transport_observer import SilentObserver, TransportObserver
 from workers.transport_options import CLIENT_CONFIG, TransportOptions
-from workers.visibility import full_jitter
 
 __all__ = ["Channel", "QoS", "SilentObserver", "Transport", "TransportObserver"]
 
@@ -35,9 +34,8 @@ class QoS(SQS.QoS):
     _flush: Callable[[], None]
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Hand a message back: at once if `requeue`, else with backoff, for redrive to count."""
-        self.channel.hand_back(delivery_tag, at_once=requeue)
-        self._dirty.add(delivery_tag)
+        """Forget a message that the intake sees to; it may come again under the same tag."""
+        self._delivered.pop(delivery_tag, None)
 
     def delivered(self, delivery_tag: str) -> Any | None:
         """Give the kombu message, unless it was settled before."""
@@ -146,17 +144,16 @@ class Channel(SQS.Channel):
         """Have the message deleted soon; returns at once and never fails."""
         message = self.qos.delivered(delivery_tag)
         if message is not None and self._intake is not None:
-            queue = self.options.queues[message.delivery_info["routing_key"]]
-            self._intake.acknowledgements.put(queue.name, queue.url, delivery_tag)
             self.qos.ack(delivery_tag)
-            self._intake.slot_freed()
+            self._intake.done(message.delivery_info["routing_key"], delivery_tag)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """Hand the message back; it is never deleted."""
-        if self.qos.delivered(delivery_tag) is not None:
+        """Hand the message back: at once if `requeue`, else with backoff; it is never deleted."""
+        message = self.qos.delivered(delivery_tag)
+        if message is not None and self._intake is not None:
             self.qos.reject(delivery_tag, requeue=requeue)
-            if self._intake is not None:
-                self._intake.slot_freed()
+            queue = message.delivery_info["routing_key"]
+            self._intake.failed(queue, delivery_tag, at_once=requeue)
 
     def free_slots(self) -> int:
         """Say how many messages Celery takes now; all of a receive where there is no limit."""
@@ -167,17 +164,6 @@ class Channel(SQS.Channel):
         """Give the consumer of this queue, if there is one."""
         callbacks = self.connection._callbacks  # noqa: SLF001 - where kombu keeps them
         return callbacks.get(queue) if callbacks else None
-
-    def hand_back(self, delivery_tag: str, *, at_once: bool) -> None:
-        """Give a message that failed back to SQS."""
-        message = self.qos.delivered(delivery_tag)
-        if message is None or self._intake is None:
-            return
-        info = message.delivery_info
-        queue = self.options.queues[info["routing_key"]]
-        count = receive_count(info["sqs_message"])
-        seconds = full_jitter(count, queue.backoff_base_seconds, queue.backoff_cap_seconds)
-        self._intake.visibility.release([delivery_tag], 0 if at_once else seconds)
 
     def release(self, delivery_tags: list[str]) -> None:
         """Give messages back that were not begun, or not finished, when the worker stops."""

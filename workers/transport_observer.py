@@ -28,6 +28,15 @@ class TransportObserver(Protocol):
     def request(self, action: str) -> None:
         """Record one request to SQS."""
 
+    def put_off(self, queue: str, seconds: float) -> None:
+        """Record a retry that comes so much later than its backoff, for the retry budget."""
+
+    def paused(self, queue: str, *, dependency: str) -> None:
+        """Record that the queue is left alone while this dependency is down."""
+
+    def resumed(self, queue: str) -> None:
+        """Record that the queue is asked again."""
+
 
 class SilentObserver:
     """Counts nothing."""
@@ -38,3 +47,6 @@ class SilentObserver:
     def deletes(self, queue: str, ok: int, failed: int) -> None: ...
     def heartbeat(self, queue: str, messages: int, failed: int) -> None: ...
     def request(self, action: str) -> None: ...
+    def put_off(self, queue: str, seconds: float) -> None: ...
+    def paused(self, queue: str, *, dependency: str) -> None: ...
+    def resumed(self, queue: str) -> None: ...

@@ -4,6 +4,8 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Self
 
+from workers.pausing import PauseRules
+from workers.probing import Probe
 from workers.transport_observer import SilentObserver, TransportObserver
 
 CLIENT_CONFIG: Mapping[str, object] = {
@@ -27,6 +29,8 @@ class QueueOptions:
     """Wait after a receive that brought less than asked for: fewer, fuller receives."""
     backoff_base_seconds: float = 1.0
     backoff_cap_seconds: float = 900.0
+    max_receives: int = 0
+    """What the queue's redrive policy says; 0 where it is not known."""
 
     def __post_init__(self) -> None:
         """Refuse what SQS would refuse later, message by message."""
@@ -56,6 +60,12 @@ class TransportOptions:
     """A task that runs longer is taken for hung and loses its message; SQS ends it at 12 h."""
     known_tasks: Callable[[], Container[str]] | None = None
     """Names that may run; without it, those that the current Celery app has registered."""
+    retry_budget: float = 0.1
+    """Retries for each first attempt that come without being put off, after `retry_burst`."""
+    retry_burst: int = 20
+    pausing: PauseRules | None = None
+    """When a queue is left alone because what its jobs need is down; never, without it."""
+    probe: Probe | None = None
     observer: TransportObserver = field(default_factory=SilentObserver)
 
     @classmethod
@@ -69,6 +79,8 @@ class TransportOptions:
         read = cls(queues={str(name): _row(str(name), row) for name, row in rows.items()}, **given)  # type: ignore[arg-type]
         if not 0 < read.wait_time_seconds <= 20:  # noqa: PLR2004 - SQS's own limit
             raise ValueError("wait_time_seconds must be 1 to 20")
+        if read.pausing is not None and read.probe is None:
+            raise ValueError("pausing needs a probe, which tells when it is over")
         return read
 
 

@@ -7,16 +7,25 @@ import time
 from pathlib import Path
 
 from celery import Celery
+from celery.exceptions import Reject
+
+from workers.pausing import PauseRules
+from workers.requests import PackRequest
 
 _settings = json.loads(os.environ["TRANSPORT_TEST"])
 _log = Path(_settings["log"])
+_down = Path(_settings["down"]) if _settings.get("down") else None
+_options = _settings["options"]
+if _down is not None:
+    _options["pausing"] = PauseRules(after_failures=3, base_seconds=0.1, cap_seconds=0.4)
+    _options["probe"] = lambda _dependency: not _down.exists() or "wrong" in _down.name
 
 app = Celery("transport-test", broker="sqs://")
 app.conf.update(
     accept_content=["msgpack"],
     task_serializer="msgpack",
     broker_transport=_settings.get("transport", "workers.transport:Transport"),
-    broker_transport_options=_settings["options"],
+    broker_transport_options=_options,
     broker_connection_retry_on_startup=True,
     task_default_queue=next(iter(_settings["options"]["predefined_queues"])),
     task_create_missing_queues=True,
@@ -64,3 +73,11 @@ def fail(pack: bytes) -> None:
 def die(pack: bytes) -> None:
     _note("begun", pack)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(name="test.needs", Request=PackRequest)
+def needs(pack: bytes) -> None:
+    _note("begun", pack)
+    if _down is not None and _down.exists():
+        raise Reject("thing", requeue=False)
+    _note("done", pack)

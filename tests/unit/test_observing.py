@@ -32,6 +32,21 @@ def test_a_worker_is_alive_while_each_queue_answers_empty_or_not() -> None:
     assert not receives.healthy()
 
 
+def test_a_worker_is_alive_while_it_leaves_a_queue_alone_on_purpose() -> None:
+    now, metrics = [0.0], Metrics()
+    receives = LastReceives(["audit"], clock=lambda: now[0])
+    observer = MetricsObserver(metrics, {"mangaassist-audit": "audit"}, receives)
+    observer.paused("mangaassist-audit", dependency="logs")
+    now[0] = 3600.0
+    assert receives.healthy()
+    observer.resumed("mangaassist-audit")
+    now[0] += 40.0
+    assert receives.healthy()
+    now[0] += 10.0
+    assert not receives.healthy()
+    assert metrics.seen == [("queue_paused", ("audit",), 1), ("queue_paused", ("audit",), 0)]
+
+
 def test_a_drained_queue_has_no_old_job() -> None:
     metrics = Metrics()
     observer = MetricsObserver(metrics, {"mangaassist-audit": "audit"}, LastReceives([]))
@@ -49,6 +64,7 @@ def test_each_report_is_counted_under_our_name_of_the_queue() -> None:
     observer.deletes("mangaassist-audit", ok=9, failed=2)
     observer.heartbeat("mangaassist-audit", messages=3, failed=1)
     observer.request("ReceiveMessage")
+    observer.put_off("mangaassist-audit", 2.5)
     assert metrics.seen == [
         ("receive_failures_total", ("audit", "timeout"), 1),
         ("messages_rejected_total", ("audit", "json"), 1),
@@ -56,6 +72,7 @@ def test_each_report_is_counted_under_our_name_of_the_queue() -> None:
         ("heartbeats_total", ("audit", "extended"), 3),
         ("heartbeats_total", ("audit", "failed"), 1),
         ("sqs_requests_total", ("ReceiveMessage",), 1),
+        ("retry_wait_seconds_total", ("audit",), 2.5),
     ]
 
 

@@ -78,11 +78,15 @@ def test_the_transport_accepts_what_the_table_says() -> None:
     urls = {name: f"http://127.0.0.1/1/{name}" for name in table.queues}
     before = app.conf.broker_transport_options
     try:
-        bind(app, table, urls, SilentObserver())
+        bind(app, table, urls, SilentObserver(), lambda _: True)
         options = TransportOptions.read(app.conf.broker_transport_options)
     finally:
         app.conf.broker_transport_options = before
     assert set(options.queues) == {f"mangaassist-{name}" for name in table.queues}
+    assert {name: row.max_receives for name, row in options.queues.items()} == {
+        f"mangaassist-{name}": row.max_receives for name, row in table.queues.items()
+    }
+    assert options.pausing is not None
     assert options.known_tasks is not None
     known = options.known_tasks()
     assert all(kind in known for kind in KINDS)

@@ -1,0 +1,209 @@
+"""Real workers on our transport against the SQS emulator, and a wire between them to cut."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from adapters.celery_envelope import build
+from emulators.runner import RunningEmulator
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+ROOT = Path(__file__).parents[2]
+REGION = "ap-northeast-1"
+
+
+def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+class Wire:
+    """A TCP proxy before the emulator that can refuse, or swallow everything without a word."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._silent: set[int] = set()
+        self.is_silent = False
+        self.is_cut = False
+        self._listener = self._listen(0)
+        self.port = int(self._listener.getsockname()[1])
+
+    def _listen(self, port: int) -> socket.socket:
+        listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        swallowed = False
+        with client, socket.create_connection(("127.0.0.1", self._target)) as server:
+            ends = {client: server, server: client}
+            with suppress(OSError):
+                while not self.is_cut:
+                    for end in select.select(list(ends), [], [], 0.2)[0]:
+                        data = end.recv(65536)
+                        if not data:
+                            return
+                        # A connection that fell silent never speaks again: its peer is gone.
+                        swallowed = swallowed or self.is_silent
+                        if not swallowed:
+                            ends[end].sendall(data)
+
+    def refuse(self) -> None:
+        self.is_cut = True
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def accept_again(self) -> None:
+        self.is_cut = False
+        self._listener = self._listen(self.port)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self.refuse()
+
+
+class Stage:
+    """The emulator with its queues, and what a worker needs to know of them."""
+
+    def __init__(self, emulator: RunningEmulator, wire: Wire, log: Path) -> None:
+        self.emulator = emulator
+        self.wire = wire
+        self.log = log
+        self.sqs: SQSClient = boto3.client(
+            "sqs",
+            endpoint_url=emulator.url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106
+        )
+        log.touch()
+
+    def queue(self, name: str, max_receives: int = 3) -> str:
+        dead = self.sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+        arn = self.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        policy = {
+            "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
+            "maxReceiveCount": max_receives,
+        }
+        attributes: Any = {"RedrivePolicy": json.dumps(policy)}
+        return self.sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def send(self, url: str, task: str, *packs: str) -> None:
+        for pack in packs:
+            name = pack.split()[0]
+            self.sqs.send_message(
+                QueueUrl=url, MessageBody=build(task, pack.encode(), message_id=name)
+            )
+
+    def count(self, url: str, *, hidden: bool = False) -> int:
+        name = "ApproximateNumberOfMessages" + ("NotVisible" if hidden else "")
+        names: Any = [name]
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return int(answer["Attributes"][name])  # type: ignore[index]
+
+    def noted(self, what: str) -> list[str]:
+        """The names of the packs that reached this point, in order."""
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return [line[3] for line in lines if line[2] == what]
+
+    def receives(self) -> int:
+        return self.emulator.calls()["sqs"].get("ReceiveMessage", 0)
+
+    @contextmanager
+    def worker(
+        self, pool: str, concurrency: int, *urls: str, down: Path | None = None, **row: object
+    ) -> Iterator["Worker"]:
+        """A worker; with `down` it pauses what needs the thing that is down while that file is."""
+        queues = {url.rsplit("/", 1)[1]: {"url": url, **row} for url in urls}
+        options = {
+            "region": REGION,
+            "predefined_queues": queues,
+            "wait_time_seconds": 2,
+            "receive_grace_seconds": 1.0,
+        }
+        settings: dict[str, object] = {
+            "log": str(self.log),
+            "options": options,
+            "down": str(down) if down else "",
+        }
+        worker = Worker(self, pool, concurrency, settings)
+        try:
+            yield worker
+        finally:
+            worker.kill()
+
+
+class Worker:
+    """One `celery worker` in a process group of its own."""
+
+    def __init__(
+        self, stage: Stage, pool: str, concurrency: int, settings: dict[str, object]
+    ) -> None:
+        self.output = stage.log.with_suffix(f".{pool}{time.monotonic_ns()}.worker")
+        queues = settings["options"]["predefined_queues"]  # type: ignore[index]
+        command = [shutil.which("celery", path=Path(sys.executable).parent) or "celery"]
+        command += ["-A", "tests.integration.transport_app", "worker", "-P", pool, "-l", "warning"]
+        command += ["-c", str(concurrency), "-Q", ",".join(queues)]
+        command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
+        environment = os.environ | {
+            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{stage.wire.port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "PYTHONPATH": str(ROOT),
+            "TRANSPORT_TEST": json.dumps(settings),
+        }
+        self._read = 0
+        before = stage.receives()
+        with self.output.open("w") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        eventually(lambda: stage.receives() > before, 30, "the worker does not start")
+
+    def mark(self) -> None:
+        """Have `logged` look only at what comes from now on."""
+        self._read = len(self.output.read_text())
+
+    def logged(self, text: str) -> bool:
+        return text in self.output.read_text()[self._read :]
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
