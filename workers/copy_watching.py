@@ -9,6 +9,7 @@ Without Redis the copies wait. A relay that dies leaves them to the next, which 
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,13 +24,20 @@ from domain.ports import TaskMetrics
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
 WAIT_SECONDS = 1.0
-MAX_AWAITED = 200_000
-"""Copies looked after at a time; later ones wait on the disk."""
-MAX_EARLY = 200_000
-"""Confirmations remembered whose copy was not read yet, or is on another host."""
+GAUGE_SECONDS = 1.0
 RESEND_EVENTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often a watch looks, and how much it remembers."""
+
+    look_seconds: float = 0.25
+    awaited: int = 200_000
+    """Copies looked after at a time; later ones wait on the disk."""
+    early: int = 200_000
+    """Confirmations whose copy was not read yet; most of them may be other hosts'."""
 
 
 class Confirmations(Protocol):
@@ -77,8 +85,10 @@ class CopyWatch:
         confirmations: Confirmations,
         spool_writer: Spool,
         metrics: TaskMetrics,
+        limits: Limits | None = None,
     ) -> None:
         self._directory = directory
+        self._limits = limits or Limits()
         self._confirmations = confirmations
         self._spool = spool_writer
         self._metrics = metrics
@@ -88,6 +98,7 @@ class CopyWatch:
         self._early: dict[bytes, None] = {}
         self._unreadable: set[Path] = set()
         self._problem = ""
+        self._gauged_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set."""
@@ -103,7 +114,7 @@ class CopyWatch:
             self._read()
             if self._copies:
                 self._decide()
-            self._metrics.set("spool_copies_bytes", spool.size_bytes(self._directory, spool.COPY))
+            self._gauge()
         except MangaAssistError as error:
             self._note(str(error))
             return WAIT_SECONDS
@@ -115,7 +126,13 @@ class CopyWatch:
             logger.exception("watching copies stumbled and goes on")
             return WAIT_SECONDS
         self._problem = ""
-        return LOOK_SECONDS
+        return self._limits.look_seconds
+
+    def _gauge(self) -> None:
+        now = time.monotonic()
+        if now - self._gauged_at >= GAUGE_SECONDS:
+            self._gauged_at = now
+            self._metrics.set("spool_copies_bytes", spool.size_bytes(self._directory, spool.COPY))
 
     def _note(self, problem: str) -> None:
         if problem != self._problem:  # once, not with every turn
@@ -127,7 +144,7 @@ class CopyWatch:
         for path in self._copies.keys() - set(there):
             self._forget(path)  # had to make room
         for path in there:
-            if len(self._awaited) >= MAX_AWAITED:
+            if len(self._awaited) >= self._limits.awaited:
                 return
             copies = self._copies.get(path) or _Copies(Segment(path))
             if copies.ended:
@@ -163,10 +180,11 @@ class CopyWatch:
 
     def _decide(self) -> None:
         sight = self._confirmations.look()
-        self._take_confirmed()
-        for path, copies in list(self._copies.items()):
+        for copies in self._copies.values():
             if copies.last is None:
                 copies.last = sight.newest
+        self._take_confirmed()
+        for path, copies in list(self._copies.items()):
             with self._stepping_over(path):
                 if copies.ended and not copies.missing:
                     self._remove(path)
@@ -187,7 +205,9 @@ class CopyWatch:
                     copies.missing.discard(digest)
             if known:
                 self._metrics.count("spool_events_total", known, outcome="confirmed")
-            for digest in list(islice(self._early, max(0, len(self._early) - MAX_EARLY))):
+            if more:
+                self._read()  # as many copies as there is room for again: both come in one order
+            for digest in list(islice(self._early, max(0, len(self._early) - self._limits.early))):
                 del self._early[digest]
 
     def _send_again(self, path: Path, copies: _Copies) -> None:
