@@ -6,11 +6,10 @@ event is gone when the oldest of each shard came after what was the newest when 
 Without Redis the copies wait. A relay that dies leaves them to the next, which reads them again.
 """
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from adapters.redis_confirmations import EntryId, Sight
 from adapters.spool import DrainLock, Mark, Record, Segment
 from domain.errors import MangaAssistError
 from domain.ports import TaskMetrics
+from workers.stepping_over import SteppingOver
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class CopyWatch:
         self._copies: dict[Path, _Copies] = {}
         self._awaited: dict[bytes, _Copies] = {}
         self._early: dict[bytes, None] = {}
-        self._unreadable: set[Path] = set()
+        self._stepping_over = SteppingOver(metrics)
         self._problem = ""
         self._gauged_at = 0.0
 
@@ -156,19 +156,6 @@ class CopyWatch:
                     copies.last = None
                 for spooled in events:
                     self._await(copies, spool.digest(spooled.event))
-
-    @contextlib.contextmanager
-    def _stepping_over(self, path: Path) -> Iterator[None]:
-        """Let a segment that can't be read or deleted stop no other."""
-        try:
-            yield
-        except FileNotFoundError:
-            pass  # had to make room
-        except OSError as error:
-            if path not in self._unreadable:
-                self._unreadable.add(path)
-                logger.error("copies of events in %s wait: %s", path.name, error.strerror)  # noqa: TRY400
-                self._metrics.count("spool_events_total", outcome="unreadable")
 
     def _await(self, copies: _Copies, digest: bytes) -> None:
         if digest in self._early:
