@@ -16,6 +16,9 @@ from domain.errors import MangaAssistError, Refused, Transient
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
 
+WRITES_REST_SECONDS = 0.1
+"""How long a server that refused a write is asked only to read: the refusal costs a round trip."""
+
 _PLAIN = 2  # elements of a reply that has nothing to complain about
 
 
@@ -48,6 +51,8 @@ class ServingRedis:
         self._bulk = bulk
         self._owner_seconds = owner_seconds
         self._outboxes = [f"outbox:{shard}" for shard in range(shards)]
+        self._refusal: WritesRefused | None = None
+        self._refused_until = 0.0
 
     @property
     def up(self) -> bool:
@@ -69,17 +74,25 @@ class ServingRedis:
 
         `found` gets Refused for another user's session, NotDone where the event was not written
         and Unknown where it may have been. A server that takes no writes is asked once more, for
-        the answer alone, within the same time.
+        the answer alone, within the same time; and then for nothing else for a moment.
         """
-        ends_at = self._hot.time() + seconds
+        now = self._hot.time()
+        ends_at = now + seconds
+        if self._refusal is not None:
+            if now < self._refused_until:
+                what = (answer_key, fallback_key, session_id, owner)
+                self._read_only(what, ends_at, self._refusal, found)
+                return
+            self._refusal = None
 
         def read(reply: Reply) -> None:
             if type(reply) is list and len(reply) == _PLAIN and reply[0] == _FOUND:
                 found(reply[1], False)
             elif isinstance(reply, WritesRefused):
-                self._read_only(
-                    (answer_key, fallback_key, session_id, owner), ends_at, reply, found
-                )
+                self._refusal = reply
+                self._refused_until = self._hot.time() + WRITES_REST_SECONDS
+                what = (answer_key, fallback_key, session_id, owner)
+                self._read_only(what, ends_at, reply, found)
             else:
                 found(*_less_lucky(reply))
 

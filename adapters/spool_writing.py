@@ -13,6 +13,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from adapters import spool
@@ -105,7 +106,7 @@ class SpoolWriter:
                     continue
                 data = path.read_bytes()
                 path.unlink()
-            except FileNotFoundError:  # a relay or another process was faster
+            except OSError:  # a relay or another process was faster, or it can't be read
                 continue
             left -= len(data)
             dropped += data.count(spool.MAGIC)
@@ -129,8 +130,10 @@ class _Log:
         self._opened_at = self._rest_until = 0.0
         self._written = 0
         self._is_synced = True
+        self._elsewhere, self._measured_at = 0, float("-inf")
         self.is_disk_full = False
-        self.measure()
+        with suppress(OSError):  # whoever writes meets it again
+            self.measure()
 
     @property
     def size_bytes(self) -> int:

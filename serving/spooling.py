@@ -82,8 +82,9 @@ class SpooledEvents:
             self._spool.copy([event for event, _ in copied])
         except Transient:  # Redis has them
             self._uncopied(len(copied))
-        for _, done in copied:
-            done()
+        finally:
+            for _, done in copied:
+                done()
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -6,10 +6,10 @@ event is gone when the oldest of each shard came after what was the newest when 
 Without Redis the copies wait. A relay that dies leaves them to the next, which reads them again.
 """
 
-import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,16 +20,24 @@ from adapters.redis_confirmations import EntryId, Sight
 from adapters.spool import DrainLock, Mark, Record, Segment
 from domain.errors import MangaAssistError
 from domain.ports import TaskMetrics
+from workers.stepping_over import SteppingOver
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
 WAIT_SECONDS = 1.0
-MAX_AWAITED = 200_000
-"""Copies looked after at a time; later ones wait on the disk."""
-MAX_EARLY = 200_000
-"""Confirmations remembered whose copy was not read yet, or is on another host."""
+GAUGE_SECONDS = 1.0
 RESEND_EVENTS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often a watch looks, and how much it remembers."""
+
+    look_seconds: float = 0.25
+    awaited: int = 200_000
+    """Copies looked after at a time; later ones wait on the disk."""
+    early: int = 200_000
+    """Confirmations whose copy was not read yet; most of them may be other hosts'."""
 
 
 class Confirmations(Protocol):
@@ -77,8 +85,10 @@ class CopyWatch:
         confirmations: Confirmations,
         spool_writer: Spool,
         metrics: TaskMetrics,
+        limits: Limits | None = None,
     ) -> None:
         self._directory = directory
+        self._limits = limits or Limits()
         self._confirmations = confirmations
         self._spool = spool_writer
         self._metrics = metrics
@@ -86,8 +96,9 @@ class CopyWatch:
         self._copies: dict[Path, _Copies] = {}
         self._awaited: dict[bytes, _Copies] = {}
         self._early: dict[bytes, None] = {}
-        self._unreadable: set[Path] = set()
+        self._stepping_over = SteppingOver(metrics)
         self._problem = ""
+        self._gauged_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set."""
@@ -103,7 +114,7 @@ class CopyWatch:
             self._read()
             if self._copies:
                 self._decide()
-            self._metrics.set("spool_copies_bytes", spool.size_bytes(self._directory, spool.COPY))
+            self._gauge()
         except MangaAssistError as error:
             self._note(str(error))
             return WAIT_SECONDS
@@ -115,7 +126,13 @@ class CopyWatch:
             logger.exception("watching copies stumbled and goes on")
             return WAIT_SECONDS
         self._problem = ""
-        return LOOK_SECONDS
+        return self._limits.look_seconds
+
+    def _gauge(self) -> None:
+        now = time.monotonic()
+        if now - self._gauged_at >= GAUGE_SECONDS:
+            self._gauged_at = now
+            self._metrics.set("spool_copies_bytes", spool.size_bytes(self._directory, spool.COPY))
 
     def _note(self, problem: str) -> None:
         if problem != self._problem:  # once, not with every turn
@@ -127,7 +144,7 @@ class CopyWatch:
         for path in self._copies.keys() - set(there):
             self._forget(path)  # had to make room
         for path in there:
-            if len(self._awaited) >= MAX_AWAITED:
+            if len(self._awaited) >= self._limits.awaited:
                 return
             copies = self._copies.get(path) or _Copies(Segment(path))
             if copies.ended:
@@ -140,19 +157,6 @@ class CopyWatch:
                 for spooled in events:
                     self._await(copies, spool.digest(spooled.event))
 
-    @contextlib.contextmanager
-    def _stepping_over(self, path: Path) -> Iterator[None]:
-        """Let a segment that can't be read or deleted stop no other."""
-        try:
-            yield
-        except FileNotFoundError:
-            pass  # had to make room
-        except OSError as error:
-            if path not in self._unreadable:
-                self._unreadable.add(path)
-                logger.error("copies of events in %s wait: %s", path.name, error.strerror)  # noqa: TRY400
-                self._metrics.count("spool_events_total", outcome="unreadable")
-
     def _await(self, copies: _Copies, digest: bytes) -> None:
         if digest in self._early:
             del self._early[digest]
@@ -163,10 +167,11 @@ class CopyWatch:
 
     def _decide(self) -> None:
         sight = self._confirmations.look()
-        self._take_confirmed()
-        for path, copies in list(self._copies.items()):
+        for copies in self._copies.values():
             if copies.last is None:
                 copies.last = sight.newest
+        self._take_confirmed()
+        for path, copies in list(self._copies.items()):
             with self._stepping_over(path):
                 if copies.ended and not copies.missing:
                     self._remove(path)
@@ -187,7 +192,9 @@ class CopyWatch:
                     copies.missing.discard(digest)
             if known:
                 self._metrics.count("spool_events_total", known, outcome="confirmed")
-            for digest in list(islice(self._early, max(0, len(self._early) - MAX_EARLY))):
+            if more:
+                self._read()  # as many copies as there is room for again: both come in one order
+            for digest in list(islice(self._early, max(0, len(self._early) - self._limits.early))):
                 del self._early[digest]
 
     def _send_again(self, path: Path, copies: _Copies) -> None:

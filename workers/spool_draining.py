@@ -5,11 +5,10 @@ that dies leaves its segments to the next one, which reads them from their begin
 are idempotent.
 """
 
-import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from domain.ports import TaskMetrics
 from workers.ledger import Held, Ledger
 from workers.relaying import Bounds
 from workers.sending import QueueSender
+from workers.stepping_over import SteppingOver
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class SpoolDrain:
         self._metrics = metrics
         self._bounds = bounds or Bounds()
         """Held at the most, and one segment; the rest waits on the disk."""
-        self._unusable: set[Path] = set()
+        self._stepping_over = SteppingOver(metrics)
         self._lock = DrainLock(directory)
         self._draining: dict[Path, _Draining] = {}
         self._numbers: dict[int, _Draining] = {}
@@ -117,17 +117,6 @@ class SpoolDrain:
     def _is_full(self) -> bool:
         load = self._ledger.load()
         return load.entries >= self._bounds.entries or load.size_bytes >= self._bounds.size_bytes
-
-    @contextlib.contextmanager
-    def _stepping_over(self, path: Path) -> Iterator[None]:
-        """Let a segment that can't be read or deleted stop no other; it is tried again."""
-        try:
-            yield
-        except OSError as error:
-            if path not in self._unusable:
-                self._unusable.add(path)
-                logger.error("the spool's segment %s waits: %s", path.name, error.strerror)  # noqa: TRY400
-                self._metrics.count("spool_events_total", outcome="unreadable")
 
     def _read_segment(self, draining: _Draining) -> None:
         damaged = draining.segment.damaged_bytes

@@ -11,26 +11,22 @@ from adapters.redis_confirmations import EntryId, Sight
 from adapters.spool import Segment, digest
 from adapters.spool_writing import SpoolWriter
 from domain.errors import Transient
-from workers.copy_watching import CopyWatch
+from workers.copy_watching import CopyWatch, Limits
 
 SECONDS = 20.0
+QUICK = Limits(look_seconds=0.01)
 
 
 class Metrics:
     def __init__(self) -> None:
         self.counts: dict[str, float] = {}
-        self.turned = threading.Condition()
-        self.turns = 0
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         self.counts[labels["outcome"]] = self.counts.get(labels["outcome"], 0) + amount
 
     def observe(self, name: str, value: float, **labels: str) -> None: ...
 
-    def set(self, name: str, value: float, **labels: str) -> None:
-        with self.turned:
-            self.turns += 1
-            self.turned.notify_all()
+    def set(self, name: str, value: float, **labels: str) -> None: ...
 
 
 class Redis:
@@ -40,10 +36,19 @@ class Redis:
         self.outbox: Mapping[int, Sequence[EntryId]] = {}
         self.news: list[bytes] = []
         self.is_down = False
-        self.looked = threading.Event()
+        self.looks = 0
+        self.looked = threading.Condition()
+
+    def turns(self, count: int = 2) -> None:
+        """Wait for whole turns of whoever watches copies."""
+        with self.looked:
+            wanted = self.looks + count
+            assert self.looked.wait_for(lambda: self.looks >= wanted, SECONDS)
 
     def look(self) -> Sight:
-        self.looked.set()
+        with self.looked:
+            self.looks += 1
+            self.looked.notify_all()
         if self.is_down:
             raise Transient("no answer")
         return Sight(
@@ -59,13 +64,14 @@ class Redis:
 class Watching:
     """A watch in a thread of its own."""
 
-    def __init__(self, directory: Path, redis: Redis) -> None:
+    def __init__(self, directory: Path, redis: Redis, limits: Limits = QUICK) -> None:
         self.metrics = Metrics()
         watch = CopyWatch(
             directory,
             confirmations=redis,
             spool_writer=SpoolWriter(directory, max_bytes=1 << 20),
             metrics=self.metrics,
+            limits=limits,
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=watch.run, args=(self._stop,))
@@ -77,12 +83,6 @@ class Watching:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-
-    def turn(self, count: int = 2) -> None:
-        """Wait for whole turns."""
-        with self.metrics.turned:
-            wanted = self.metrics.turns + count
-            assert self.metrics.turned.wait_for(lambda: self.metrics.turns >= wanted, SECONDS)
 
 
 def copy(directory: Path, *events: bytes) -> None:
@@ -127,21 +127,33 @@ def test_a_confirmation_that_comes_before_its_copy_counts(tmp_path: Path) -> Non
     with Watching(tmp_path, redis) as watching:
         redis.news = [digest(b"a")]
         until(lambda: not redis.news)
-        watching.turn()
         copy(tmp_path, b"a")
         until(lambda: len(list(spool.copies(tmp_path))) == 1)
     assert to_send(tmp_path) == []
+    assert watching.metrics.counts == {"confirmed": 1}
+
+
+def test_more_copies_than_are_held_at_a_time_are_all_confirmed(tmp_path: Path) -> None:
+    redis = Redis()
+    events = [b"%d" % number for number in range(100)]
+    for at in range(0, 100, 5):
+        copy(tmp_path, *events[at : at + 5])
+    redis.news = [digest(event) for event in events]
+    with Watching(tmp_path, redis, Limits(0.01, awaited=10, early=10)) as watching:
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == []
+    assert watching.metrics.counts == {"confirmed": 100}
 
 
 def test_while_the_outbox_may_hold_an_event_its_copy_waits(tmp_path: Path) -> None:
     redis = Redis()
     redis.outbox = {0: [(5, 0), (7, 0)], 1: [(3, 1)]}
     copy(tmp_path, b"a")
-    with Watching(tmp_path, redis) as watching:
-        watching.turn()
+    with Watching(tmp_path, redis):
+        redis.turns()
         for outbox in ({0: [(7, 0)], 1: [(9, 0)]}, {0: [(8, 0)], 1: [(3, 1)]}):
             redis.outbox = outbox
-            watching.turn()
+            redis.turns()
             assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
         redis.outbox = {0: [(7, 1)], 1: []}
         until(lambda: has_none(tmp_path))
@@ -161,10 +173,11 @@ def test_of_what_redis_lost_only_the_unconfirmed_events_are_sent(tmp_path: Path)
 def test_the_copies_of_a_writer_that_lives_are_not_given_up(tmp_path: Path) -> None:
     writer = SpoolWriter(tmp_path, max_bytes=1 << 20)
     writer.copy([b"a"])
-    with Watching(tmp_path, Redis()) as watching:
-        watching.turn()
+    redis = Redis()
+    with Watching(tmp_path, redis):
+        redis.turns()
         writer.copy([b"b"])
-        watching.turn()
+        redis.turns()
         assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
         writer.close()
         until(lambda: has_none(tmp_path))
@@ -176,9 +189,7 @@ def test_without_redis_copies_wait(tmp_path: Path) -> None:
     redis.is_down = True
     copy(tmp_path, b"a")
     with Watching(tmp_path, redis):
-        assert redis.looked.wait(SECONDS)
-        redis.looked.clear()
-        assert redis.looked.wait(SECONDS)
+        redis.turns()
         assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
         redis.is_down, redis.news = False, [digest(b"a")]
         until(lambda: has_none(tmp_path))
@@ -189,9 +200,9 @@ def test_the_next_relay_finds_what_was_confirmed_to_the_one_before(tmp_path: Pat
     redis = Redis()
     redis.outbox = {0: [(1, 0)]}
     copy(tmp_path, b"a", b"b")
-    with Watching(tmp_path, redis) as watching:
+    with Watching(tmp_path, redis):
         redis.news = [digest(b"a")]
-        watching.turn()
+        redis.turns()
     assert not has_none(tmp_path)
     redis.news, redis.outbox = [digest(b"a"), digest(b"b")], {}
     with Watching(tmp_path, redis):
@@ -208,10 +219,10 @@ def test_copies_that_had_to_make_room_are_forgotten_and_unreadable_ones_stop_nob
     (dropped,) = spool.copies(tmp_path)
     (tmp_path / f"0{spool.COPY}").mkdir()
     with Watching(tmp_path, redis) as watching:
-        watching.turn()
+        redis.turns()
         dropped.unlink()
-        watching.turn()
         copy(tmp_path, b"b")
+        redis.turns()
         redis.news = [digest(b"a"), digest(b"b")]
         until(lambda: len(list(spool.copies(tmp_path))) == 1)
     assert to_send(tmp_path) == []

@@ -17,14 +17,12 @@ class Fault(Enum):
     SLOW = "slow"
 
 
-SLOW_SECONDS = 0.2
-
-
 class FaultyProxy:
     """Passes everything on until `set` says otherwise."""
 
     def __init__(self, target_port: int) -> None:
         self.port = free_port()
+        self.slow_seconds = 0.2
         self.connections = 0
         """Accepted so far."""
         self.target_port = target_port
@@ -101,6 +99,6 @@ class FaultyProxy:
                     await self._healed.wait()
                     break  # what went into the hole is gone
                 if self._fault is Fault.SLOW:
-                    await asyncio.sleep(SLOW_SECONDS)
+                    await asyncio.sleep(self.slow_seconds)
                 sink.write(data)
         sink.transport.abort()
