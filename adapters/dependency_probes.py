@@ -2,8 +2,8 @@
 
 For a worker that has paused what needs it. The calls change nothing that anybody reads: a write
 whose condition never holds, two look-ups, and a Redis key that is gone after a second. Needs
-UpdateItem, ListShards and DescribeLogStreams; without, the refusal is taken for an answer, and a job
-has to find out. Thread-safe; make another one after a fork.
+UpdateItem, ListShards and DescribeLogStreams; without, the refusal is taken for an answer, and a
+job has to find out. Thread-safe; make another one after a fork.
 """
 
 from typing import TYPE_CHECKING

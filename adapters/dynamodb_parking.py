@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import REFUSED_CODES, code_of, translated
-from domain.errors import Permanent, Transient
+from domain.errors import Permanent, Refused, Transient
 from domain.parking import Parked, Reason, parked_again
 from domain.ports import Clock, TaskMetrics
 
@@ -97,16 +97,21 @@ class DynamoDBParking:
                 if stored is not None and _line(stored.parked) == line:
                     yield stored.parked
 
-    def remove(self, parked_id: str) -> bool:
-        """Forget one; False where it is gone already."""
-        with translated("dynamodb"):
-            answer = self._aws.dynamodb.delete_item(
-                TableName=self._table, Key=_key(parked_id), ReturnValues="ALL_OLD"
-            )
-            found = self._alive(answer.get("Attributes"))
-            if found is not None:
-                self._aws.dynamodb.delete_item(TableName=self._table, Key=_line_key(found.parked))
-        return found is not None
+    def remove(self, parked: Parked) -> bool:
+        """Forget one; False where it is gone, or not as it was read: it was parked once more."""
+        try:
+            with translated("dynamodb"):
+                answer = self._aws.dynamodb.delete_item(
+                    TableName=self._table,
+                    Key=_key(parked.id),
+                    ConditionExpression="history = :history",
+                    ExpressionAttributeValues={":history": _lines_of(parked)},
+                    ReturnValues="ALL_OLD",
+                )
+                self._aws.dynamodb.delete_item(TableName=self._table, Key=_line_key(parked))
+        except Refused:
+            return False
+        return self._alive(answer.get("Attributes")) is not None
 
     def count(self) -> int:
         """How many are parked, about: it reads the lists only."""
@@ -275,8 +280,12 @@ def _attributes(parked: Parked) -> "NewItem":
         "parked_at": _number(parked.parked_at),
         "receives": _number(parked.receives),
         "replays": _number(parked.replays),
-        "history": {"L": [{"S": line} for line in parked.history]},
+        "history": _lines_of(parked),
     }
+
+
+def _lines_of(parked: Parked) -> "AttributeValueTypeDef":
+    return {"L": [{"S": line} for line in parked.history]}
 
 
 def _stored(item: "Item") -> _Stored:

@@ -1,6 +1,7 @@
 """The one place that makes the redis-py client, and that knows how our Redis functions get there.
 
-Needs Redis or Valkey 7 or newer. Connects at the first command. Every method raises Transient or
+Needs Redis or Valkey 7 or newer. Connects at the first command, and anew where a primary was turned
+into a replica: the name in the URL leads to another one by then. Every method raises Transient or
 Permanent. Thread-safe; make another one after a fork. The request path has its own connection.
 """
 
@@ -36,9 +37,10 @@ class RedisConnection:
             socket_keepalive=True,
             health_check_interval=IDLE_CHECK_SECONDS,
             max_connections=MAX_CONNECTIONS,
-            # One more try, for a connection that the server had closed: every command that
-            # passes here may be repeated.
+            # One more try over a new connection, where the server had closed the old one or was
+            # made a replica meanwhile: every command that passes here may be repeated.
             retry=Retry(NoBackoff(), 1),
+            retry_on_error=[redis.ReadOnlyError],
         )
 
     def call(self, function: str, keys: Sequence[str], *arguments: Argument) -> Any:

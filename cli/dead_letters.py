@@ -1,56 +1,52 @@
-"""`mangaassist dlq`: what failed for good, one of them opened, and another try for them."""
+"""`mangaassist dlq`: what failed for good, one of them opened, and another try for them.
 
-import json
-from collections import deque
-from collections.abc import Sequence
+Dead letters lie in SQS, parked jobs in DynamoDB; an operator sees both.
+"""
+
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
-from adapters.aws_clients import AwsClients
-from adapters.sqs_dead_letters import SqsDeadLetters
-from adapters.sqs_queues import SqsQueues
-from cli import output
+from cli import dlq_documents as documents
+from cli import output, progress
+from cli.dlq_places import Places, places, queues_named
 from cli.failures import FAILED, Failure
-from cli.target import aim
-from config import queues
-from domain.answers import rfc3339
-from workers import dead_letters
-from workers.dead_letters import Choice, Detail, Retried, Row
+from workers import dead_letters, parked_jobs
+from workers.dead_letters import Choice, Retried
 
 
 def list_rows(queue: str | None, limit: int, data_dir: Path | None, *, as_json: bool) -> None:
-    """The dead letters, oldest first."""
-    names = _queues(queue)
-    aim(data_dir)
-    letters = _letters()
+    """The dead letters and the parked jobs, oldest first."""
+    names = queues_named(queue)
+    found = places(data_dir)
     with ThreadPoolExecutor(len(names)) as threads:  # SQS makes us wait for every empty queue
-        found = threads.map(lambda name: dead_letters.rows(letters, [name], limit), names)
-        rows = sorted(chain.from_iterable(found), key=lambda row: row.first_seen)
+        letters = threads.map(lambda name: dead_letters.rows(found.letters, [name], limit), names)
+        parked = islice(parked_jobs.chosen(found.parking, Choice(queues=names)), limit)
+        now = time.time()
+        rows = [
+            *map(documents.letter_row, chain.from_iterable(letters)),
+            *(documents.parked_row(one, now) for one in parked),
+        ]
+    rows.sort(key=lambda row: str(row["first_seen"]))
     if as_json:
-        output.document([_row(row) for row in rows])
-        return
-    headings = ["queue", "id", "kind", "jobs", "receives", "age"]
-    output.table(headings, [_cells(row) for row in rows])
+        output.document(rows)
+    else:
+        output.table(documents.HEADINGS, [documents.cells(row) for row in rows])
 
 
-def show(message_id: str, data_dir: Path | None, *, as_json: bool) -> None:
-    """One dead letter; raises Failure where no queue has it."""
-    aim(data_dir)
-    found = _find(message_id)
+def show(one_id: str, data_dir: Path | None, *, as_json: bool) -> None:
+    """One of them; raises Failure where there is no such."""
+    found = _find(places(data_dir), one_id)
     if found is None:
-        raise Failure(f"no dead-letter queue shows the message {message_id!r}")
-    document = _detail(found)
+        raise Failure(f"no dead-letter queue shows the message {one_id!r}, and it is not parked")
     if as_json:
-        output.document(document)
-        return
-    row = found.row
-    output.line(f"{row.id}  {row.kind} on {row.queue}, received {row.receives} times")
-    if found.reason:
-        output.line(f"it cannot be read: {found.reason}")
-    for job in found.jobs:
-        output.line(json.dumps(asdict(job), ensure_ascii=False))
+        output.document(found)
+    else:
+        for text in documents.lines(found):
+            output.line(text)
 
 
 def retry(
@@ -62,68 +58,59 @@ def retry(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Send dead letters to their queues again; raises Failure for what did not go through."""
-    choice = Choice(queues=_queues(queue), ids=frozenset(ids))
-    aim(data_dir)
-    progress = dead_letters.retry(_letters(), choice, dry_run=dry_run, per_second=per_second)
-    done = next(iter(deque(progress, maxlen=1)), Retried())
-    missing = sorted(choice.ids - {*done.sent, *done.refused})
+    """Send them to their queues again; raises Failure for what did not go through."""
+    choice = Choice(queues=queues_named(queue), ids=frozenset(ids))
+    found = places(data_dir)
+    parked = _last(
+        parked_jobs.retry(found.parking, found.send, choice, dry_run=dry_run, per_second=per_second)
+    )
+    letters = Retried()
+    if not choice.ids or not choice.ids <= parked.seen():
+        letters = _last(
+            dead_letters.retry(found.letters, choice, dry_run=dry_run, per_second=per_second)
+        )
+    done = Retried(
+        sent=letters.sent + parked.sent,
+        refused=letters.refused | parked.refused,
+        left_in_both=letters.left_in_both | parked.left_in_both,
+    )
+    missing = sorted(choice.ids - done.seen())
     if as_json:
         output.document({**asdict(done), "missing": missing, "dry_run": dry_run})
     else:
         output.line(f"{len(done.sent)} {'would be' if dry_run else 'were'} sent again")
-    for message_id, reason in done.left_in_both.items():
-        output.warn(f"{message_id} is in both queues: it was sent, but not deleted ({reason})")
+    _tell_faults(done, missing)
+
+
+def _tell_faults(done: Retried, missing: Sequence[str]) -> None:
+    for one_id, reason in done.left_in_both.items():
+        output.warn(f"{one_id} is in both places: it was sent, but not deleted ({reason})")
     if done.refused or missing:
-        faults = [f"{message_id}: {reason}" for message_id, reason in done.refused.items()]
-        faults += [f"{message_id}: no dead-letter queue shows it" for message_id in missing]
+        faults = [f"{one_id}: {reason}" for one_id, reason in done.refused.items()]
+        faults += [
+            f"{one_id}: no dead-letter queue shows it, and it is not parked" for one_id in missing
+        ]
         raise Failure("not sent: " + "; ".join(faults), FAILED)
 
 
-def _find(message_id: str) -> Detail | None:
-    letters, names = _letters(), _queues(None)
+def _last(steps: Iterable[Retried]) -> Retried:
+    """Go through the steps; what was done in the end."""
+    with progress.shown("sending again") as advance:
+        last = Retried()
+        for last in steps:
+            if advance is not None:
+                advance(len(last.seen()), None)
+        return last
+
+
+def _find(found: Places, one_id: str) -> documents.Document | None:
+    one = found.parking.get(one_id)
+    if one is not None:
+        return documents.parked(one, time.time())
+    names = queues_named(None)
     with ThreadPoolExecutor(len(names)) as threads:
-        details = threads.map(lambda name: dead_letters.detail(letters, [name], message_id), names)
-        return next(filter(None, details), None)
-
-
-def _letters() -> SqsDeadLetters:
-    aws = AwsClients()
-    return SqsDeadLetters(aws, SqsQueues(aws))
-
-
-def _queues(name: str | None) -> Sequence[str]:
-    known = list(queues.declared().queues)
-    if name is None:
-        return known
-    if name not in known:
-        raise Failure(f"there is no queue {name!r}; there are {', '.join(known)}")
-    return [name]
-
-
-def _row(row: Row) -> dict[str, object]:
-    return {
-        "queue": row.queue,
-        "id": row.id,
-        "kind": row.kind,
-        "jobs": row.jobs,
-        "receives": row.receives,
-        "first_seen": rfc3339(row.first_seen),
-        "age_seconds": round(row.age_seconds, 3),
-    }
-
-
-def _detail(found: Detail) -> dict[str, object]:
-    jobs = [{"kind": job.kind, **asdict(job)} for job in found.jobs]
-    return {**_row(found.row), "reason": found.reason, "contents": jobs}
-
-
-def _cells(row: Row) -> list[str]:
-    return [
-        row.queue,
-        row.id,
-        row.kind,
-        str(row.jobs),
-        str(row.receives),
-        f"{row.age_seconds:.0f} s",
-    ]
+        details = threads.map(
+            lambda name: dead_letters.detail(found.letters, [name], one_id), names
+        )
+        letter = next(filter(None, details), None)
+    return documents.letter(letter) if letter is not None else None

@@ -187,8 +187,8 @@ class Parking(Protocol):
         """Everything that is parked, oldest first within a day; what expired is left out."""
         ...
 
-    def remove(self, parked_id: str) -> bool:
-        """Forget one that was sent again; False where it is gone already."""
+    def remove(self, parked: Parked) -> bool:
+        """Forget one as it was read; False where it is gone, or was parked once more since."""
         ...
 
     def count(self) -> int:

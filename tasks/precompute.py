@@ -1,6 +1,6 @@
 """Computes and publishes the answers of one kind before customers ask.
 
-Beat's jobs carry the number of their period and are done once for each; a job that a reader's
+Beat's jobs carry the start of their period and are done once for each; a job that a reader's
 stale answer caused is done unless a newer set is there; what an operator asks for is always done.
 """
 
@@ -13,6 +13,9 @@ from tasks.publishing import material, next_version, row_of, stored
 
 LEASE_SECONDS = 15.0
 """Longer than any computation takes: whoever dies with the lease delays the next by this."""
+
+SKEW_SECONDS = 60.0
+"""The clocks of two workers may be so far apart."""
 
 
 @performs(PrecomputeAnswers)
@@ -68,7 +71,9 @@ def _is_needless(job: PrecomputeAnswers, ports: Ports) -> bool:
     if current is None:
         return False
     if job.tick is not None:
-        return current.tick is not None and current.tick >= job.tick
+        # After a jump of a clock beat's ticks seem done for as long as it jumped.
+        is_done = current.tick is not None and current.tick >= job.tick
+        return is_done and _is_fresh(current, ports.clock())
     return job.stale_version is not None and current.version > job.stale_version
 
 
@@ -77,7 +82,12 @@ def _is_wish(job: PrecomputeAnswers) -> bool:
     return job.tick is None and job.stale_version is None
 
 
+def _is_fresh(current: PublishedSet, now: float) -> bool:
+    """Whether the set is neither past its time to live nor made by a clock that was ahead."""
+    age = now - current.generated_at
+    return -SKEW_SECONDS <= age < row_of(current.kind).ttl_seconds
+
+
 def _tick(job: PrecomputeAnswers, current: PublishedSet | None) -> int | None:
     """The period last done: a refresh on demand does not undo that of the set before."""
-    done = [tick for tick in (job.tick, current.tick if current else None) if tick is not None]
-    return max(done, default=None)
+    return job.tick if job.tick is not None or current is None else current.tick

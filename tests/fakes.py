@@ -244,10 +244,12 @@ class FakeParking:
         alive = [one for parked_id in list(self.parked) if (one := self.get(parked_id))]
         yield from sorted(alive, key=lambda one: one.parked_at)
 
-    def remove(self, parked_id: str) -> bool:
-        found = self.get(parked_id)
-        self.parked.pop(parked_id, None)
-        return found is not None
+    def remove(self, parked: Parked) -> bool:
+        found = self.get(parked.id)
+        if found is None or found.history != parked.history:
+            return False
+        del self.parked[parked.id]
+        return True
 
     def count(self) -> int:
         return len(list(self.each()))

@@ -22,6 +22,7 @@ from config import metrics as metrics_table
 from config import schedules
 from config import settings as settings_module
 from config.errors import ConfigError
+from config.failpoints import Failpoint, arm, reach
 from config.queues import declared
 from config.schedules import Schedule
 from config.settings import Settings
@@ -86,12 +87,14 @@ class TickScheduler(Scheduler):
 
     def _send_tick(self, tick: Tick) -> None:
         job = job_of(tick, self._schedules[tick.schedule], self._clock())
+        reach(Failpoint.BEAT_BEFORE_SEND)
         try:
             self._send(job, self._book.delay_seconds(tick))
         except MangaAssistError as error:
             self._book.failed(tick, self._clock())
             logger.warning("schedule %s, tick %d: %s", tick.schedule, tick.number, error)
             return
+        reach(Failpoint.BEAT_AFTER_SEND)
         self._book.sent(tick)
         self._metrics.count("beat_ticks_total", schedule=tick.schedule)
         logger.info("schedule=%s tick=%d job=%s", tick.schedule, tick.number, job.kind)
@@ -112,6 +115,7 @@ class _Service(Service):
 def run(settings: Settings) -> int:
     """Beat until SIGTERM or SIGINT; the exit code."""
     stop = stopping.on_signal()
+    arm(settings.failpoint)
     logs.configure(settings.log_level)
     metrics = Metrics()
     table = declared()

@@ -49,6 +49,7 @@ class Row:
 class Detail:
     """One dead letter opened: its jobs, or the reason why they can't be read."""
 
+    letter: DeadLetter
     row: Row
     jobs: Sequence[Job]
     reason: str
@@ -84,7 +85,7 @@ def rows(letters: DeadLetters, queues: Sequence[str], limit: int) -> list[Row]:
     """Up to `limit` dead letters of each queue, oldest first."""
     found: list[Row] = []
     for queue in queues:
-        with _looking(letters) as look:
+        with looking(letters) as look:
             seen = []
             for letter in look.at(queue, HIDE_SECONDS):
                 seen.append(letter)
@@ -97,11 +98,18 @@ def rows(letters: DeadLetters, queues: Sequence[str], limit: int) -> list[Row]:
 def detail(letters: DeadLetters, queues: Sequence[str], message_id: str) -> Detail | None:
     """One dead letter by its id, or None where no queue has it."""
     for queue in queues:
-        with _looking(letters) as look:
+        with looking(letters) as look:
             for letter in look.at(queue, HIDE_SECONDS):
                 if letter.id == message_id:
                     return _open(letter)
     return None
+
+
+def each(letters: DeadLetters, queue: str) -> Iterator[Detail]:
+    """Every dead letter of a queue that nobody else is looking at."""
+    with looking(letters) as look:
+        for letter in look.at(queue, RETRY_HIDE_SECONDS):
+            yield _open(letter)
 
 
 def retry(
@@ -122,7 +130,7 @@ def retry(
     began = time.time()
     done = Retried()
     for queue in choice.queues:
-        with _looking(letters) as look:
+        with looking(letters) as look:
             for batch in look.batches(queue, RETRY_HIDE_SECONDS):
                 if stop.is_set():
                     return
@@ -140,7 +148,7 @@ def retry(
 
 
 def _retry_batch(
-    look: "_Look", chosen: Sequence[DeadLetter], done: Retried, *, dry_run: bool
+    look: "Look", chosen: Sequence[DeadLetter], done: Retried, *, dry_run: bool
 ) -> None:
     unreadable = {letter.id: reason for letter in chosen if (reason := _open(letter).reason)}
     done.refused |= unreadable
@@ -162,7 +170,7 @@ def _retry_batch(
     look.settled(letter for letter in accepted if letter.id not in left)
 
 
-class _Look:
+class Look:
     """What is hidden while an operator looks."""
 
     def __init__(self, letters: DeadLetters) -> None:
@@ -196,8 +204,8 @@ class _Look:
 
 
 @contextmanager
-def _looking(letters: DeadLetters) -> Iterator[_Look]:
-    look = _Look(letters)
+def looking(letters: DeadLetters) -> Iterator[Look]:
+    look = Look(letters)
     try:
         yield look
     finally:
@@ -222,7 +230,7 @@ def _open(letter: DeadLetter) -> Detail:
         letter.sent_at,
         time.time() - letter.sent_at,
     )
-    return Detail(row, jobs, reason)
+    return Detail(letter, row, jobs, reason)
 
 
 def _decode(args: Sequence[object]) -> Sequence[Job]:

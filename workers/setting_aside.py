@@ -7,7 +7,7 @@ from adapters.msgpack_wire import decode_pack, encode_pack, join_pack, split_pac
 from domain.answers import rfc3339
 from domain.errors import Malformed
 from domain.jobs import Job
-from domain.parking import MAX_LINE, Parked, Reason, bounded, id_of_bytes, id_of_job
+from domain.parking import MAX_LINE, Parked, Reason, bounded, id_of_bytes, id_of_job, id_of_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +62,48 @@ def _one_by_one(packs: Sequence[bytes]) -> Opened:
     return Opened(jobs, undecodable)
 
 
-def parked_job(job: Job, detail: str, delivery: Delivery, now: float) -> Parked:
-    """A job that can never succeed, as it is parked."""
+def parked_job(
+    job: Job, detail: str, delivery: Delivery, now: float, reason: Reason = Reason.PERMANENT
+) -> Parked:
+    """A job that can never succeed, or that nobody shall try again, as it is parked."""
     return _parked(
         delivery,
         now,
         parked_id=id_of_job(job),
         event_id=job.event_id,
-        reason=Reason.PERMANENT,
+        reason=reason,
         detail=detail,
         payload=encode_pack([job]),
         first_sent_at=job.occurred_at,
     )
 
 
-def parked_bytes(found: Undecodable, delivery: Delivery, now: float) -> Parked:
+def parked_bytes(
+    found: Undecodable, delivery: Delivery, now: float, reason: Reason = Reason.MALFORMED
+) -> Parked:
     """What can't be decoded, as it is parked."""
     return _parked(
         delivery,
         now,
         parked_id=id_of_bytes(found.payload),
         event_id="",
-        reason=Reason.MALFORMED,
+        reason=reason,
         detail=found.detail,
         payload=found.payload,
+        first_sent_at=now,
+    )
+
+
+def parked_message(body: str, detail: str, delivery: Delivery, now: float) -> Parked:
+    """A whole message in which no job can be found, as a person parks it."""
+    return _parked(
+        delivery,
+        now,
+        parked_id=id_of_message(delivery.message_id),
+        event_id="",
+        reason=Reason.OPERATOR,
+        detail=detail,
+        payload=body.encode("utf-8", "surrogatepass"),
         first_sent_at=now,
     )
 

@@ -79,14 +79,19 @@ class TickBook:
 
     def _is_due(self, tick: Tick, now: float) -> bool:
         progress = self._progress[tick.schedule]
-        return progress.sent != tick.number and now >= progress.not_before
+        return progress.sent != tick.number and now >= _until(progress, now)
 
     def _next_at(self, name: str, now: float) -> float:
         schedule, progress = self._schedules[name], self._progress[name]
         number = tick_at(schedule, now)
         if progress.sent == number:
             return float((number + 1) * schedule.period_seconds)
-        return max(now, progress.not_before)
+        return max(now, _until(progress, now))
+
+
+def _until(progress: _Progress, now: float) -> float:
+    """When a tick that failed is due again: at once where the clock was put back meanwhile."""
+    return progress.not_before if progress.not_before <= now + RETRY_CAP_SECONDS else now
 
 
 def tick_at(schedule: Schedule, now: float) -> int:

@@ -33,7 +33,7 @@ def metrics() -> RecordingMetrics:
 def table(aws: AwsClients, clock: FakeClock, metrics: RecordingMetrics) -> DynamoDBParking:
     found = DynamoDBParking(aws, TABLE, DAYS, clock, metrics)
     for one in list(found.each()):
-        found.remove(one.id)
+        found.remove(one)
     return found
 
 
@@ -114,11 +114,25 @@ def test_only_the_newest_lines_of_a_history_are_kept(parking: Parking) -> None:
 def test_what_is_removed_is_gone(parking: Parking) -> None:
     one, other = parked(), parked()
     parking.park([one, other])
-    assert parking.remove(one.id)
-    assert not parking.remove(one.id)
+    assert parking.remove(one)
+    assert not parking.remove(one)
     assert parking.get(one.id) is None
     assert list(parking.each()) == [other]
     assert parking.count() == 1
+
+
+def test_what_was_parked_once_more_is_not_removed_by_who_read_it_before(
+    parking: Parking, clock: FakeClock
+) -> None:
+    one = parked(history=("failed",))
+    parking.park([one])
+    clock.now += 1
+    parking.park([replace(one, history=("failed again",))])
+    assert not parking.remove(one)
+    found = parking.get(one.id)
+    assert found is not None
+    assert list(parking.each()) == [found]
+    assert parking.remove(found)
 
 
 def test_what_expired_is_as_if_it_were_not_there(parking: Parking, clock: FakeClock) -> None:
@@ -128,7 +142,7 @@ def test_what_expired_is_as_if_it_were_not_there(parking: Parking, clock: FakeCl
     assert parking.get(one.id) is None
     assert list(parking.each()) == []
     assert parking.count() == 0
-    assert not parking.remove(one.id)
+    assert not parking.remove(one)
     again = replace(one, parked_at=clock.now)
     parking.park([again])
     assert list(parking.each()) == [again]

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from adapters.celery_envelope import build
+from config.failpoints import Failpoint
 from emulators.faults import FaultRule, Kind
 from emulators.runner import run_in_thread
 from tests.integration.transport_stage import Stage, Wire, Worker, eventually
@@ -206,6 +207,22 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
     assert len(begun) == 2
     assert stage.count(queue) + stage.count(other) == 6
     assert stage.count(queue, hidden=True) + stage.count(other, hidden=True) == 0
+
+
+def test_what_was_done_and_not_deleted_when_its_worker_died_is_done_once_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = stage.queue("undeleted", max_receives=5)
+    monkeypatch.setenv("MANGAASSIST_FAILPOINT", Failpoint.WORKER_BEFORE_DELETE)
+    stage.send(queue, "test.note", "twice")
+    with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
+        assert worker.process.wait(20) == -signal.SIGKILL
+    assert stage.noted("done").count("twice") == 1
+    monkeypatch.delenv("MANGAASSIST_FAILPOINT")
+    with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
+        eventually(lambda: stage.noted("done").count("twice") == 2, 20, "it is not done again")
+        assert worker.stop() == 0
+    assert stage.count(queue) == stage.count(queue, hidden=True) == 0
 
 
 def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from celery import Celery
 from celery.exceptions import Reject
 
+from config.failpoints import arm
 from workers.pausing import PauseRules
 from workers.requests import PackRequest
 
@@ -20,6 +21,7 @@ if _down is not None:
     _options["pausing"] = PauseRules(after_failures=3, base_seconds=0.1, cap_seconds=0.4)
     _options["probe"] = lambda _dependency: not _down.exists() or "wrong" in _down.name
 
+arm(os.environ.get("MANGAASSIST_FAILPOINT", ""))
 app = Celery("transport-test", broker="sqs://")
 app.conf.update(
     accept_content=["msgpack"],

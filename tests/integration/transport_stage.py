@@ -35,10 +35,13 @@ def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
 
 
 class Wire:
-    """A TCP proxy before the emulator that can refuse, or swallow everything without a word."""
+    """A TCP proxy that can refuse, swallow everything without a word, or lead elsewhere.
+
+    What is connected already stays so when the `target` changes.
+    """
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
         self._silent: set[int] = set()
         self.is_silent = False
         self.is_cut = False
@@ -58,7 +61,7 @@ class Wire:
 
     def _carry(self, client: socket.socket) -> None:
         swallowed = False
-        with client, socket.create_connection(("127.0.0.1", self._target)) as server:
+        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
             ends = {client: server, server: client}
             with suppress(OSError):
                 while not self.is_cut:

@@ -63,6 +63,19 @@ def test_alerts_and_runbooks_name_declared_metrics_only() -> None:
             assert re.sub(r"_(bucket|sum|count)$", "", name) in declared, f"{path.name}: {name}"
 
 
+def test_what_costs_a_customer_or_an_operator_something_has_an_alert() -> None:
+    groups = _yaml("deploy/prometheus/rules.yml")["groups"]
+    watched = " ".join(rule["expr"] for group in groups for rule in group["rules"])
+    for name in (
+        "cache_write_failures_total",
+        "delete_failures_total",
+        "dlq_depth",
+        "parked_total",
+        "queue_paused",
+    ):
+        assert f"mangaassist_{name}" in watched, name
+
+
 def test_every_alert_names_a_runbook_that_is_there() -> None:
     rules = (ROOT / "deploy/prometheus/rules.yml").read_text()
     named = re.findall(r"runbook: (\S+)", rules)

@@ -70,6 +70,17 @@ def test_failures_never_put_a_tick_off_for_longer_than_the_cap(pauses: list[floa
         assert subject.next_at(now) <= now + 15.0 + 1e-6
 
 
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_after_a_jump_of_the_clock_the_period_under_way_is_due_whatever_failed_before(
+    jump: float,
+) -> None:
+    subject = book(trending=EVERY_MINUTE)
+    subject.failed(Tick("trending", 1000), 60_000.0)
+    assert subject.due(60_000.0) == []
+    assert subject.next_at(60_000.0 + jump) == 60_000.0 + jump
+    assert subject.due(60_000.0 + jump) == [Tick("trending", 1000 + int(jump / 60))]
+
+
 def test_two_beats_name_a_tick_alike_and_no_two_ticks_alike() -> None:
     assert event_id(Tick("a", 1)) == event_id(Tick("a", 1))
     assert len({event_id(Tick(name, number)) for name in "ab" for number in range(9)}) == 18

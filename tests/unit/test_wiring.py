@@ -6,6 +6,7 @@ from pathlib import Path
 from celery.app.task import Task
 
 from config import metrics, queues, schedules
+from config.failpoints import Failpoint
 from domain.events import EVENT_TYPES
 from domain.jobs import JOB_TYPES
 from domain.reactions import react
@@ -59,6 +60,12 @@ def test_every_metric_that_is_measured_is_declared() -> None:
     }
     assert measured
     assert [(path, name) for path, name in sorted(measured) if name not in declared] == []
+
+
+def test_every_failpoint_is_reached_somewhere() -> None:
+    text = "".join(path.read_text() for path in SOURCES)
+    reached = set(re.findall(r"reach\(Failpoint\.([A-Z_]+)\)", text))
+    assert reached == {point.name for point in Failpoint}
 
 
 def test_the_application_takes_msgpack_only_and_acknowledges_late() -> None:

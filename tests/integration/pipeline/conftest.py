@@ -135,6 +135,10 @@ class Process:
         self._process.send_signal(number)
         return self._process.wait(seconds)
 
+    def wait(self, seconds: float) -> int:
+        """The exit code of one that ends by itself."""
+        return self._process.wait(seconds)
+
     def children(self) -> list[int]:
         """The processes that it has forked; Linux only."""
         found = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()

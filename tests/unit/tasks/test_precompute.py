@@ -128,3 +128,62 @@ def test_one_kind_that_fails_does_not_hold_up_the_others(world: World) -> None:
 def test_a_kind_without_answers_publishes_no_empty_set(world: World) -> None:
     assert perform(world, job("genre", tick=1)) == []
     assert world.metrics.gauges["published_answers", "genre"] == 0
+
+
+ROW = declared_answers.declared().kinds.trending
+PERIOD = int(ROW.refresh_seconds)
+
+
+class Beat:
+    """Sends a tick for each period of its own clock, and every tick twice, as two beats do."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.ahead = 0.0
+        self.oldest = 0.0
+        self._last_tick: int | None = None
+
+    def run(self, seconds: float) -> None:
+        """So many seconds pass, in steps."""
+        for _ in range(int(seconds // 30)):
+            self.world.clock.now += 30
+            tick = int((self.world.clock.now + self.ahead) // PERIOD) * PERIOD
+            if tick != self._last_tick:
+                self._last_tick = tick
+                precompute_answers([job(tick=tick), job(tick=tick, event_id="f")], self.world.ports)
+            current = self.world.ports.answers.current(KIND)
+            assert current is not None
+            self.oldest = max(self.oldest, self.world.clock.now - current.generated_at)
+
+    @property
+    def publications(self) -> int:
+        return len(self.world.answers.publications)
+
+
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+@pytest.mark.parametrize("whose", ["beat", "both"])
+def test_over_a_jump_of_the_clock_answers_stay_fresh_and_no_tick_counts_twice(
+    world: World, jump: float, whose: str
+) -> None:
+    beat = Beat(world)
+    beat.run(3 * PERIOD)
+    before = beat.publications
+    assert before <= 4
+    if whose == "beat":
+        beat.ahead += jump
+    else:
+        world.clock.now += jump
+        beat.oldest = 0.0
+    beat.run(6 * PERIOD)
+    slack = 30 + max(0.0, jump) * (whose == "both")
+    assert beat.oldest <= 2 * PERIOD + slack
+    assert 4 <= beat.publications - before <= 7
+    assert len({each.version for each in world.answers.publications}) == beat.publications
+
+
+def test_two_beats_with_clocks_an_hour_apart_refresh_once_a_period(world: World) -> None:
+    for period in range(8):
+        world.clock.now += PERIOD
+        tick = int(world.clock.now // PERIOD) * PERIOD
+        precompute_answers([job(tick=tick + 3600), job(tick=tick, event_id="f")], world.ports)
+        assert len(world.answers.publications) == period + 1
