@@ -21,6 +21,9 @@ Kind = Literal[
     "throttle",
     "expired_token",
     "access_denied",
+    "model_error",
+    "model_not_ready",
+    "dependency",
     "reset",
     "hang",
     "lose_reply",
@@ -28,11 +31,23 @@ Kind = Literal[
     "duplicate",
     "reorder",
 ]
-ERRORS = frozenset({"http500", "http503", "throttle", "expired_token", "access_denied"})
+ERRORS = frozenset(
+    {
+        "http500",
+        "http503",
+        "throttle",
+        "expired_token",
+        "access_denied",
+        "model_error",
+        "model_not_ready",
+        "dependency",
+    }
+)
+"""The last three are of a SageMaker endpoint; another service answers them as http500."""
 
 
 class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """`service`, `action` and `resource` (queue or feature group) are glob patterns.
+    """`service`, `action` and `resource` (queue, group, endpoint) are glob patterns.
 
     A rule lets its first `skip` matches pass, then strikes with `probability`, at most `times`
     times. `fraction` is for partial, `window` for reorder, `ms` ± `jitter_ms` for latency.

@@ -12,7 +12,17 @@ import pytest
 from config import metrics, queues
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("adapters", "cli", "config", "domain", "emulators", "serving", "tasks", "workers")
+ROOMS = (
+    "adapters",
+    "cli",
+    "config",
+    "domain",
+    "emulators",
+    "recommender",
+    "serving",
+    "tasks",
+    "workers",
+)
 
 
 @pytest.mark.parametrize("room", ROOMS)
