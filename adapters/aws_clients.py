@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sagemaker_featurestore_runtime import SageMakerFeatureStoreRuntimeClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sqs import SQSClient
 
@@ -66,6 +67,14 @@ class AwsClients:
         """DynamoDB."""
         return self._client(
             "dynamodb", lambda session, config: session.client("dynamodb", config=config)
+        )
+
+    @property
+    def feature_store(self) -> "SageMakerFeatureStoreRuntimeClient":
+        """SageMaker Feature Store, the records."""
+        return self._client(
+            "sagemaker-featurestore-runtime",
+            lambda session, config: session.client("sagemaker-featurestore-runtime", config=config),
         )
 
     @property

@@ -1,4 +1,4 @@
-"""The model behind a SageMaker endpoint; `sagemaker:InvokeEndpoint` on the endpoint is all it needs.
+"""The model behind a SageMaker endpoint; it needs sagemaker:InvokeEndpoint of that.
 
 A call is tried once: whoever waits for it has a better use for the time than a second try. The
 endpoint learns titles and features, never whose they are. Raises Transient for what the endpoint
