@@ -20,13 +20,15 @@ from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
 from adapters.redis_failures import RedisFailures
 from adapters.redis_hot_users import Kept, RedisHotUsers
+from adapters.redis_recommendations import RedisRecommendations
 from adapters.redis_sessions import RedisSessions
 from adapters.sagemaker_features import SageMakerFeatures
+from adapters.sagemaker_recommender import SageMakerRecommender
 from adapters.sqs_dead_letters import SqsDeadLetters
 from adapters.sqs_opened_letters import SqsOpenedLetters
 from adapters.sqs_queues import SqsQueues
 from adapters.token_bucket import TokenBucket
-from config import answers, features, queues
+from config import answers, features, queues, recommendations
 from config.answers import Trending
 from config.errors import ConfigError
 from config.features import DAY_SECONDS, Hot
@@ -80,6 +82,10 @@ def connect(
         ),
         users=DynamoDBUsers(aws, settings.users_table, time.time),
         hot_users=RedisHotUsers(redis, kept(groups.hot), time.time),
+        recommendations=RedisRecommendations(
+            redis, time.time, due_seconds=recommendations.declared().due_days * DAY_SECONDS
+        ),
+        recommender=SageMakerRecommender(aws, settings.recommender_endpoint),
         bookmarks=RedisBookmarks(redis),
         metrics=metrics,
     )
@@ -98,7 +104,6 @@ def kept(table: Hot) -> Kept:
     return Kept(
         features_seconds=table.features_seconds,
         features_jitter_seconds=table.features_jitter_seconds,
-        recommendation_seconds=table.recommendation_seconds,
         seen_seconds=table.seen_seconds,
         recent_titles=table.recent_titles,
         recent_seconds=table.recent_days * DAY_SECONDS,

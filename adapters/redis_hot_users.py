@@ -1,7 +1,7 @@
 """What Redis holds of users who were seen lately; every key has a TTL, and losing one costs a read.
 
-`features:<user>` and `reco:<user>` are JSON that names its owner, written only over what is older,
-so that copies may come in any order. `interactions:<user>` is a sorted set of title ids by the time
+`features:<user>` is JSON that names its owner, written only over what is older, so that copies may
+come in any order. `interactions:<user>` is a sorted set of title ids by the time
 of the last interaction, which makes a repeated or late one harmless. `seen:<user>` only exists.
 """
 
@@ -18,8 +18,7 @@ from adapters.redis_errors import translated
 from domain.errors import Malformed
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import CountInteraction
-from domain.ports import Clock, Written
-from domain.recommendations import Recommendation, Recommended
+from domain.ports import Clock
 
 # What a user knows of a group only ever moves on, so that the sum of the event times grows.
 _REPLACE_FEATURES = """
@@ -29,22 +28,6 @@ if type(stored) == 'string' then
   if newness and newness > tonumber(ARGV[2]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
-return 1
-"""
-
-_REPLACE_RECOMMENDATION = """
-local stored = redis.pcall('GET', KEYS[1])
-if type(stored) == 'string' then
-  local features, made =
-    string.match(stored, '^{"features_at":([%d.eE+-]+),"generated_at":([%d.eE+-]+)')
-  features, made = tonumber(features), tonumber(made)
-  local ours, now = tonumber(ARGV[2]), tonumber(ARGV[3])
-  if features and made then
-    if features == ours and made == now then return 2 end
-    if features > ours or (features == ours and made > now) then return 3 end
-  end
-end
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
 return 1
 """
 
@@ -63,7 +46,6 @@ class Kept:
 
     features_seconds: int
     features_jitter_seconds: int
-    recommendation_seconds: int
     seen_seconds: int
     recent_titles: int
     recent_seconds: int
@@ -75,17 +57,8 @@ class _Features(msgspec.Struct, frozen=True, kw_only=True):
     groups: Mapping[str, GroupRecord]
 
 
-class _Recommendation(msgspec.Struct, frozen=True, kw_only=True):
-    features_at: float
-    generated_at: float
-    user_id: str
-    items: Sequence[Recommended]
-    model: str
-
-
 _encode = msgspec.json.Encoder().encode
 _decode_features = msgspec.json.Decoder(_Features).decode
-_decode_recommendation = msgspec.json.Decoder(_Recommendation).decode
 
 
 class RedisHotUsers:
@@ -113,16 +86,6 @@ class RedisHotUsers:
             )  # fmt: skip
         with translated():
             pipeline.execute()
-
-    def put_recommendation(self, recommendation: Recommendation) -> Written:
-        """Replace a user's recommendation, unless one of newer features is there."""
-        with translated():
-            outcome = self._redis.eval(
-                _REPLACE_RECOMMENDATION, 1, recommendation_key(recommendation.user_id),
-                encode_recommendation(recommendation), repr(recommendation.features_at),
-                repr(recommendation.generated_at), self._kept.recommendation_seconds,
-            )  # fmt: skip
-        return Written(outcome)
 
     def note(self, interactions: Sequence[CountInteraction]) -> None:
         """Remember what these users did, and that they were here."""
@@ -178,11 +141,6 @@ def features_key(user_id: str) -> str:
     return f"features:{user_id}"
 
 
-def recommendation_key(user_id: str) -> str:
-    """Where a user's recommendation is."""
-    return f"reco:{user_id}"
-
-
 def encode_features(user: UserFeatures) -> bytes:
     """The features as they are stored."""
     return _encode(_Features(newness=_newness(user), user_id=user.user_id, groups=user.groups))
@@ -197,36 +155,6 @@ def decode_features(stored: bytes, user_id: str) -> UserFeatures:
     if copy.user_id != user_id:
         raise Malformed("the copy of a user's features is another user's")
     return UserFeatures(copy.user_id, copy.groups)
-
-
-def encode_recommendation(recommendation: Recommendation) -> bytes:
-    """The recommendation as it is stored."""
-    return _encode(
-        _Recommendation(
-            features_at=recommendation.features_at,
-            generated_at=recommendation.generated_at,
-            user_id=recommendation.user_id,
-            items=recommendation.items,
-            model=recommendation.model,
-        )
-    )
-
-
-def decode_recommendation(stored: bytes, user_id: str) -> Recommendation:
-    """The recommendation that is stored; raises Malformed where it is none or is another's."""
-    try:
-        found = _decode_recommendation(stored)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise Malformed("a stored recommendation cannot be read") from error
-    if found.user_id != user_id:
-        raise Malformed("a stored recommendation is another user's")
-    return Recommendation(
-        user_id=found.user_id,
-        items=found.items,
-        generated_at=found.generated_at,
-        features_at=found.features_at,
-        model=found.model,
-    )
 
 
 def _newness(user: UserFeatures) -> float:

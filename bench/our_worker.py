@@ -90,6 +90,11 @@ class _HotUsers:
         """As above."""
 
 
+class _Recommendations:
+    def mark(self, user_ids: Iterable[str], at: float) -> None:
+        """As above."""
+
+
 def in_memory(metrics: TaskMetrics) -> Ports:
     """Ports whose every effect is a mark in the sink."""
     absent = cast("Any", None)  # not reached for by the jobs of a benchmark
@@ -109,6 +114,8 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         features=absent,
         users=absent,
         hot_users=cast("Any", _HotUsers()),
+        recommendations=cast("Any", _Recommendations()),
+        recommender=absent,
         bookmarks=absent,
         metrics=metrics,
     )

@@ -80,7 +80,6 @@ class Hot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 
     features_seconds: Positive
     features_jitter_seconds: Annotated[int, Meta(ge=0)]
-    recommendation_seconds: Positive
     seen_seconds: Positive
     recent_titles: Annotated[int, Meta(ge=1, le=1000)]
     recent_days: Positive

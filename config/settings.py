@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_log_group: Annotated[str, Meta(description="CloudWatch log group")] = "/mangaassist/audit"
     sessions_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-sessions"
     users_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-users"
+    recommender_endpoint: Annotated[
+        str, Meta(description="SageMaker endpoint that recommends titles")
+    ] = "mangaassist-recommender"
     parked_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-parked"
     catalogue_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-catalogue"
     catalogue_poll_seconds: Annotated[

@@ -107,6 +107,37 @@ class PrecomputeAnswers(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRecommendation(Job):
+    """Write what the model said while a user waited, so that the next request finds it."""
+
+    kind: ClassVar[str] = "recommendation.write"
+
+    user_id: str
+    items: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRecommendation(Job):
+    """Have a user's recommendation made anew, soon and once, however many jobs ask for it."""
+
+    kind: ClassVar[str] = "recommendation.refresh"
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecomputeRecommendations(Job):
+    """Make the recommendations that are due anew.
+
+    `tick` is the start of a schedule's period, in epoch seconds: one that is over does nothing.
+    """
+
+    kind: ClassVar[str] = "recommendations.precompute"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDeadLetters(Job):
     """Look at the dead letters and send again, split or park what is due.
 
@@ -126,6 +157,9 @@ JOB_TYPES: tuple[type[Job], ...] = (
     CountInteraction,
     WriteAnswer,
     PrecomputeAnswers,
+    WriteRecommendation,
+    RefreshRecommendation,
+    PrecomputeRecommendations,
     RetryDeadLetters,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

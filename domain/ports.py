@@ -17,7 +17,7 @@ from domain.errors import MangaAssistError
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
 from domain.parking import Parked
-from domain.recommendations import Recommendation, RecommendationRequest, Recommended
+from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
 
 
@@ -323,8 +323,40 @@ class UserCache(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A user whose recommendation is to be made anew, and until when that is one worker's."""
+
+    user_id: str
+    until: float
+
+
+class Recommendations(Protocol):
+    """The recommendations that lie ready, and whose are due to be made anew."""
+
+    def put(self, user_id: str, answer: StoredAnswer) -> Written:
+        """Replace a user's recommendation, unless one at least as new is there."""
+        ...
+
+    def mark(self, user_ids: Collection[str], at: float) -> None:
+        """Have these users' made anew at the time, or earlier where they are due earlier."""
+        ...
+
+    def take_due(self, limit: int, lease_seconds: float) -> Sequence[Due]:
+        """Some who are due, the longest first; nobody else is given them during the lease."""
+        ...
+
+    def settle(self, due: Due, next_at: float | None) -> None:
+        """End a lease: due again at that time, or not; not for whoever was marked meanwhile."""
+        ...
+
+    def count_due(self) -> int:
+        """How many are due by now."""
+        ...
+
+
 class Recommender(Protocol):
-    """The model behind an endpoint. Raises Transient, within `seconds`."""
+    """The model behind an endpoint. Raises Transient, within about `seconds`; tries once."""
 
     def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
         """Titles for these tastes, best first."""
@@ -336,10 +368,6 @@ class HotUsers(Protocol):
 
     def put_features(self, users: Sequence[UserFeatures]) -> None:
         """Replace the copies of these users' features, but none by an older one."""
-        ...
-
-    def put_recommendation(self, recommendation: Recommendation) -> Written:
-        """Replace a user's recommendation, unless one of newer features is there."""
         ...
 
     def note(self, interactions: Sequence[CountInteraction]) -> None:
@@ -426,5 +454,7 @@ class Ports:
     features: FeatureSource
     users: UserCache
     hot_users: HotUsers
+    recommendations: Recommendations
+    recommender: Recommender
     bookmarks: Bookmarks
     metrics: TaskMetrics

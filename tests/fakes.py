@@ -2,7 +2,7 @@
 the fakes and the real adapters to it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from domain.merging import outcomes
 from domain.parking import Parked, parked_again
 from domain.ports import (
     CountOutcome,
+    Due,
     Failure,
     FeatureBatch,
     IdPage,
@@ -27,7 +28,7 @@ from domain.ports import (
     TaskMetrics,
     Written,
 )
-from domain.recommendations import Recommendation
+from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import MAX_TURNS, Session, Turn
 from domain.trending import Counted, Rule
 
@@ -350,7 +351,6 @@ class FakeHotUsers:
 
     def __init__(self, recent_titles: int = 50) -> None:
         self.features: dict[str, UserFeatures] = {}
-        self.recommendations: dict[str, Recommendation] = {}
         self._acts: dict[str, dict[str, float]] = {}
         self._seen: set[str] = set()
         self._recent_titles = recent_titles
@@ -359,15 +359,6 @@ class FakeHotUsers:
         for user in users:
             standing = self.features.get(user.user_id, UserFeatures(user.user_id))
             self.features[user.user_id] = standing.merged(user.groups)
-
-    def put_recommendation(self, recommendation: Recommendation) -> Written:
-        found = self.recommendations.get(recommendation.user_id)
-        age = (recommendation.features_at, recommendation.generated_at)
-        if found is not None and (found.features_at, found.generated_at) >= age:
-            is_same = (found.features_at, found.generated_at) == age
-            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
-        self.recommendations[recommendation.user_id] = recommendation
-        return Written.APPLIED
 
     def note(self, interactions: Sequence[CountInteraction]) -> None:
         for job in interactions:
@@ -385,6 +376,62 @@ class FakeHotUsers:
     def recent(self, user_id: str) -> Sequence[str]:
         acts = self._acts.get(user_id, {})
         return sorted(acts, key=lambda item: -acts[item])[: self._recent_titles]
+
+
+class FakeRecommendations:
+    """`Recommendations`; `fail` is raised by the next write."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.stored: dict[str, StoredAnswer] = {}
+        self.due: dict[str, float] = {}
+        self.fail: MangaAssistError | None = None
+        self._clock = clock
+
+    def put(self, user_id: str, answer: StoredAnswer) -> Written:
+        if self.fail is not None:
+            raise self.fail
+        found = self.stored.get(user_id)
+        if found is not None and found.version >= answer.version:
+            is_same = found.version == answer.version
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
+        self.stored[user_id] = answer
+        return Written.APPLIED
+
+    def mark(self, user_ids: Collection[str], at: float) -> None:
+        for user_id in user_ids:
+            self.due[user_id] = min(at, self.due.get(user_id, at))
+
+    def take_due(self, limit: int, lease_seconds: float) -> Sequence[Due]:
+        now = self._clock()
+        waiting = sorted((at, user_id) for user_id, at in self.due.items() if at <= now)
+        taken = [Due(user_id, now + lease_seconds) for _, user_id in waiting[:limit]]
+        self.due |= {due.user_id: due.until for due in taken}
+        return taken
+
+    def settle(self, due: Due, next_at: float | None) -> None:
+        if self.due.get(due.user_id) != due.until:
+            return
+        del self.due[due.user_id]
+        if next_at is not None:
+            self.due[due.user_id] = next_at
+
+    def count_due(self) -> int:
+        return sum(at <= self._clock() for at in self.due.values())
+
+
+class FakeRecommender:
+    """`Recommender`: says `items` to everybody, or fails."""
+
+    def __init__(self) -> None:
+        self.items: Sequence[Recommended] = ()
+        self.fail: MangaAssistError | None = None
+        self.asked: list[RecommendationRequest] = []
+
+    def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
+        self.asked.append(request)
+        if self.fail is not None:
+            raise self.fail
+        return self.items
 
 
 class FakeBookmarks:
@@ -525,11 +572,13 @@ class World:
     users: FakeUserCache = field(default_factory=FakeUserCache)
     hot_users: FakeHotUsers = field(default_factory=FakeHotUsers)
     bookmarks: FakeBookmarks = field(default_factory=FakeBookmarks)
+    recommender: FakeRecommender = field(default_factory=FakeRecommender)
     metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
 
     def __post_init__(self) -> None:
         self.parking = FakeParking(self.clock, self.metrics, PARKED_SECONDS)
         self.counts = FakeCounts(self.rule, self.clock)
+        self.recommendations = FakeRecommendations(self.clock)
         self.ports = Ports(
             clock=self.clock,
             today=lambda now: datetime.fromtimestamp(now, UTC).date(),
@@ -546,6 +595,8 @@ class World:
             features=self.features,
             users=self.users,
             hot_users=self.hot_users,
+            recommendations=self.recommendations,
+            recommender=self.recommender,
             bookmarks=self.bookmarks,
             metrics=self.metrics,
         )

@@ -9,21 +9,17 @@ from adapters.redis_hot_users import (
     Kept,
     RedisHotUsers,
     decode_features,
-    decode_recommendation,
     encode_features,
-    encode_recommendation,
 )
 from domain.errors import Malformed
 from domain.features import GroupRecord, UserFeatures
-from domain.ports import HotUsers, Written
-from domain.recommendations import Recommendation, Recommended
+from domain.ports import HotUsers
 from tests.fakes import NOW, FakeClock, FakeHotUsers
 from tests.samples import DAY, interaction
 
 KEPT = Kept(
     features_seconds=300,
     features_jitter_seconds=30,
-    recommendation_seconds=900,
     seen_seconds=1800,
     recent_titles=5,
     recent_seconds=int(30 * DAY),
@@ -45,10 +41,6 @@ def hot(request: pytest.FixtureRequest) -> HotUsers:
 
 def features(user_id: str, at: float) -> UserFeatures:
     return UserFeatures(user_id, {"user-profile": GroupRecord(at, {"locale": "ja", "at": str(at)})})
-
-
-def recommendation(features_at: float, generated_at: float, item: str = "1") -> Recommendation:
-    return Recommendation("ann", [Recommended(item, 0.5)], generated_at, features_at, "m1")
 
 
 def test_only_those_who_did_something_were_seen(hot: HotUsers) -> None:
@@ -76,14 +68,6 @@ def test_what_nobody_did_is_no_users(hot: HotUsers) -> None:
     assert hot.recent("") == []
 
 
-def test_a_recommendation_of_older_features_is_superseded(hot: HotUsers) -> None:
-    assert hot.put_recommendation(recommendation(NOW, NOW + 5)) is Written.APPLIED
-    assert hot.put_recommendation(recommendation(NOW, NOW + 5)) is Written.ALREADY_APPLIED
-    assert hot.put_recommendation(recommendation(NOW - 1, NOW + 9)) is Written.SUPERSEDED
-    assert hot.put_recommendation(recommendation(NOW, NOW + 4)) is Written.SUPERSEDED
-    assert hot.put_recommendation(recommendation(NOW + 1, NOW)) is Written.APPLIED
-
-
 def test_the_newest_features_stand_in_whatever_order_copies_come(
     redis_users: RedisHotUsers, redis_connection: RedisConnection
 ) -> None:
@@ -97,11 +81,10 @@ def test_the_newest_features_stand_in_whatever_order_copies_come(
 
 def test_every_key_expires(redis_users: RedisHotUsers, redis_connection: RedisConnection) -> None:
     redis_users.put_features([features("ann", NOW)])
-    redis_users.put_recommendation(recommendation(NOW, NOW))
     redis_users.note([interaction("1", user_id="ann")])
     client = redis_connection.client
     ttl = {key.decode(): client.ttl(key) for key in client.scan_iter()}
-    assert ttl.keys() == {"features:ann", "reco:ann", "interactions:ann", "seen:ann"}
+    assert ttl.keys() == {"features:ann", "interactions:ann", "seen:ann"}
     assert all(seconds > 0 for seconds in ttl.values())
     assert 200 < ttl["features:ann"] <= 330
 
@@ -111,20 +94,13 @@ def test_a_copy_that_is_damaged_is_replaced(
 ) -> None:
     client = redis_connection.client
     client.set("features:ann", b"nonsense")
-    client.lpush("reco:ann", "a list")
     redis_users.put_features([features("ann", NOW)])
-    assert redis_users.put_recommendation(recommendation(NOW, NOW)) is Written.APPLIED
     assert decode_features(client.get("features:ann"), "ann") == features("ann", NOW)
-    assert decode_recommendation(client.get("reco:ann"), "ann") == recommendation(NOW, NOW)
 
 
 def test_what_is_another_users_is_not_read() -> None:
     with pytest.raises(Malformed, match="another user's"):
         decode_features(encode_features(features("ann", NOW)), "bob")
-    with pytest.raises(Malformed, match="another user's"):
-        decode_recommendation(encode_recommendation(recommendation(NOW, NOW)), "bob")
     for damaged in (b"", b"{}", b"[" * 100_000):
         with pytest.raises(Malformed, match="read"):
             decode_features(damaged, "ann")
-        with pytest.raises(Malformed, match="read"):
-            decode_recommendation(damaged, "ann")
