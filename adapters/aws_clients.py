@@ -7,7 +7,7 @@ variables (`AWS_REGION`, `AWS_ENDPOINT_URL_…`). Use it in one process: make an
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -62,6 +62,14 @@ class AwsClients:
     def logs(self) -> "CloudWatchLogsClient":
         """CloudWatch Logs."""
         return self._client("logs", lambda session, config: session.client("logs", config=config))
+
+    @property
+    def sagemaker(self) -> Any:
+        """SageMaker's control plane; it has no types here, since its stubs are very large."""
+        return self._client(
+            "sagemaker",
+            lambda session, config: session.client("sagemaker", config=config),
+        )
 
     @property
     def sqs(self) -> "SQSClient":
