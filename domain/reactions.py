@@ -8,6 +8,7 @@ from domain.events import (
     AnswerFoundDamaged,
     AnswerServed,
     Event,
+    FeaturesChanged,
     InteractionRecorded,
     InteractionType,
     Served,
@@ -19,6 +20,7 @@ from domain.jobs import (
     EmitAnalytics,
     Job,
     PrecomputeAnswers,
+    SyncFeatures,
     UpdateSession,
     WriteAnswer,
 )
@@ -169,6 +171,21 @@ def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Se
     stale_version = int(event.occurred_at * 1000)
     return [
         PrecomputeAnswers(**_header(event), answer_kind=event.kind, stale_version=stale_version)
+    ]
+
+
+@react.register
+def _after_change_of_features(
+    event: FeaturesChanged,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [
+        SyncFeatures(
+            **_header(event),
+            user_id=event.user_id,
+            group=event.group,
+            deleted_at=event.deleted_at,
+        )
     ]
 
 

@@ -1,4 +1,4 @@
-"""Counts what customers do with titles."""
+"""Counts what customers do with titles, and remembers it of those customers."""
 
 from collections.abc import Sequence
 
@@ -11,6 +11,7 @@ from tasks.performs import performs
 def count_interactions(jobs: Sequence[CountInteraction], ports: Ports) -> None:
     """Count each event once; those older than the trending window are dropped."""
     kind, counted = CountInteraction.kind, ports.counts.count(jobs)
+    ports.hot_users.note(jobs)
     if counted.duplicates:
         ports.metrics.count("duplicates_total", counted.duplicates, kind=kind)
     if counted.applied:
