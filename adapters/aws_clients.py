@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -97,6 +97,14 @@ class AwsClients:
             f"sagemaker-runtime {steps}",
             lambda session, config: session.client("sagemaker-runtime", config=config),
             Limits(within, within, 1),
+        )
+
+    @property
+    def sagemaker(self) -> Any:
+        """SageMaker's control plane; it has no types here, since its stubs are very large."""
+        return self._client(
+            "sagemaker",
+            lambda session, config: session.client("sagemaker", config=config),
         )
 
     @property

@@ -94,6 +94,20 @@ class AnswerFoundDamaged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesChanged(Event):
+    """A user's record in the feature store was written; or deleted, which only this event tells.
+
+    `deleted_at` is the event time of the deletion, in epoch seconds.
+    """
+
+    type: ClassVar[str] = "features.changed"
+
+    user_id: str
+    group: str
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendationServed(Event):
     """A user was shown what is recommended, outside of any session; comes with a `Served`."""
 
@@ -158,6 +172,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     AnswerServed,
     InteractionRecorded,
     AnswerFoundDamaged,
+    FeaturesChanged,
     RecommendationServed,
     RecommendationComputed,
 )

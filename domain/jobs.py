@@ -150,6 +150,41 @@ class RetryDeadLetters(Job):
     tick: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncFeatures(Job):
+    """Bring a user's features up to date with the feature store.
+
+    Where `group` was deleted at `deleted_at` (epoch seconds), the store itself no longer tells.
+    """
+
+    kind: ClassVar[str] = "features.sync"
+
+    user_id: str
+    group: str = ""
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFeatures(Job):
+    """Go on bringing everybody's features up to date, from where the job before stopped.
+
+    `tick` is as in `RetryDeadLetters`.
+    """
+
+    kind: ClassVar[str] = "features.sweep"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFeatures(Job):
+    """Compare some users' features with the feature store, and repair what differs."""
+
+    kind: ClassVar[str] = "features.check"
+
+    tick: int | None = None
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
@@ -161,5 +196,8 @@ JOB_TYPES: tuple[type[Job], ...] = (
     RefreshRecommendation,
     PrecomputeRecommendations,
     RetryDeadLetters,
+    SyncFeatures,
+    SweepFeatures,
+    CheckFeatures,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

@@ -8,6 +8,7 @@ from domain.events import (
     AnswerFoundDamaged,
     AnswerServed,
     Event,
+    FeaturesChanged,
     InteractionRecorded,
     InteractionType,
     RecommendationComputed,
@@ -22,6 +23,7 @@ from domain.jobs import (
     Job,
     PrecomputeAnswers,
     RefreshRecommendation,
+    SyncFeatures,
     UpdateSession,
     WriteAnswer,
     WriteRecommendation,
@@ -228,6 +230,21 @@ def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Se
     stale_version = int(event.occurred_at * 1000)
     return [
         PrecomputeAnswers(**_header(event), answer_kind=event.kind, stale_version=stale_version)
+    ]
+
+
+@react.register
+def _after_change_of_features(
+    event: FeaturesChanged,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [
+        SyncFeatures(
+            **_header(event),
+            user_id=event.user_id,
+            group=event.group,
+            deleted_at=event.deleted_at,
+        )
     ]
 
 

@@ -59,6 +59,8 @@ def _sqs(settings: EmulatorSettings, rng: random.Random) -> Service:
 def _featurestore(settings: EmulatorSettings, rng: random.Random) -> Service:
     del rng
     return FeatureStoreService(
+        account=settings.account,
+        region=settings.region,
         clock=settings.clock,
         journal=settings.journal("featurestore"),
         groups=[Group.declared(text) for text in settings.feature_groups],
