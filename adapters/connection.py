@@ -5,8 +5,9 @@ first call. Raises ConfigError for settings that cannot be used.
 """
 
 import time
+from dataclasses import dataclass
 
-from adapters.aws_clients import AwsClients
+from adapters.aws_clients import AwsClients, Limits
 from adapters.cloudwatch_audit import CloudWatchAudit
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from adapters.dynamodb_parking import DynamoDBParking
@@ -34,7 +35,7 @@ from config.errors import ConfigError
 from config.features import DAY_SECONDS, Hot
 from config.settings import Settings
 from domain.events import InteractionType
-from domain.ports import Ports, TaskMetrics
+from domain.ports import FeatureSource, Ports, Recommender, TaskMetrics, UserCache
 from domain.trending import Rule
 
 
@@ -88,6 +89,26 @@ def connect(
         recommender=SageMakerRecommender(aws, settings.recommender_endpoint),
         bookmarks=RedisBookmarks(redis),
         metrics=metrics,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PathPorts:
+    """What the request path asks while a user waits; each call is tried once and soon given up."""
+
+    users: UserCache
+    features: FeatureSource
+    recommender: Recommender
+
+
+def connect_path(settings: Settings, metrics: TaskMetrics, seconds: float) -> PathPorts:
+    """The ports of the request path; nobody waits for longer than these seconds."""
+    aws, groups = AwsClients(Limits(seconds, seconds, attempts=1)), features.declared()
+    turns = TokenBucket(groups.quotas.worker_per_second)
+    return PathPorts(
+        users=DynamoDBUsers(aws, settings.users_table, time.time),
+        features=SageMakerFeatures(aws, groups.groups, turns, metrics),
+        recommender=SageMakerRecommender(aws, settings.recommender_endpoint),
     )
 
 

@@ -98,7 +98,7 @@ class RedisHotUsers:
         for user_id, jobs in by_user.items():
             titles = [part for job in jobs for part in (repr(job.occurred_at), job.item_id)]
             pipeline.eval(
-                _NOTE, 1, f"interactions:{user_id}", self._kept.recent_titles, repr(oldest),
+                _NOTE, 1, interactions_key(user_id), self._kept.recent_titles, repr(oldest),
                 self._kept.recent_seconds, *titles,
             )  # fmt: skip
             self._mark_seen(pipeline, user_id)
@@ -124,7 +124,7 @@ class RedisHotUsers:
     def recent(self, user_id: str) -> Sequence[str]:
         """The ids of the titles that the user did something with lately, newest first."""
         with translated():
-            found = self._redis.zrevrange(f"interactions:{user_id}", 0, -1)
+            found = self._redis.zrevrange(interactions_key(user_id), 0, -1)
         return [item.decode() for item in found]
 
     def _mark_seen(self, pipeline: Any, user_id: str) -> None:
@@ -134,6 +134,11 @@ class RedisHotUsers:
         # Copies that were made together must not all have to be made again together.
         spread = self._kept.features_jitter_seconds
         return self._kept.features_seconds + self._jitter(-spread, spread)
+
+
+def interactions_key(user_id: str) -> str:
+    """Where the titles are that a user did something with lately."""
+    return f"interactions:{user_id}"
 
 
 def features_key(user_id: str) -> str:
