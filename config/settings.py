@@ -94,12 +94,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.session_days * DAY_SECONDS
 
     @property
+    def home(self) -> Path:
+        """A process's own files: in `state_dir`, or in the system's directory for such."""
+        return self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
+
+    @property
     def spool(self) -> Path:
-        """Where the spool is: as set, in `state_dir`, or in the system's directory for such."""
-        if self.spool_dir is not None:
-            return self.spool_dir
-        home = self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
-        return home / "spool"
+        """Where the spool is: as set, or at `home`."""
+        return self.spool_dir or self.home / "spool"
 
     def store_day(self, now: float) -> date:
         """What day it is in the store at a time in epoch seconds, unless a setting fixes it."""
