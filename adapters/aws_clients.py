@@ -4,10 +4,12 @@ Nothing is opened before the first call. Region, credentials and endpoints are t
 variables (`AWS_REGION`, `AWS_ENDPOINT_URL_…`). Use it in one process: make another after a fork.
 """
 
+import math
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sagemaker_featurestore_runtime import SageMakerFeatureStoreRuntimeClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
     from mypy_boto3_sqs import SQSClient
 
 CONNECT_SECONDS = 2.0
@@ -24,14 +28,36 @@ READ_SECONDS = 5.0
 ATTEMPTS = 3
 POOL_CONNECTIONS = 64
 
+TIMEOUT_STEP_SECONDS = 0.1
+"""A client has its time limit for good: rounding makes a handful of clients do for all limits."""
+
 Client = TypeVar("Client")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a call may take at the most, and how often it is tried."""
+
+    connect_seconds: float = CONNECT_SECONDS
+    read_seconds: float = READ_SECONDS
+    attempts: int = ATTEMPTS
+
+    def config(self) -> Config:
+        """The same for the SDK."""
+        return Config(
+            connect_timeout=self.connect_seconds,
+            read_timeout=self.read_seconds,
+            retries={"mode": "standard", "total_max_attempts": self.attempts},
+            tcp_keepalive=True,
+            max_pool_connections=POOL_CONNECTIONS,
+        )
 
 
 class AwsClients:
     """The clients; each property may be asked for from any thread."""
 
-    def __init__(self, attempts: int = ATTEMPTS) -> None:
-        self._attempts = attempts
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
         self._clients: dict[str, object] = {}
@@ -41,6 +67,14 @@ class AwsClients:
         """DynamoDB."""
         return self._client(
             "dynamodb", lambda session, config: session.client("dynamodb", config=config)
+        )
+
+    @property
+    def feature_store(self) -> "SageMakerFeatureStoreRuntimeClient":
+        """SageMaker Feature Store, the records."""
+        return self._client(
+            "sagemaker-featurestore-runtime",
+            lambda session, config: session.client("sagemaker-featurestore-runtime", config=config),
         )
 
     @property
@@ -55,6 +89,24 @@ class AwsClients:
         """CloudWatch Logs."""
         return self._client("logs", lambda session, config: session.client("logs", config=config))
 
+    def sagemaker_runtime(self, seconds: float) -> "SageMakerRuntimeClient":
+        """SageMaker runtime, for calls that take about so long at the most and are tried once."""
+        steps = max(1, math.ceil(seconds / TIMEOUT_STEP_SECONDS - 1e-9))
+        within = steps * TIMEOUT_STEP_SECONDS
+        return self._client(
+            f"sagemaker-runtime {steps}",
+            lambda session, config: session.client("sagemaker-runtime", config=config),
+            Limits(within, within, 1),
+        )
+
+    @property
+    def sagemaker(self) -> Any:
+        """SageMaker's control plane; it has no types here, since its stubs are very large."""
+        return self._client(
+            "sagemaker",
+            lambda session, config: session.client("sagemaker", config=config),
+        )
+
     @property
     def sqs(self) -> "SQSClient":
         """SQS."""
@@ -68,22 +120,15 @@ class AwsClients:
             self._clients.clear()
 
     def _client(
-        self, service: str, make: Callable[[boto3.session.Session, Config], Client]
+        self,
+        name: str,
+        make: Callable[[boto3.session.Session, Config], Client],
+        limits: Limits | None = None,
     ) -> Client:
         with self._lock:  # boto3 sessions are not thread-safe, its clients are
             if self._session is None:
                 # botocore itself reads only AWS_DEFAULT_REGION.
                 self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
-            if service not in self._clients:
-                self._clients[service] = make(self._session, _config(self._attempts))
-            return self._clients[service]  # type: ignore[return-value]
-
-
-def _config(attempts: int) -> Config:
-    return Config(
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-        tcp_keepalive=True,
-        max_pool_connections=POOL_CONNECTIONS,
-    )
+            if name not in self._clients:
+                self._clients[name] = make(self._session, (limits or self._limits).config())
+            return self._clients[name]  # type: ignore[return-value]

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from adapters.redis_hot_users import features_key, interactions_key
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
 from domain.answers import AnswerKey
@@ -177,6 +178,19 @@ class ServingRedis:
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         """The copy of a session as it is stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
+
+    async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
+        """What is held of a user, in one round trip; raises Transient.
+
+        The copy of the features as it is stored, and the titles of late, newest first.
+        """
+        features, titles = await asyncio.gather(
+            self._bulk.ask(pack("GET", features_key(user_id)), seconds),
+            self._bulk.ask(pack("ZREVRANGE", interactions_key(user_id), 0, -1), seconds),
+        )
+        ids = titles if isinstance(titles, list) else []
+        recent = [one.decode(errors="replace") for one in ids if isinstance(one, bytes)]
+        return _string(features), recent
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer, read over the connection that questions use; raises Transient."""

@@ -7,7 +7,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -82,6 +82,19 @@ class _Counts:
         return {}
 
 
+class _HotUsers:
+    def note(self, interactions: Sequence[CountInteraction]) -> None:
+        """What is remembered of users is no effect of its own."""
+
+    def note_seen(self, user_ids: Iterable[str]) -> None:
+        """As above."""
+
+
+class _Recommendations:
+    def mark(self, user_ids: Iterable[str], at: float) -> None:
+        """As above."""
+
+
 def in_memory(metrics: TaskMetrics) -> Ports:
     """Ports whose every effect is a mark in the sink."""
     absent = cast("Any", None)  # not reached for by the jobs of a benchmark
@@ -98,6 +111,12 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         failures=absent,
         dead_letters=absent,
         catalogue=absent,
+        features=absent,
+        users=absent,
+        hot_users=cast("Any", _HotUsers()),
+        recommendations=cast("Any", _Recommendations()),
+        recommender=absent,
+        bookmarks=absent,
         metrics=metrics,
     )
 

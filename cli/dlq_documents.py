@@ -24,6 +24,7 @@ PERSONAL = frozenset(
         "actor",
         "answer_preview",
         "attributes",
+        "items",
         "message_id",
         "owner",
         "question",

@@ -20,7 +20,8 @@ PSEUDONYM_VARIABLE = "MANGAASSIST_PSEUDONYM_KEY"
 
 OWN_SERVICES = ("sqs", "sagemaker-featurestore-runtime", "sagemaker-runtime", "bedrock-runtime")
 MOTO_SERVICES = ("dynamodb", "kinesis", "logs", "cloudwatch", "ec2")
-FEATURE_GROUPS = ("user-profile:user_id:event_time", "user-activity:user_id:event_time")
+FEATURE_GROUPS_VARIABLE = "AWS_ENDPOINT_URL_SAGEMAKER"
+"""Where feature groups are created: of SageMaker's control plane only the groups are emulated."""
 
 CATALOGUE_POLL_SECONDS = "0.5"
 """How soon an imported catalogue is noticed; shorter than a deployment needs."""
@@ -98,6 +99,7 @@ def plan(
     environment = {
         **without_aws(outer),
         **aws_variables(_aws(ports), otherwise=ports.moto.url),
+        FEATURE_GROUPS_VARIABLE: ports.sqs.url,
         REDIS_VARIABLE: redis_url,
         "MANGAASSIST_HOST": HOST,
         "MANGAASSIST_PORT": str(http.number),
@@ -149,8 +151,6 @@ def _foundations(
     )
     arguments = ["sqs", "featurestore", "--port", str(ports.sqs.number)]
     arguments += ["--journal-dir", str(directory.journals)]
-    for group in FEATURE_GROUPS:
-        arguments += ["--feature-group", group]
     yield Spec(
         name="aws-sqs",
         command=python("emulators", *arguments),

@@ -56,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_log_group: Annotated[str, Meta(description="CloudWatch log group")] = "/mangaassist/audit"
     sessions_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-sessions"
     users_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-users"
+    recommender_endpoint: Annotated[
+        str, Meta(description="SageMaker endpoint that recommends titles")
+    ] = "mangaassist-recommender"
     parked_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-parked"
     catalogue_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-catalogue"
     catalogue_poll_seconds: Annotated[
@@ -92,12 +95,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.session_days * DAY_SECONDS
 
     @property
+    def home(self) -> Path:
+        """A process's own files: in `state_dir`, or in the system's directory for such."""
+        return self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
+
+    @property
     def spool(self) -> Path:
-        """Where the spool is: as set, in `state_dir`, or in the system's directory for such."""
-        if self.spool_dir is not None:
-            return self.spool_dir
-        home = self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
-        return home / "spool"
+        """Where the spool is: as set, or at `home`."""
+        return self.spool_dir or self.home / "spool"
 
     def store_day(self, now: float) -> date:
         """What day it is in the store at a time in epoch seconds, unless a setting fixes it."""

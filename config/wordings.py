@@ -23,7 +23,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     those and `allows`.
     """
 
-    kind: Literal["trending", "new_releases", "genre", "chat"]
+    kind: Literal["trending", "new_releases", "genre", "recommendation", "chat"]
     needs: tuple[str, ...]
     allows: tuple[str, ...]
 

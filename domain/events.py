@@ -93,6 +93,44 @@ class AnswerFoundDamaged(Event):
     damage: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesChanged(Event):
+    """A user's record in the feature store was written; or deleted, which only this event tells.
+
+    `deleted_at` is the event time of the deletion, in epoch seconds.
+    """
+
+    type: ClassVar[str] = "features.changed"
+
+    user_id: str
+    group: str
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationServed(Event):
+    """A user was shown what is recommended, outside of any session; comes with a `Served`."""
+
+    type: ClassVar[str] = "recommendation.served"
+    is_audited: ClassVar[bool] = True
+
+    owner: str
+    locale: Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationComputed(Event):
+    """The model was asked while the user waited: title ids with scores, best first.
+
+    `occurred_at` is when that which they were made of was read.
+    """
+
+    type: ClassVar[str] = "recommendation.computed"
+
+    user_id: str
+    items: tuple[tuple[str, float], ...]
+
+
 class ServedFrom(StrEnum):
     """Which stored answer the request path found in its one round trip."""
 
@@ -130,5 +168,12 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded, AnswerFoundDamaged)
+EVENT_TYPES: tuple[type[Event], ...] = (
+    AnswerServed,
+    InteractionRecorded,
+    AnswerFoundDamaged,
+    FeaturesChanged,
+    RecommendationServed,
+    RecommendationComputed,
+)
 """Every type of event there is; a guard test checks that something reacts to each."""

@@ -107,6 +107,37 @@ class PrecomputeAnswers(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRecommendation(Job):
+    """Write what the model said while a user waited, so that the next request finds it."""
+
+    kind: ClassVar[str] = "recommendation.write"
+
+    user_id: str
+    items: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRecommendation(Job):
+    """Have a user's recommendation made anew, soon and once, however many jobs ask for it."""
+
+    kind: ClassVar[str] = "recommendation.refresh"
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecomputeRecommendations(Job):
+    """Make the recommendations that are due anew.
+
+    `tick` is the start of a schedule's period, in epoch seconds: one that is over does nothing.
+    """
+
+    kind: ClassVar[str] = "recommendations.precompute"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDeadLetters(Job):
     """Look at the dead letters and send again, split or park what is due.
 
@@ -119,6 +150,41 @@ class RetryDeadLetters(Job):
     tick: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncFeatures(Job):
+    """Bring a user's features up to date with the feature store.
+
+    Where `group` was deleted at `deleted_at` (epoch seconds), the store itself no longer tells.
+    """
+
+    kind: ClassVar[str] = "features.sync"
+
+    user_id: str
+    group: str = ""
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFeatures(Job):
+    """Go on bringing everybody's features up to date, from where the job before stopped.
+
+    `tick` is as in `RetryDeadLetters`.
+    """
+
+    kind: ClassVar[str] = "features.sweep"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFeatures(Job):
+    """Compare some users' features with the feature store, and repair what differs."""
+
+    kind: ClassVar[str] = "features.check"
+
+    tick: int | None = None
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
@@ -126,6 +192,12 @@ JOB_TYPES: tuple[type[Job], ...] = (
     CountInteraction,
     WriteAnswer,
     PrecomputeAnswers,
+    WriteRecommendation,
+    RefreshRecommendation,
+    PrecomputeRecommendations,
     RetryDeadLetters,
+    SyncFeatures,
+    SweepFeatures,
+    CheckFeatures,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

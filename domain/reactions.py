@@ -8,8 +8,11 @@ from domain.events import (
     AnswerFoundDamaged,
     AnswerServed,
     Event,
+    FeaturesChanged,
     InteractionRecorded,
     InteractionType,
+    RecommendationComputed,
+    RecommendationServed,
     Served,
     ServedFrom,
 )
@@ -19,9 +22,13 @@ from domain.jobs import (
     EmitAnalytics,
     Job,
     PrecomputeAnswers,
+    RefreshRecommendation,
+    SyncFeatures,
     UpdateSession,
     WriteAnswer,
+    WriteRecommendation,
 )
+from domain.personal_answers import preview_in
 from domain.questions import QuestionKind
 
 _NOT_PRECOMPUTED = {QuestionKind.CHAT.value}
@@ -63,7 +70,7 @@ def _session_turn(event: AnswerServed, served: Served) -> Job:
         owner=event.owner,
         message_id=event.message_id,
         question=event.question,
-        answer_preview=served.preview,
+        answer_preview=preview_in(served.preview, event.locale),
     )
 
 
@@ -112,22 +119,76 @@ def _cache_upkeep(event: AnswerServed, served: Served) -> Sequence[Job]:
     """A missing title is written when asked for; any other missing or stale set is recomputed."""
     if event.kind in _NOT_PRECOMPUTED:
         return []
-    missing = served.source is not ServedFrom.PRECOMPUTED
-    if event.kind == QuestionKind.TITLE and (missing or served.stale_at(event.occurred_at)):
+    if event.kind == QuestionKind.RECOMMENDATION and event.owner:
+        return _recommendation_upkeep(event, event.owner, served)
+    if event.kind != QuestionKind.TITLE:
+        return _set_upkeep(event, event.kind, served)
+    if served.source is not ServedFrom.PRECOMPUTED or served.stale_at(event.occurred_at):
         return [
             WriteAnswer(
                 **_header(event), answer_kind=event.kind, slug=event.slug, locale=event.locale
             )
         ]
-    if missing or served.stale_at(event.occurred_at):
-        return [
-            PrecomputeAnswers(
-                **_header(event),
-                answer_kind=event.kind,
-                stale_version=0 if missing else served.version,
-            )
-        ]
     return []
+
+
+def _set_upkeep(event: Event, kind: str, served: Served) -> Sequence[Job]:
+    missing = served.source is not ServedFrom.PRECOMPUTED
+    if not missing and not served.stale_at(event.occurred_at):
+        return []
+    version = 0 if missing else served.version
+    return [PrecomputeAnswers(**_header(event), answer_kind=kind, stale_version=version)]
+
+
+def _recommendation_upkeep(event: Event, owner: str, served: Served) -> Sequence[Job]:
+    """A stale one is made anew. One that is missing the request path makes, and says so itself."""
+    if served.source is ServedFrom.NOTHING:
+        return _set_upkeep(event, QuestionKind.RECOMMENDATION.value, served)
+    if served.stale_at(event.occurred_at):
+        return [RefreshRecommendation(**_header(event), user_id=owner)]
+    return []
+
+
+@react.register
+def _after_recommendation(
+    event: RecommendationServed,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    found = served or Served(ServedFrom.NOTHING)
+    age = event.occurred_at - found.generated_at if found.generated_at else None
+    if event.owner:
+        upkeep = _recommendation_upkeep(event, event.owner, found)
+    else:
+        upkeep = _set_upkeep(event, QuestionKind.RECOMMENDATION.value, found)
+    return [
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "locale": event.locale,
+                "source": found.source.value,
+                "answer_version": found.version,
+                "answer_age_seconds": age,
+                "signed_in": bool(event.owner),
+            },
+        ),
+        AppendAudit(
+            **_header(event),
+            action=event.type,
+            actor=event.owner,
+            subject="",
+            outcome=found.source.value,
+        ),
+        *upkeep,
+    ]
+
+
+@react.register
+def _after_computing(
+    event: RecommendationComputed,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [WriteRecommendation(**_header(event), user_id=event.user_id, items=event.items)]
 
 
 @react.register
@@ -169,6 +230,21 @@ def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Se
     stale_version = int(event.occurred_at * 1000)
     return [
         PrecomputeAnswers(**_header(event), answer_kind=event.kind, stale_version=stale_version)
+    ]
+
+
+@react.register
+def _after_change_of_features(
+    event: FeaturesChanged,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [
+        SyncFeatures(
+            **_header(event),
+            user_id=event.user_id,
+            group=event.group,
+            deleted_at=event.deleted_at,
+        )
     ]
 
 

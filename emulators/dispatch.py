@@ -77,6 +77,8 @@ class Dispatcher:
             return service.error(service.fault(plan.error))
         if plan.partial:
             call.entry_fails = lambda: self._faults.rng.random() < plan.partial
+        if plan.entry_errors:
+            call.entry_errs = lambda: self._faults.rng.random() < plan.entry_errors
         call.delivery = plan.delivery
         try:
             reply = await self._settled(service, service.invoke(call))

@@ -63,15 +63,24 @@ class Delivery:
     shuffle_window: int = 0
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(slots=True)
 class Call:
-    """One request, recognised: `resource` is the queue or feature group it speaks of, if any."""
+    """One request, recognised: `resource` is the queue or feature group it speaks of, if any.
+
+    Of each entry of a batch `entry_fails` says whether it is left undone, and `entry_errs` whether
+    it is answered with an error of its own, where the API knows both.
+    """
 
     action: str
     request: Request
     params: object
     resource: str = ""
-    entry_fails: Callable[[], bool] | None = None
+    entry_fails: Callable[[], bool] = _never
+    entry_errs: Callable[[], bool] = _never
     delivery: Delivery = field(default_factory=Delivery)
 
 

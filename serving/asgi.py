@@ -44,7 +44,7 @@ class HotEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, let the route answer, send what it answered."""
-        exchange = _AsgiExchange(scope["headers"])
+        exchange = _AsgiExchange(scope["headers"], scope["query_string"])
         body = bytearray()
         try:
             async for piece in _pieces(receive):
@@ -62,9 +62,10 @@ class HotEndpoint:
 
 
 class _AsgiExchange:
-    def __init__(self, headers: HeaderList) -> None:
+    def __init__(self, headers: HeaderList, query: bytes) -> None:
         self.started = time.perf_counter()
         self.headers = headers
+        self.query = query
         self.body: bytes | bytearray = b""
         self.response: asyncio.Future[tuple[int, bytes, bytes]] = (
             asyncio.get_running_loop().create_future()
@@ -134,7 +135,8 @@ def application(
         return problem_response(found)
 
     hot_routes = [
-        Route(path, HotEndpoint(route, refused), methods=["POST"]) for path, route in hot.items()
+        Route(path, HotEndpoint(route, refused), methods=[route.method.decode()])
+        for path, route in hot.items()
     ]
     return Starlette(
         routes=[*hot_routes, *routes],

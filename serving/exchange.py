@@ -43,6 +43,8 @@ class Exchange(Protocol):
     """When its first bytes came, by `time.perf_counter`."""
     headers: HeaderList
     """Names in lower case, in the order of arrival."""
+    query: bytes
+    """What stands behind the `?` of the URL."""
     body: bytes | bytearray
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
@@ -54,6 +56,7 @@ class HotRoute(Protocol):
     """A route that is answered without a task: it responds at once or from a callback."""
 
     name: str
+    method: bytes
     body_limit: int
 
     def handle(self, exchange: Exchange) -> None:

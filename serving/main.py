@@ -12,9 +12,10 @@ from typing import Any, cast
 import uvicorn
 
 from adapters.aws_clients import AwsClients
-from adapters.connection import connect
+from adapters.connection import connect, connect_path
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
+from adapters.redis_hot_users import decode_features
 from adapters.redis_sessions import decode_copy
 from adapters.spool_writing import SpoolWriter
 from adapters.sqs_direct import DirectSqs
@@ -42,12 +43,18 @@ def connected(settings: Settings) -> Parts:
     failpoints.arm(settings.failpoint)
     metrics = Metrics()
     ports = connect(settings, metrics)
+    table = budgets.declared()
+    path = connect_path(settings, metrics, table.routes["recommendations"].total_ms / 1000)
     patterns = answers.declared().patterns
     return Parts(
         settings=settings,
-        budgets=budgets.declared(),
+        budgets=table,
         catalogue=ports.catalogue,
         sessions=ports.sessions,
+        users=path.users,
+        features=path.features,
+        recommender=path.recommender,
+        decode_features=decode_features,
         metrics=metrics,
         encode_event=encode_event,
         decode_session=decode_copy,

@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
+from config import answers
 from serving import models
 from serving.problems import ProblemDocument
 
 Document = dict[str, Any]
+
+MAX_TITLES = answers.declared().kinds.recommendation.top_n
 
 _TEXT = {"type": "string"}
 _HEADERS: Document = {
@@ -83,6 +86,21 @@ def _paths() -> Document:
                 },
             }
         },
+        "/v1/recommendations": {
+            "get": {
+                "operationId": "recommend",
+                "summary": "Titles that suit the caller; for nobody in particular, popular ones",
+                "security": [{}, {"token": []}],
+                "parameters": [
+                    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_TITLES}),
+                    _parameter("locale", {"enum": ["ja", "en"]}),
+                ],
+                "responses": {
+                    "200": _gives("ChatReply", "The recommendation", _HEADERS),
+                    **_problems(401, 422, 429),
+                },
+            }
+        },
         "/v1/sessions/{session_id}": {
             "get": {
                 "operationId": "session",
@@ -106,6 +124,10 @@ def _paths() -> Document:
         "/metrics": _page("metrics", "Metrics for Prometheus", {"200": "text/plain"}),
         "/openapi.json": _page("openapi", "This document", {"200": "application/json"}),
     }
+
+
+def _parameter(name: str, schema: Document) -> Document:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 def _page(operation: str, summary: str, answers: Mapping[str, Document | str]) -> Document:

@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with a short way for the hot routes: no ASGI, no task, one write.
 
-Only the plain case is short: a POST to the exact path, nothing else under way on the connection.
-Everything else takes uvicorn's way into the ASGI application, where the same routes are answered.
+Only the plain case is short: the exact path without a query, nothing else under way on the
+connection. All else takes uvicorn's way into the ASGI application, which has the same routes.
 Also bounds what a slow or greedy client can hold: time for a request, header bytes, idle time.
 """
 
@@ -79,7 +79,7 @@ class _HotExchange:
 
     __slots__ = (
         "body", "disconnected", "headers", "is_whole", "keep_alive", "message_event", "protocol",
-        "response_complete", "route", "started",
+        "query", "response_complete", "route", "started",
     )  # fmt: skip
 
     def __init__(self, protocol: "HotProtocol", route: HotRoute, *, keep_alive: bool) -> None:
@@ -87,6 +87,7 @@ class _HotExchange:
         self.protocol = protocol
         self.route = route
         self.headers: HeaderList = protocol.headers
+        self.query = b""
         self.body: bytes | bytearray = b""
         self.is_whole = False
         self.keep_alive = keep_alive
@@ -156,7 +157,7 @@ class HotProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._header_bytes = -1
         route = self.hot.routes.get(self.url)
-        if route is None or not self._is_plain():
+        if route is None or not self._is_plain(route):
             self._take_the_long_way()
             return
         exchange = _HotExchange(self, route, keep_alive=self.parser.should_keep_alive())
@@ -229,10 +230,10 @@ class HotProtocol(HttpToolsProtocol):
         """uvicorn calls this for bytes that are not HTTP."""
         self._reject(bad_request(msg))
 
-    def _is_plain(self) -> bool:
+    def _is_plain(self, route: HotRoute) -> bool:
         parser = self.parser
         return (
-            parser.get_method() == b"POST"
+            parser.get_method() == route.method
             and self._nothing_under_way()
             and parser.get_http_version() == "1.1"
             and not self.expect_100_continue

@@ -16,16 +16,18 @@ from starlette.applications import Starlette
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.spool_writing import SpoolWriter
-from config import answers
+from config import answers, features, recommendations
 from config.budgets import Budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue
 from domain.errors import Transient
 from domain.events import Event
-from domain.ports import CatalogueStore, Sessions
+from domain.features import UserFeatures
+from domain.ports import CatalogueStore, FeatureSource, Recommender, Sessions, UserCache
 from domain.sessions import Session
 from serving.answers import BuiltInAnswers, SeenAnswers
 from serving.asgi import application, cross_origin
+from serving.backends import ThreadedBackends
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
@@ -37,12 +39,16 @@ from serving.meters import Meters, Registry
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
+from serving.personal import PersonalAnswers
 from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
+from serving.recommendations import RecommendationsRoute
+from serving.recommending import Recommending
 from serving.spooling import SpooledEvents
 from serving.static_page import page_routes
 from serving.tokens import Gate
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
+from serving.writing_back import WriteBack
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +75,10 @@ class Parts:
     budgets: Budgets
     catalogue: CatalogueStore
     sessions: Sessions
+    users: UserCache
+    features: FeatureSource
+    recommender: Recommender
+    decode_features: Callable[[bytes, str], UserFeatures]
     metrics: Exposed
     encode_event: Callable[[Event], bytes]
     decode_session: Callable[[bytes], Session]
@@ -126,10 +136,14 @@ class Service:
             classifier=self._watch.ready,
             keys=lambda: self._keys.loaded,
         )
-        self._chat = self._chat_route(parts)
-        hot: Mapping[str, ChatRoute | InteractionsRoute] = {
+        self._backends = self._recommendation_backends(parts)
+        self._making = set[asyncio.Task[None]]()
+        personal = self._personal_answers(parts)
+        self._chat = self._chat_route(parts, personal)
+        hot: Mapping[str, ChatRoute | InteractionsRoute | RecommendationsRoute] = {
             "/v1/chat": self._chat,
             "/v1/events": self._interactions_route(parts),
+            "/v1/recommendations": RecommendationsRoute(self._chat, personal),
         }
         origins = frozenset(filter(None, map(str.strip, settings.allowed_origins.split(","))))
         self._hot_routes = HotRoutes(
@@ -151,7 +165,36 @@ class Service:
             lifespan=self._lifespan,
         )
 
-    def _chat_route(self, parts: Parts) -> ChatRoute:
+    def _recommendation_backends(self, parts: Parts) -> ThreadedBackends:
+        return ThreadedBackends(
+            redis=self._redis,
+            decode_features=parts.decode_features,
+            users=parts.users,
+            features=parts.features,
+            recommender=parts.recommender,
+            groups=tuple(features.declared().groups),
+        )
+
+    def _personal_answers(self, parts: Parts) -> PersonalAnswers:
+        limit = answers.declared().kinds.recommendation.top_n
+        recommending = Recommending(
+            self._backends,
+            parts.budgets.routes["recommendations"],
+            self._meters,
+            wanted=recommendations.declared().features,
+            limit=limit,
+            done=WriteBack(self._redis, self._producer, self._meters),
+        )
+
+        def keep(task: asyncio.Task[None]) -> None:
+            self._making.add(task)
+            task.add_done_callback(self._making.discard)
+
+        return PersonalAnswers(
+            recommending, lambda: self._watch.catalogue, limit=limit, keep_task=keep
+        )
+
+    def _chat_route(self, parts: Parts, personal: PersonalAnswers) -> ChatRoute:
         return ChatRoute(
             gate=self._gate,
             classify=self._watch.classify,
@@ -163,6 +206,7 @@ class Service:
             built_in=BuiltInAnswers(lambda locale: canned(self._watch.catalogue, locale)),
             meters=self._meters,
             redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
+            personal=personal.open,
         )
 
     def _interactions_route(self, parts: Parts) -> InteractionsRoute:
@@ -210,7 +254,8 @@ class Service:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._making, return_exceptions=True)
+            self._backends.close()
             await self._hot.close()
             await self._bulk.close()
             await asyncio.to_thread(self._overflow.close, OVERFLOW_SECONDS)

@@ -21,6 +21,7 @@ def update_sessions(jobs: Sequence[UpdateSession], ports: Ports) -> None:
     by_session = _by_session(jobs)
     written = _write(by_session, ports)
     _tell_request_path(written, ports)
+    ports.hot_users.note_seen({job.owner for job in jobs})
     refused = sum(len(by_session[key]) for key, it in written.items() if isinstance(it, Refused))
     _count(ports, len(jobs), refused)
     _raise_failures(by_session, written)

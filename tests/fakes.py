@@ -2,7 +2,7 @@
 the fakes and the real adapters to it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,10 +10,25 @@ from domain import trending
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
-from domain.errors import MangaAssistError, OwnedByAnother, Refused, Transient
+from domain.errors import MangaAssistError, OwnedByAnother, Permanent, Refused, Transient
+from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
+from domain.merging import outcomes
 from domain.parking import Parked, parked_again
-from domain.ports import CountOutcome, Failure, Ports, PublishedSet, TaskMetrics, Written
+from domain.ports import (
+    CountOutcome,
+    Due,
+    Failure,
+    FeatureBatch,
+    IdPage,
+    MergeBatch,
+    Merged,
+    Ports,
+    PublishedSet,
+    TaskMetrics,
+    Written,
+)
+from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import MAX_TURNS, Session, Turn
 from domain.trending import Counted, Rule
 
@@ -333,6 +348,188 @@ class FakeCatalogueStore:
         return True
 
 
+class FakeHotUsers:
+    """`HotUsers`."""
+
+    def __init__(self, recent_titles: int = 50) -> None:
+        self.features: dict[str, UserFeatures] = {}
+        self._acts: dict[str, dict[str, float]] = {}
+        self._seen: set[str] = set()
+        self._recent_titles = recent_titles
+
+    def put_features(self, users: Sequence[UserFeatures]) -> None:
+        for user in users:
+            standing = self.features.get(user.user_id, UserFeatures(user.user_id))
+            self.features[user.user_id] = standing.merged(user.groups)
+
+    def note(self, interactions: Sequence[CountInteraction]) -> None:
+        for job in interactions:
+            if job.user_id:
+                acts = self._acts.setdefault(job.user_id, {})
+                acts[job.item_id] = max(job.occurred_at, acts.get(job.item_id, 0.0))
+                self._seen.add(job.user_id)
+
+    def note_seen(self, user_ids: Iterable[str]) -> None:
+        self._seen.update(filter(None, user_ids))
+
+    def seen(self, user_ids: Sequence[str]) -> Sequence[str]:
+        return [user_id for user_id in user_ids if user_id in self._seen]
+
+    def recent(self, user_id: str) -> Sequence[str]:
+        acts = self._acts.get(user_id, {})
+        return sorted(acts, key=lambda item: -acts[item])[: self._recent_titles]
+
+
+class FakeRecommendations:
+    """`Recommendations`; `fail` is raised by the next write."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.stored: dict[str, StoredAnswer] = {}
+        self.due: dict[str, float] = {}
+        self.fail: MangaAssistError | None = None
+        self._clock = clock
+
+    def put(self, user_id: str, answer: StoredAnswer) -> Written:
+        if self.fail is not None:
+            raise self.fail
+        found = self.stored.get(user_id)
+        if found is not None and found.version >= answer.version:
+            is_same = found.version == answer.version
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
+        self.stored[user_id] = answer
+        return Written.APPLIED
+
+    def mark(self, user_ids: Collection[str], at: float) -> None:
+        for user_id in user_ids:
+            self.due[user_id] = min(at, self.due.get(user_id, at))
+
+    def take_due(self, limit: int, lease_seconds: float) -> Sequence[Due]:
+        now = self._clock()
+        waiting = sorted((at, user_id) for user_id, at in self.due.items() if at <= now)
+        taken = [Due(user_id, now + lease_seconds) for _, user_id in waiting[:limit]]
+        self.due |= {due.user_id: due.until for due in taken}
+        return taken
+
+    def settle(self, due: Due, next_at: float | None) -> None:
+        if self.due.get(due.user_id) != due.until:
+            return
+        del self.due[due.user_id]
+        if next_at is not None:
+            self.due[due.user_id] = next_at
+
+    def count_due(self) -> int:
+        return sum(at <= self._clock() for at in self.due.values())
+
+
+class FakeRecommender:
+    """`Recommender`: says `items` to everybody, or fails."""
+
+    def __init__(self) -> None:
+        self.items: Sequence[Recommended] = ()
+        self.fail: MangaAssistError | None = None
+        self.asked: list[RecommendationRequest] = []
+
+    def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
+        self.asked.append(request)
+        if self.fail is not None:
+            raise self.fail
+        return self.items
+
+
+class FakeBookmarks:
+    """`Bookmarks`."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        return self.places.get(name)
+
+    def put(self, name: str, place: str) -> None:
+        self.places[name] = place
+
+    def remove(self, name: str) -> None:
+        self.places.pop(name, None)
+
+
+class FakeUserCache:
+    """`UserCache`; `failing` user ids are not written."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, UserFeatures] = {}
+        self.failing: dict[str, MangaAssistError] = {}
+
+    def merge(self, user_id: str, groups: Mapping[str, GroupRecord]) -> Mapping[str, Written]:
+        if user_id in self.failing:
+            raise self.failing[user_id]
+        before = self.users.get(user_id, UserFeatures(user_id))
+        self.users[user_id] = before.merged(groups)
+        return outcomes(before, groups)
+
+    def merge_all(self, records: Mapping[str, Mapping[str, GroupRecord]]) -> MergeBatch:
+        merged, failed = dict[str, Merged](), dict[str, MangaAssistError]()
+        for user_id, groups in records.items():
+            try:
+                written = self.merge(user_id, groups)
+            except MangaAssistError as error:
+                failed[user_id] = error
+            else:
+                merged[user_id] = Merged(self.users[user_id], written)
+        return MergeBatch(merged, failed)
+
+    def get(self, user_id: str) -> UserFeatures | None:
+        return self.users.get(user_id)
+
+    def get_all(self, user_ids: Sequence[str]) -> Mapping[str, UserFeatures]:
+        return {one: self.users[one] for one in user_ids if one in self.users}
+
+    def page(self, after: str | None, limit: int) -> IdPage:
+        left = sorted(user_id for user_id in self.users if user_id > (after or ""))
+        return IdPage(left[:limit], left[limit - 1] if len(left) > limit else None)
+
+
+class FakeFeatures:
+    """`FeatureSource`; does not answer for `silent` users, and `fail` is raised by every read."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, GroupRecord]] = {}
+        self.silent: dict[str, str] = {}
+        self.unusable: dict[str, set[str]] = {}
+        self.unlisted: set[str] = set()
+        self.reads: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.fail: MangaAssistError | None = None
+        self.page_ids = 3
+
+    def put(self, user_id: str, group: str, record: GroupRecord) -> None:
+        self.stored.setdefault(user_id, {})[group] = record
+
+    def delete(self, user_id: str, group: str) -> None:
+        del self.stored[user_id][group]
+
+    def read(self, user_ids: Sequence[str], groups: Sequence[str]) -> FeatureBatch:
+        if self.fail is not None:
+            raise self.fail
+        self.reads.append((tuple(user_ids), tuple(groups)))
+        records = {
+            user_id: {name: it for name, it in self.stored[user_id].items() if name in groups}
+            for user_id in user_ids
+            if user_id in self.stored and user_id not in self.silent
+        }
+        return FeatureBatch(
+            {user_id: found for user_id, found in records.items() if found},
+            {one: self.silent[one] for one in user_ids if one in self.silent},
+            {one: self.unusable[one] for one in user_ids if one in self.unusable},
+        )
+
+    def page(self, group: str, after: str | None) -> IdPage:
+        if group in self.unlisted:
+            raise Permanent("the store does not list this group")
+        having = (user_id for user_id, groups in self.stored.items() if group in groups)
+        left = sorted(user_id for user_id in having if user_id > (after or ""))
+        some = left[: self.page_ids]
+        return IdPage(some, some[-1] if len(left) > len(some) else None)
+
+
 class RecordingMetrics:
     """`TaskMetrics` that a test reads: `counted["name", "label", …]`, labels sorted by name."""
 
@@ -373,11 +570,17 @@ class World:
     audit: FakeAudit = field(default_factory=FakeAudit)
     failures: FakeLastFailures = field(default_factory=FakeLastFailures)
     dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
+    features: FakeFeatures = field(default_factory=FakeFeatures)
+    users: FakeUserCache = field(default_factory=FakeUserCache)
+    hot_users: FakeHotUsers = field(default_factory=FakeHotUsers)
+    bookmarks: FakeBookmarks = field(default_factory=FakeBookmarks)
+    recommender: FakeRecommender = field(default_factory=FakeRecommender)
     metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
 
     def __post_init__(self) -> None:
         self.parking = FakeParking(self.clock, self.metrics, PARKED_SECONDS)
         self.counts = FakeCounts(self.rule, self.clock)
+        self.recommendations = FakeRecommendations(self.clock)
         self.ports = Ports(
             clock=self.clock,
             today=lambda now: datetime.fromtimestamp(now, UTC).date(),
@@ -391,5 +594,11 @@ class World:
             failures=self.failures,
             dead_letters=self.dead_letters,
             catalogue=self.catalogue,
+            features=self.features,
+            users=self.users,
+            hot_users=self.hot_users,
+            recommendations=self.recommendations,
+            recommender=self.recommender,
+            bookmarks=self.bookmarks,
             metrics=self.metrics,
         )

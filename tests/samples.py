@@ -44,6 +44,8 @@ def interaction(
     event_id: str | None = None,
     kind: InteractionType = InteractionType.VIEW,
     value: float | None = None,
+    *,
+    user_id: str = "",
 ) -> CountInteraction:
     return CountInteraction(
         event_id=event_id or f"event-{next(_numbers)}",
@@ -52,6 +54,7 @@ def interaction(
         occurred_at=occurred_at,
         interaction=kind,
         item_id=item_id,
+        user_id=user_id,
         value=value,
     )
 

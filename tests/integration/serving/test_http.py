@@ -220,7 +220,7 @@ def test_health_readiness_metrics_and_the_document(serving: Serving) -> None:
     document = json.loads(serving.get("/openapi.json")[2])
     assert document["openapi"] == "3.1.0"
     assert set(document["paths"]) == {
-        "/v1/chat", "/v1/events", "/v1/sessions/{session_id}", "/healthz", "/readyz", "/metrics",
+        "/v1/chat", "/v1/events", "/v1/recommendations", "/v1/sessions/{session_id}", "/healthz",
         "/openapi.json",
     }  # fmt: skip
     text = json.dumps(document)

@@ -113,6 +113,7 @@ class FakeExchange:
     body: bytes | bytearray
     headers: HeaderList = ((b"content-type", b"application/json"),)
     started: float = 0.0
+    query: bytes = b""
     status: int = 0
     lines: bytes = b""
     answer: bytes = b""

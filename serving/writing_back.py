@@ -1,0 +1,55 @@
+"""Tells the workers what was made while a user waited, so that the next request finds it ready."""
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+from domain.errors import MangaAssistError
+from domain.events import Event, FeaturesChanged, RecommendationComputed
+from serving.exchange import new_id
+from serving.meters import Meters
+from serving.outbox import Producer, Stock
+from serving.recommending import Made
+
+WRITE_SECONDS = 1.0
+
+
+class _Header(TypedDict):
+    event_id: str
+    occurred_at: float
+    producer: str
+    seq: int
+
+
+class WriteBack:
+    """Hands over what was made. Where the outbox does not take it, it is made once more."""
+
+    def __init__(self, stock: Stock, producer: Producer, meters: Meters) -> None:
+        self._stock = stock
+        self._producer = producer
+        self._meters = meters
+
+    def __call__(self, made: Made) -> None:
+        """Write the recommendation, and have features merged that only the store had."""
+        events: list[Event] = []
+        if made.items:
+            items = tuple((one.item_id, one.score) for one in made.items)
+            events.append(
+                RecommendationComputed(**self._header(made), user_id=made.user_id, items=items)
+            )
+        if made.is_from_store:
+            events.append(FeaturesChanged(**self._header(made), user_id=made.user_id, group=""))
+        encoded = [(made.user_id, self._producer.encode(event)) for event in events]
+        self._stock.append(encoded, WRITE_SECONDS, self._written)
+
+    def _header(self, made: Made) -> _Header:
+        return {
+            "event_id": new_id(),
+            "occurred_at": made.generated_at,
+            "producer": self._producer.name,
+            "seq": self._producer.next(),
+        }
+
+    def _written(self, outcomes: Sequence[MangaAssistError | None]) -> None:
+        lost = sum(outcome is not None for outcome in outcomes)
+        if lost:
+            self._meters.kept(RecommendationComputed.type, "dropped", lost)
