@@ -50,6 +50,11 @@ class Sweep:
         self._bookmarks = bookmarks
         self._name = name
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was begun and is not done."""
+        return self._bookmarks.get(self._name) is not None
+
     def place(self) -> Place:
         """Where it will go on; a bookmark that means nothing begins again."""
         first = Place(next(iter(self._table.groups)))
