@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     allowed_origins: Annotated[
         str, Meta(description="Origins of browsers that may call, separated by commas")
     ] = ""
+    max_websockets: Annotated[
+        int, Meta(description="WebSocket connections that a process holds at once", ge=1)
+    ] = 5000
     today: Annotated[
         date | None, Meta(description="The store's today, for new releases; default: the date")
     ] = None

@@ -38,7 +38,6 @@ from serving.problems import forbidden, too_busy, unprocessable
 from serving.tokens import Gate
 
 OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
-ROUTE = "chat"
 BODY_LIMIT = 64 * 1024
 """4,000 characters as JSON escapes of surrogate pairs are 48,000 bytes."""
 
@@ -67,7 +66,7 @@ class Place:
 class ChatRoute:
     """The hot route of questions."""
 
-    name = ROUTE
+    name = "chat"
     body_limit = BODY_LIMIT
 
     def __init__(
@@ -103,22 +102,42 @@ class ChatRoute:
         started = time.perf_counter()
         headers = headers_of(exchange)
         caller = self.gate.caller(headers.get(b"authorization"))
-        authorised = time.perf_counter()
+        auth_seconds = time.perf_counter() - started
         require_json(headers)
         asked = decode(exchange.body)
+        self.ask(
+            exchange,
+            asked,
+            caller.user,
+            traceparent=headers.get(b"traceparent"),
+            started=started,
+            auth_seconds=auth_seconds,
+        )
+
+    def ask(
+        self,
+        exchange: Exchange,
+        asked: ChatRequest,
+        owner: str,
+        *,
+        traceparent: bytes | None,
+        started: float,
+        auth_seconds: float,
+    ) -> None:
+        """Answer a question of this owner, however it came; raises Problem."""
         parsed = time.perf_counter()
         question = self.classify(asked.message, asked.locale)
         classified = time.perf_counter()
-        event = self._event(asked, question, caller.user, headers.get(b"traceparent"))
+        event = self._event(asked, question, owner, traceparent)
         turn = _Turn(self, exchange, question, event)
         turn.started, turn.classified = started, classified
-        turn.auth_seconds, turn.classify_seconds = authorised - started, classified - parsed
+        turn.auth_seconds, turn.classify_seconds = auth_seconds, classified - parsed
         reach(Failpoint.SERVING_BEFORE_REDIS)
         self.stock.serve(
             answer_key=turn.place.key,
             fallback_key=turn.place.fallback_key,
             session_id=asked.session_id,
-            owner=caller.user,
+            owner=owner,
             event=turn.encoded,
             seconds=self.redis_seconds,
             found=turn.found,
@@ -130,6 +149,12 @@ class ChatRoute:
         twin.stock, twin.meters, twin.seen = stock, meters, SeenAnswers()
         twin.sink = DrySink()
         twin.producer = Producer("warm-up", self.producer.encode)
+        return twin
+
+    def named(self, name: str) -> "ChatRoute":
+        """The same route, measured under another name."""
+        twin = copy(self)
+        twin.name = name
         return twin
 
     def _event(
@@ -235,7 +260,7 @@ class _Turn:
     ) -> None:
         guarded(
             lambda: self._answer(stored, is_fallback, is_kept=is_kept),
-            ROUTE,
+            self.route.name,
             self.exchange,
             self.route.meters.refused,
         )
@@ -297,9 +322,9 @@ class _Turn:
     def _measure(
         self, source: Source, age: float, redis_seconds: float, total_seconds: float
     ) -> None:
-        meters = self.route.meters
-        meters.requests(ROUTE, source).inc()
-        meters.request_seconds(ROUTE).observe(total_seconds)
+        meters, route = self.route.meters, self.route.name
+        meters.requests(route, source).inc()
+        meters.request_seconds(route).observe(total_seconds)
         meters.segment_seconds("auth").observe(self.auth_seconds)
         meters.segment_seconds("classify").observe(self.classify_seconds)
         meters.segment_seconds("redis").observe(redis_seconds)
@@ -310,9 +335,14 @@ class _Turn:
 def decode(body: bytes | bytearray) -> ChatRequest:
     """The request in these bytes; raises Problem."""
     asked = decoded(_DECODE, body)
-    if asked.message.isspace():
-        raise unprocessable("the message is blank")
+    require_words(asked.message)
     return asked
+
+
+def require_words(message: str) -> None:
+    """Raises Problem for a message of nothing but white space."""
+    if message.isspace():
+        raise unprocessable("the message is blank")
 
 
 def trace_of(header: bytes | None) -> str | None:

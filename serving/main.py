@@ -25,6 +25,7 @@ from config.settings import Settings, read
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
 from serving.service import MIB, Parts, Service
+from serving.websocket import WebSocketProtocol
 
 GRACEFUL_SECONDS = 8
 MAX_CONNECTIONS_WAITING = 2048
@@ -68,7 +69,7 @@ def serve(parts: Parts) -> None:
             service.app,
             loop="uvloop",
             http=HotProtocol,
-            ws="none",
+            ws=WebSocketProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -107,3 +107,21 @@ class Meters:
     def shed(self, kind: str, count: int) -> None:
         """Count events that nothing took, and that were refused therefore."""
         self._shed(kind).inc(count)
+
+
+class ConversationMeters:
+    """What conversations over connections that stay measure."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.connections = registry.gauge("ws_connections")
+
+        @cache
+        def messages(outcome: str) -> Counter:
+            return registry.counter("ws_messages_total", outcome=outcome)
+
+        @cache
+        def closed(reason: str) -> Counter:
+            return registry.counter("ws_closed_total", reason=reason)
+
+        self.messages = messages
+        self.closed = closed

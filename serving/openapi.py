@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from serving import models
+from serving import frames, models
 from serving.problems import ProblemDocument
 
 Document = dict[str, Any]
@@ -28,6 +28,16 @@ _PROBLEMS: Mapping[int, str] = {
     429: "Nothing can take note of the question now; Retry-After says when to ask again",
 }
 
+CONVERSATION = (
+    "Frames are JSON texts of at most 32 KiB. The client sends AuthFrame first, unless the "
+    "handshake has an Authorization header, and then MessageFrame; a MessageFrame as the first "
+    "frame comes from somebody who is not signed in. Another AuthFrame renews the token. The "
+    "server sends TokenFrame while an answer is being made, then the fields of ChatReply with "
+    "`type` answer and the `message_id`, or ErrorFrame. Questions are answered one at a time, "
+    "in their order. After the code `reconnect` connect again; a question without an answer may "
+    "be sent again with its `message_id`."
+)
+
 
 @cache
 def document(version: str) -> bytes:
@@ -35,6 +45,7 @@ def document(version: str) -> bytes:
     types = (
         models.ChatRequest, models.ChatReply, models.InteractionsRequest, models.InteractionsReply,
         models.SessionReply, models.Liveness, models.Readiness, ProblemDocument,
+        frames.AuthFrame, frames.MessageFrame, frames.TokenFrame, frames.ErrorFrame,
     )  # fmt: skip
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return msgspec.json.encode(
@@ -94,6 +105,21 @@ def _paths() -> Document:
                 "responses": {
                     "200": _gives("SessionReply", "The conversation", _HEADERS),
                     **_problems(401, 404),
+                },
+            }
+        },
+        "/v1/ws": {
+            "get": {
+                "operationId": "converse",
+                "summary": "Ask over a WebSocket",
+                "description": CONVERSATION,
+                "security": [{}, {"token": []}],
+                "parameters": [
+                    {"name": "session_id", "in": "query", "required": True, "schema": _TEXT}
+                ],
+                "responses": {
+                    "101": {"description": "Frames follow"},
+                    **_problems(400, 401, 403, 404, 422, 429),
                 },
             }
         },

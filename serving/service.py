@@ -33,15 +33,17 @@ from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
-from serving.meters import Meters, Registry
+from serving.meters import ConversationMeters, Meters, Registry
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
 from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
 from serving.spooling import SpooledEvents
+from serving.switchboard import Switchboard
 from serving.tokens import Gate
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
+from serving.websocket import WebSockets
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +137,14 @@ class Service:
             cross_origin=cross_origin(origins),
             refused=self._meters.refused,
         )
+        switchboard = Switchboard(
+            self._chat,
+            self._gate,
+            self._meters,
+            ConversationMeters(parts.metrics),
+            limit=settings.max_websockets,
+        )
+        self._websockets = WebSockets(switchboard, origins)
         self.app: Starlette = application(
             routes(
                 session=self._session_page(parts),
@@ -203,7 +213,7 @@ class Service:
             }.items()
         ]
         try:
-            yield {"hot": self._hot_routes}
+            yield {"hot": self._hot_routes, "ws": self._websockets}
         finally:
             for task in tasks:
                 task.cancel()
