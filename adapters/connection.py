@@ -17,6 +17,7 @@ from adapters.redis_answers import RedisAnswers
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
 from adapters.redis_failures import RedisFailures
+from adapters.redis_preferences import RedisPreferences
 from adapters.redis_sessions import RedisSessions
 from adapters.sqs_dead_letters import SqsDeadLetters
 from adapters.sqs_opened_letters import SqsOpenedLetters
@@ -49,6 +50,7 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
             copy_seconds=declared.kinds.session.ttl_seconds,
             owner_seconds=settings.session_seconds,
         ),
+        preferences=RedisPreferences(redis, settings.session_seconds, time.time),
         analytics=KinesisAnalytics(aws, settings.analytics_stream, pseudonyms),
         audit=CloudWatchAudit(aws, settings.audit_log_group, pseudonyms, time.time),
         parking=DynamoDBParking(

@@ -13,6 +13,7 @@ from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
+from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
 
@@ -164,6 +165,21 @@ class ServingRedis:
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         """The copy of a session as it is stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
+
+    async def preferences(self, user: str, seconds: float) -> Preferences:
+        """What the user turns out to prefer; raises Transient."""
+        return preferences(await self._ranked(f"prefs:{user}", MAX_PREFERENCES, seconds))
+
+    async def recent_titles(self, user: str, count: int, seconds: float) -> Sequence[str]:
+        """The titles that the user did something with lately, newest first; raises Transient."""
+        return await self._ranked(f"interactions:{user}", count, seconds)
+
+    async def _ranked(self, key: str, count: int, seconds: float) -> Sequence[str]:
+        """The highest of a sorted set."""
+        match await self._bulk.ask(pack("ZREVRANGE", key, 0, count - 1), seconds):
+            case [*names]:
+                return [one.decode(errors="replace") for one in names if isinstance(one, bytes)]
+        return []
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer, read over the connection that questions use; raises Transient."""

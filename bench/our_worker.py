@@ -92,6 +92,7 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         counts=_Counts(),
         sessions=_Sessions(),
         session_copies=_SessionCopies(),
+        preferences=absent,
         analytics=_Analytics(),
         audit=_Audit(),
         parking=absent,

@@ -79,6 +79,17 @@ class CountInteraction(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotePreference(Job):
+    """Remember the language, and the genre if it was one, that a customer asked in and for."""
+
+    kind: ClassVar[str] = "preference.note"
+
+    user_id: str
+    locale: Locale
+    genre: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteAnswer(Job):
     """Write one answer to the cache that a customer asked for and that was not there."""
 
@@ -124,6 +135,7 @@ JOB_TYPES: tuple[type[Job], ...] = (
     EmitAnalytics,
     AppendAudit,
     CountInteraction,
+    NotePreference,
     WriteAnswer,
     PrecomputeAnswers,
     RetryDeadLetters,

@@ -14,7 +14,7 @@ from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
 from domain.features import GroupRecord, UserFeatures
-from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
 from domain.parking import Parked
 from domain.recommendations import Recommendation, RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
@@ -143,6 +143,14 @@ class SessionCopies(Protocol):
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         """Make the request path take the session for this owner's, whose it is in `Sessions`."""
+        ...
+
+
+class PreferenceNotes(Protocol):
+    """What customers turn out to prefer, where the request path reads it."""
+
+    def note(self, preferences: Sequence[NotePreference]) -> None:
+        """Remember what these customers asked for, in whatever order they are told."""
         ...
 
 
@@ -344,6 +352,7 @@ class Ports:
     counts: InteractionCounts
     sessions: Sessions
     session_copies: SessionCopies
+    preferences: PreferenceNotes
     analytics: AnalyticsStream
     audit: AuditLog
     parking: Parking

@@ -18,6 +18,7 @@ from domain.jobs import (
     CountInteraction,
     EmitAnalytics,
     Job,
+    NotePreference,
     PrecomputeAnswers,
     UpdateSession,
     WriteAnswer,
@@ -52,6 +53,7 @@ def _after_answer(event: AnswerServed, served: Served | None = None) -> Sequence
         _answer_analytics(event, found),
         _answer_audit(event, found),
         *_look_up(event),
+        *_preference(event),
         *_cache_upkeep(event, found),
     ]
 
@@ -106,6 +108,13 @@ def _look_up(event: AnswerServed) -> Sequence[Job]:
             user_id=event.owner,
         )
     ]
+
+
+def _preference(event: AnswerServed) -> Sequence[Job]:
+    if not event.owner:
+        return []
+    genre = event.slug if event.kind == QuestionKind.GENRE else ""
+    return [NotePreference(**_header(event), user_id=event.owner, locale=event.locale, genre=genre)]
 
 
 def _cache_upkeep(event: AnswerServed, served: Served) -> Sequence[Job]:

@@ -10,14 +10,17 @@ renews the token of the same user.
 
 import time
 from collections import deque
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol
 
+from domain.answers import PREVIEW_CHARS
 from domain.events import ANONYMOUS
+from domain.sessions import Turn
 from serving import frames
+from serving.asked import Asked
 from serving.chat import require_words
-from serving.exchange import HeaderList, guarded
+from serving.context import KeptContext
+from serving.exchange import guarded
 from serving.frames import AuthFrame, Code, MessageFrame
 from serving.models import ChatRequest
 from serving.problems import Problem, forbidden
@@ -51,8 +54,8 @@ class Conversation:
     """The talk: `receive` takes the client's texts, `look` looks at the time."""
 
     __slots__ = (
-        "_authorization", "_deadline", "_expires_at", "_is_draining", "_line", "_refused", "_taken",
-        "_under_way", "_user", "_waiting", "session_id", "switchboard",
+        "_authorization", "_context", "_deadline", "_expires_at", "_is_draining", "_line",
+        "_refused", "_taken", "_under_way", "_user", "_waiting", "session_id", "switchboard",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +67,7 @@ class Conversation:
         self._line = line
         self._user: str | None = None
         self._authorization: bytes | None = None
+        self._context: KeptContext | None = None
         self._expires_at = float("inf")
         self._deadline = switchboard.time() + AUTH_SECONDS
         self._waiting: deque[MessageFrame] | None = None
@@ -78,6 +82,11 @@ class Conversation:
     def user(self) -> str | None:
         """Who speaks; empty for somebody who is not signed in, None while that is not known."""
         return self._user
+
+    @property
+    def context(self) -> KeptContext | None:
+        """What is known of who speaks; None while that is not known."""
+        return self._context
 
     def receive(self, text: bytes | bytearray) -> None:
         """Take a text from the client."""
@@ -115,6 +124,9 @@ class Conversation:
     def leave(self) -> None:
         """The client has gone: forget it, and what it still waits for."""
         self._waiting = None
+        context, self._context = self._context, None
+        if context is not None:
+            context.drop()
         asked, self._under_way = self._under_way, None
         if asked is not None:
             asked.abandon()
@@ -122,7 +134,7 @@ class Conversation:
             self.switchboard.checked_out(self._user)
             self._user = None
 
-    def answered(self, asked: "Asked", status: int, body: bytes) -> None:
+    def answered(self, asked: Asked, status: int, body: bytes) -> None:
         """Send what became of a question and go on to the next."""
         if asked is not self._under_way:  # the client has gone
             return
@@ -130,6 +142,7 @@ class Conversation:
         if status < HTTPStatus.BAD_REQUEST:
             self.switchboard.counted.messages("answered").inc()
             self._line.send(frames.answer(body, asked.message_id))
+            self._remember(asked, body)
         else:
             found = frames.error_in(body)
             self._refuse(found.code, found.detail, asked.message_id)
@@ -138,10 +151,23 @@ class Conversation:
         elif self._is_draining:
             self._close_if_done()
 
-    def token(self, asked: "Asked", text: str) -> None:
+    def token(self, asked: Asked, text: str) -> None:
         """Send a piece of the answer that is being made."""
         if asked is self._under_way:
             self._line.send(frames.token(text))
+
+    def _remember(self, asked: Asked, body: bytes) -> None:
+        if self._context is not None:
+            gist = frames.gist(body)
+            self._context.note(
+                Turn(
+                    event_id=gist.event_id,
+                    message_id=asked.message_id or gist.event_id,
+                    question=asked.question,
+                    answer_preview=gist.answer.text[:PREVIEW_CHARS],
+                    at=self.switchboard.clock(),
+                )
+            )
 
     def _authenticate(self, frame: AuthFrame) -> None:
         if frame.token is None:
@@ -173,6 +199,7 @@ class Conversation:
     def _check_in(self, user: str) -> None:
         self.switchboard.checked_in(user)
         self._user = user
+        self._context = self.switchboard.contexts.keep(self.session_id, user)
 
     def _take(self, frame: MessageFrame) -> None:
         if self._user is None:
@@ -201,7 +228,9 @@ class Conversation:
             self._expire()
             return
         auth_seconds = time.perf_counter() - started
-        asked = self._under_way = Asked(self, frame.message_id, started)
+        if self._context is not None:
+            self._context.use()
+        asked = self._under_way = Asked(self, frame, started)
         question = ChatRequest(
             session_id=self.session_id,
             message=frame.message,
@@ -249,47 +278,3 @@ class Conversation:
     def _close(self, code: int, reason: str) -> None:
         self._waiting = None
         self._line.close(code, reason)
-
-
-class Asked:
-    """A question as the chat route sees a request; takes pieces of its answer as well."""
-
-    __slots__ = (
-        "_abandoned",
-        "_conversation",
-        "_is_over",
-        "body",
-        "headers",
-        "message_id",
-        "started",
-    )
-
-    def __init__(self, conversation: Conversation, message_id: str | None, started: float) -> None:
-        self.started = started
-        self.headers: HeaderList = ()
-        self.body: bytes | bytearray = b""
-        self.message_id = message_id
-        self._conversation = conversation
-        self._abandoned: Callable[[], None] | None = None
-        self._is_over = False
-
-    def respond(self, _status: int, _lines: bytes, body: bytes) -> None:
-        """Answer; the first call counts."""
-        if not self._is_over:
-            self._is_over = True
-            self._conversation.answered(self, _status, body)
-
-    def token(self, text: str) -> None:
-        """Send a piece of the answer ahead of it."""
-        if not self._is_over:
-            self._conversation.token(self, text)
-
-    def when_abandoned(self, tell: Callable[[], None]) -> None:
-        """Have somebody told when the client goes before it has its answer."""
-        self._abandoned = tell
-
-    def abandon(self) -> None:
-        """The client has gone."""
-        self._is_over = True
-        if self._abandoned is not None:
-            self._abandoned()

@@ -64,8 +64,24 @@ class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error", omit_de
 
 Incoming = AuthFrame | MessageFrame
 
+
+class AnswerText(msgspec.Struct, frozen=True):
+    """The text of an answer, without the rest of it."""
+
+    text: str
+
+
+class AnswerGist(msgspec.Struct, frozen=True):
+    """What a conversation remembers of the body that HTTP has."""
+
+    answer: AnswerText
+    event_id: str
+
+
 _DECODE: Callable[[bytes | bytearray], Incoming] = msgspec.json.Decoder(Incoming).decode
 _encode = msgspec.json.Encoder().encode
+gist = msgspec.json.Decoder(AnswerGist).decode
+"""What is to be remembered of the body of an answer."""
 _decode_problem = msgspec.json.Decoder(ProblemDocument).decode
 
 

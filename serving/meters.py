@@ -123,5 +123,15 @@ class ConversationMeters:
         def closed(reason: str) -> Counter:
             return registry.counter("ws_closed_total", reason=reason)
 
+        @cache
+        def prefetched(branch: str, outcome: str) -> Counter:
+            return registry.counter("prefetch_total", branch=branch, outcome=outcome)
+
+        @cache
+        def prefetch_seconds(branch: str) -> Histogram:
+            return registry.histogram("prefetch_seconds", branch=branch)
+
         self.messages = messages
         self.closed = closed
+        self.prefetched = prefetched
+        self.prefetch_seconds = prefetch_seconds

@@ -29,6 +29,7 @@ from serving.asgi import application, cross_origin
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
+from serving.context import ContextReader
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
@@ -39,6 +40,7 @@ from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
 from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
+from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.switchboard import Switchboard
 from serving.tokens import Gate
@@ -127,6 +129,9 @@ class Service:
             keys=lambda: self._keys.loaded,
         )
         self._chat = self._chat_route(parts)
+        self._session_reader = SessionReader(
+            self._redis, parts.decode_session, parts.sessions, self._meters
+        )
         hot: Mapping[str, ChatRoute | InteractionsRoute] = {
             "/v1/chat": self._chat,
             "/v1/events": self._interactions_route(parts),
@@ -137,13 +142,7 @@ class Service:
             cross_origin=cross_origin(origins),
             refused=self._meters.refused,
         )
-        switchboard = Switchboard(
-            self._chat,
-            self._gate,
-            self._meters,
-            ConversationMeters(parts.metrics),
-            limit=settings.max_websockets,
-        )
+        switchboard = self._switchboard(parts)
         self._websockets = WebSockets(switchboard, origins)
         self.app: Starlette = application(
             routes(
@@ -172,6 +171,25 @@ class Service:
             redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
         )
 
+    def _switchboard(self, parts: Parts) -> Switchboard:
+        counted = ConversationMeters(parts.metrics)
+        contexts = ContextReader(
+            sessions=self._session_reader,
+            users=self._redis,
+            answers=self._redis,
+            seen=self._seen,
+            budget=parts.budgets.routes["connect"],
+            meters=counted,
+        )
+        return Switchboard(
+            self._chat,
+            self._gate,
+            self._meters,
+            counted,
+            contexts,
+            limit=parts.settings.max_websockets,
+        )
+
     def _interactions_route(self, parts: Parts) -> InteractionsRoute:
         return InteractionsRoute(
             gate=self._gate,
@@ -185,9 +203,7 @@ class Service:
     def _session_page(self, parts: Parts) -> SessionPage:
         return SessionPage(
             gate=self._gate,
-            copies=self._redis,
-            decode=parts.decode_session,
-            sessions=parts.sessions,
+            reader=self._session_reader,
             budget=parts.budgets.routes["sessions"],
             meters=self._meters,
         )

@@ -5,9 +5,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 from domain.events import ANONYMOUS
 from serving.chat import ChatRoute
+from serving.context import KeptContext
 from serving.meters import ConversationMeters, Meters
 from serving.problems import Problem
 from serving.tokens import Gate
@@ -22,6 +24,14 @@ class TooManyConnections(Problem):
         super().__init__(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after="5")
 
 
+class Contexts(Protocol):
+    """What is known of customers before they ask; see `serving/context.py`."""
+
+    def keep(self, session_id: str, user: str) -> KeptContext:
+        """The context of a connection, being read from now on."""
+        ...
+
+
 class Switchboard:
     """Counts who is connected. `time` is the clock of deadlines, `clock` that of tokens."""
 
@@ -31,6 +41,7 @@ class Switchboard:
         gate: Gate,
         meters: Meters,
         counted: ConversationMeters,
+        contexts: Contexts,
         *,
         limit: int,
         clock: Callable[[], float] = time.time,
@@ -40,6 +51,7 @@ class Switchboard:
         self.gate = gate
         self.meters = meters
         self.counted = counted
+        self.contexts = contexts
         self.clock = clock
         self.time = monotonic
         self._limit = limit

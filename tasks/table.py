@@ -1,6 +1,15 @@
 """Every task there is, by the kind of its jobs; a new module of tasks is named here."""
 
-from tasks import analytics, audit, cache, dead_letters, interactions, precompute, sessions
+from tasks import (
+    analytics,
+    audit,
+    cache,
+    dead_letters,
+    interactions,
+    precompute,
+    preferences,
+    sessions,
+)
 from tasks.performs import REGISTERED as TASKS
 
 __all__ = [
@@ -11,5 +20,6 @@ __all__ = [
     "dead_letters",
     "interactions",
     "precompute",
+    "preferences",
     "sessions",
 ]

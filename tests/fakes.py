@@ -11,9 +11,10 @@ from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
 from domain.errors import MangaAssistError, OwnedByAnother, Refused, Transient
-from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job, NotePreference
 from domain.parking import Parked, parked_again
 from domain.ports import CountOutcome, Failure, Ports, PublishedSet, TaskMetrics, Written
+from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
 from domain.sessions import MAX_TURNS, Session, Turn
 from domain.trending import Counted, Rule
 
@@ -186,6 +187,25 @@ class FakeSessionCopies:
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         self.owners[session_id] = owner
+
+
+class FakePreferences:
+    """`PreferenceNotes`: when each name was asked for last, by user."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, dict[str, float]] = {}
+
+    def note(self, preferences: Sequence[NotePreference]) -> None:
+        for job in preferences:
+            names = [name_of_locale(job.locale), *([name_of_genre(job.genre)] * bool(job.genre))]
+            for name in names:
+                of_user = self.noted.setdefault(job.user_id, {})
+                of_user[name] = max(job.occurred_at, of_user.get(name, 0.0))
+
+    def of(self, user_id: str) -> Sequence[str]:
+        of_user = self.noted.get(user_id, {})
+        ranked = sorted(of_user, key=lambda name: (of_user[name], name), reverse=True)
+        return ranked[:MAX_PREFERENCES]
 
 
 class FakeAnalytics:
@@ -367,6 +387,7 @@ class World:
     answers: FakeAnswerSets = field(default_factory=FakeAnswerSets)
     sessions: FakeSessions = field(default_factory=FakeSessions)
     session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
+    preferences: FakePreferences = field(default_factory=FakePreferences)
     analytics: FakeAnalytics = field(default_factory=FakeAnalytics)
     audit: FakeAudit = field(default_factory=FakeAudit)
     failures: FakeLastFailures = field(default_factory=FakeLastFailures)
@@ -383,6 +404,7 @@ class World:
             counts=self.counts,
             sessions=self.sessions,
             session_copies=self.session_copies,
+            preferences=self.preferences,
             analytics=self.analytics,
             audit=self.audit,
             parking=self.parking,

@@ -225,6 +225,28 @@ async def test_a_question_in_pieces_with_a_ping_between_is_answered(serving: Ser
     await connection.abort()
 
 
+async def test_what_is_known_of_a_customer_is_read_when_a_connection_opens(
+    serving: Serving,
+) -> None:
+    headers = {"Authorization": f"Bearer {token('alice')}"}
+    with serving.valkey.client() as redis_client:
+        redis_client.zadd("prefs:alice", {"locale:en": 1})
+    async with open_to(serving, "?session_id=in-table", additional_headers=headers):
+        wanted = [
+            'prefetch_total{branch="session",outcome="found"} ',
+            'prefetch_total{branch="preferences",outcome="found"} ',
+            'prefetch_total{branch="interactions",outcome="found"} ',
+            'prefetch_total{branch="trending",outcome="found"} ',
+        ]
+        await asyncio.to_thread(
+            wait_until, lambda: all(name in exposed(serving) for name in wanted), "all is read"
+        )
+
+
+def exposed(serving: Serving) -> str:
+    return serving.get("/metrics")[2].decode()
+
+
 async def test_compression_is_not_agreed_to(serving: Serving) -> None:
     address = f"ws://127.0.0.1:{serving.port}/v1/ws?session_id=deflate"
     async with connect(address, compression="deflate", proxy=None) as client:

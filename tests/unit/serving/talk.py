@@ -3,7 +3,10 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
+from domain.sessions import Turn
+from serving.context import KeptContext
 from serving.conversation import Conversation
 from serving.keys import KeySet
 from serving.meters import ConversationMeters
@@ -51,12 +54,43 @@ class ExpiringCallers(Gate):
 
 
 @dataclass
+class FakeContext:
+    """A context that nothing is read into; counts how it is used."""
+
+    user: str
+    used: int = 0
+    turns: list[Turn] = field(default_factory=list)
+    is_dropped: bool = False
+
+    def use(self) -> None:
+        self.used += 1
+
+    def note(self, turn: Turn) -> None:
+        self.turns.append(turn)
+
+    def drop(self) -> None:
+        self.is_dropped = True
+
+
+@dataclass
+class FakeContexts:
+    """`Contexts`."""
+
+    kept: list[FakeContext] = field(default_factory=list)
+
+    def keep(self, session_id: str, user: str) -> KeptContext:
+        self.kept.append(FakeContext(user))
+        return cast("KeptContext", self.kept[-1])
+
+
+@dataclass
 class Talk:
     """Conversations with one process; `seconds` is how far the clocks have gone."""
 
     path: RequestPath
     gate: ExpiringCallers
     switchboard: Switchboard
+    contexts: FakeContexts
     seconds: float = 0.0
 
     def begin(self, token: str | None = None) -> tuple[Conversation, FakeLine]:
@@ -71,17 +105,18 @@ class Talk:
 
 def talk(limit: int = 1000) -> Talk:
     path = request_path()
-    gate = ExpiringCallers(path)
+    gate, contexts = ExpiringCallers(path), FakeContexts()
     switchboard = Switchboard(
         path.chat,
         gate,
         path.meters,
         ConversationMeters(path.registry),
+        contexts,
         limit=limit,
         clock=lambda: gate.now,
         monotonic=lambda: gate.now,
     )
-    return Talk(path, gate, switchboard)
+    return Talk(path, gate, switchboard, contexts)
 
 
 def text(frame: Mapping[str, object]) -> bytes:

@@ -8,13 +8,13 @@ from adapters.redis_serving import Complaint
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused
 from domain.events import AnswerServed
+from serving.asked import Asked
 from serving.conversation import (
     AUTH_SECONDS,
     MAX_REFUSED,
     MAX_WAITING,
     MESSAGES,
     MESSAGES_SECONDS,
-    Asked,
     Conversation,
 )
 from serving.problems import Problem
@@ -301,3 +301,21 @@ def test_the_process_holds_so_many_connections_and_no_more() -> None:
         switchboard.opened()
     switchboard.closed("client")
     switchboard.opened()
+
+
+def test_what_is_known_of_a_customer_is_read_when_it_is_known_who_speaks(site: Talk) -> None:
+    conversation, _ = site.begin()
+    assert site.contexts.kept == []
+    conversation.receive(auth("alice"))
+    (context,) = site.contexts.kept
+    assert (context.user, context.used) == ("alice", 0)
+    conversation.receive(message())
+    conversation.receive(auth("alice:600"))
+    assert len(site.contexts.kept) == 1
+    assert context.used == 1
+    (turn,) = context.turns
+    assert (turn.message_id, turn.question) == ("m-1", "what is popular")
+    assert turn.answer_preview == "the trending answer"
+    conversation.leave()
+    assert context.is_dropped
+    assert conversation.context is None

@@ -16,6 +16,7 @@ from domain.sessions import Session, Turn
 from serving.meters import Meters
 from serving.pages import SessionPage
 from serving.problems import Problem
+from serving.session_reader import SessionReader
 from tests.fakes import FakeSessions
 from tests.samples import turn
 from tests.unit.serving.fakes import CountingRegistry, KnownCallers
@@ -45,13 +46,12 @@ class Site:
     registry: CountingRegistry = field(default_factory=CountingRegistry)
 
     async def get(self) -> Response:
+        meters = Meters(self.registry)
         page = SessionPage(
             gate=KnownCallers(),
-            copies=self.copies,
-            decode=decode_copy,
-            sessions=self.sessions,
+            reader=SessionReader(self.copies, decode_copy, self.sessions, meters),
             budget=budgets.declared().routes["sessions"],
-            meters=Meters(self.registry),
+            meters=meters,
         )
         headers = [(b"authorization", b"Bearer alice")]
         return await page(

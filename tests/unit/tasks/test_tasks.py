@@ -7,12 +7,13 @@ from domain.answers import AnswerKey
 from domain.catalogue import Catalogue
 from domain.errors import PartlyFailed, Permanent, Transient
 from domain.events import Locale
-from domain.jobs import JOB_TYPES, AppendAudit, WriteAnswer
+from domain.jobs import JOB_TYPES, AppendAudit, NotePreference, WriteAnswer
 from tasks.analytics import emit_analytics
 from tasks.audit import append_audit
 from tasks.cache import write_answers
 from tasks.interactions import count_interactions
 from tasks.performs import performs
+from tasks.preferences import note_preferences
 from tasks.sessions import update_sessions
 from tasks.table import TASKS
 from tests.fakes import NOW, FakeCatalogueStore, World
@@ -126,6 +127,15 @@ def test_interactions_are_counted_by_what_became_of_them(world: World) -> None:
     assert counted["events_total", "interaction.count", "expired"] == 1
     assert counted["duplicates_total", "interaction.count"] == 1
     assert world.ports.counts.scores(NOW) == {"1": 1.0}
+
+
+def test_what_customers_prefer_is_noted(world: World) -> None:
+    note = NotePreference(
+        event_id="e", producer="t", seq=0, occurred_at=NOW, user_id="ann", locale="ja", genre="gag"
+    )
+    note_preferences([note, note], world.ports)
+    assert set(world.preferences.of("ann")) == {"locale:ja", "genre:gag"}
+    assert world.metrics.counted["events_total", "preference.note", "applied"] == 2
 
 
 def wanted(slug: str, kind: str = "title", locale: Locale = "ja", at: float = NOW) -> WriteAnswer:
