@@ -8,6 +8,7 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
@@ -30,6 +31,24 @@ class Complaint:
     spoilt: Sequence[str]
     """The keys that hold something else than an answer."""
 
+
+class Noted(Enum):
+    """What became of an event of a session."""
+
+    FOREIGN = 0
+    WRITTEN = 1
+    UNKNOWN = 2
+    """Nobody has asked anything in a session of this id."""
+
+
+_NOTE = """
+local owner = redis.pcall('GET', KEYS[1])
+if type(owner) ~= 'string' then return 2 end
+if owner ~= ARGV[1] then return 0 end
+local written = redis.pcall('XADD', KEYS[2], '*', 'e', ARGV[2])
+if type(written) == 'table' and written.err then return redis.error_reply(written.err) end
+return 1
+"""
 
 Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
 """Called with the stored bytes, None or what went wrong, and whether it is the fallback answer."""
@@ -161,6 +180,30 @@ class ServingRedis:
         for place, (spread_by, event) in enumerate(events):
             command = pack("XADD", self._outbox(spread_by), "*", "e", event)
             self._bulk.call(command, lambda reply, place=place: settle(place, reply), seconds)  # type: ignore[misc]
+
+    def note(
+        self,
+        session_id: str,
+        owner: str,
+        event: bytes,
+        seconds: float,
+        noted: Callable[[Noted | Transient], None],
+    ) -> None:
+        """Write an event if the session is the owner's, in one step.
+
+        `noted` gets NotDone where it was not written and Unknown where it may have been.
+        """
+
+        def read(reply: Reply) -> None:
+            if isinstance(reply, int):
+                noted(Noted(reply))
+            else:
+                noted(reply if isinstance(reply, Transient) else Unknown("an unexpected reply"))
+
+        command = pack(
+            "EVAL", _NOTE, 2, f"session_owner:{session_id}", self._outbox(session_id), owner, event
+        )
+        self._bulk.call(command, read, seconds)
 
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         """The copy of a session as it is stored; raises Transient."""

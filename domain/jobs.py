@@ -43,7 +43,11 @@ class UpdateSession(Job):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmitAnalytics(Job):
-    """Send one record to the analytics stream; `attributes` holds no free text of the user."""
+    """Send one record to the analytics stream.
+
+    `attributes` holds no free text of the user, but for the comment of a feedback, which is given
+    to be read.
+    """
 
     kind: ClassVar[str] = "analytics.emit"
 

@@ -8,6 +8,7 @@ from domain.events import (
     AnswerFoundDamaged,
     AnswerServed,
     Event,
+    FeedbackGiven,
     InteractionRecorded,
     InteractionType,
     Served,
@@ -161,6 +162,29 @@ def _after_interaction(
                 "user": event.user_id,
                 "value": event.value,
             },
+        ),
+    ]
+
+
+@react.register
+def _after_feedback(event: FeedbackGiven, served: Served | None = None) -> Sequence[Job]:
+    return [
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "answer_event_id": event.answer_event_id,
+                "signal": event.signal,
+                "comment": event.comment or None,
+                "user": event.owner,
+            },
+        ),
+        AppendAudit(
+            **_header(event),
+            action=event.type,
+            actor=event.owner,
+            subject=event.answer_event_id,
+            outcome=event.signal,
         ),
     ]
 

@@ -44,6 +44,7 @@ def document(version: str) -> bytes:
     """The document as JSON."""
     types = (
         models.ChatRequest, models.ChatReply, models.InteractionsRequest, models.InteractionsReply,
+        models.FeedbackRequest, models.FeedbackReply,
         models.SessionReply, models.Liveness, models.Readiness, ProblemDocument,
         frames.AuthFrame, frames.MessageFrame, frames.TokenFrame, frames.ErrorFrame,
     )  # fmt: skip
@@ -91,6 +92,18 @@ def _paths() -> Document:
                 "responses": {
                     "202": _gives("InteractionsReply", "What is stored and what is not"),
                     **_problems(400, 401, 413, 415, 422),
+                },
+            }
+        },
+        "/v1/feedback": {
+            "post": {
+                "operationId": "giveFeedback",
+                "summary": "Say what an answer was worth; the session has to be the caller's",
+                "security": [{}, {"token": []}],
+                "requestBody": _takes("FeedbackRequest"),
+                "responses": {
+                    "202": _gives("FeedbackReply", "It is stored"),
+                    **_problems(400, 401, 403, 404, 413, 415, 422, 429),
                 },
             }
         },

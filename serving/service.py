@@ -30,6 +30,7 @@ from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
 from serving.context import ContextReader
+from serving.feedback import FeedbackRoute
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
@@ -132,9 +133,10 @@ class Service:
         self._session_reader = SessionReader(
             self._redis, parts.decode_session, parts.sessions, self._meters
         )
-        hot: Mapping[str, ChatRoute | InteractionsRoute] = {
+        hot: Mapping[str, ChatRoute | InteractionsRoute | FeedbackRoute] = {
             "/v1/chat": self._chat,
             "/v1/events": self._interactions_route(parts),
+            "/v1/feedback": self._feedback_route(parts),
         }
         origins = frozenset(filter(None, map(str.strip, settings.allowed_origins.split(","))))
         self._hot_routes = HotRoutes(
@@ -198,6 +200,16 @@ class Service:
             producer=self._producer,
             meters=self._meters,
             redis_seconds=parts.budgets.routes["events"].seconds("redis"),
+        )
+
+    def _feedback_route(self, parts: Parts) -> FeedbackRoute:
+        return FeedbackRoute(
+            gate=self._gate,
+            outbox=self._redis,
+            sink=self._sink,
+            producer=self._producer,
+            meters=self._meters,
+            redis_seconds=parts.budgets.routes["feedback"].seconds("redis"),
         )
 
     def _session_page(self, parts: Parts) -> SessionPage:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.events import AnswerServed, Served, ServedFrom
-from domain.jobs import NotePreference
+from domain.events import AnswerServed, FeedbackGiven, Served, ServedFrom
+from domain.jobs import AppendAudit, EmitAnalytics, NotePreference
 from domain.reactions import react
 from tests.fakes import NOW
 
@@ -32,3 +32,18 @@ def test_what_a_signed_in_customer_asks_for_is_a_preference(
     notes = [job for job in react(event, SERVED) if isinstance(job, NotePreference)]
     assert [note.genre for note in notes] == genres
     assert all((note.user_id, note.locale) == (event.owner, "ja") for note in notes)
+
+
+def test_an_opinion_is_told_to_analytics_and_the_audit_trail_which_hears_no_words() -> None:
+    event = FeedbackGiven(
+        event_id="f1", occurred_at=NOW, producer="test", seq=1, session_id="s", owner="ann",
+        answer_event_id="e1", signal="down", comment="out of date",
+    )  # fmt: skip
+    analytics, audit = react(event)
+    assert isinstance(analytics, EmitAnalytics)
+    assert analytics.attributes == {
+        "answer_event_id": "e1", "signal": "down", "comment": "out of date", "user": "ann",
+    }  # fmt: skip
+    assert isinstance(audit, AppendAudit)
+    assert (audit.actor, audit.subject, audit.outcome) == ("ann", "e1", "down")
+    assert "out of date" not in repr(audit)

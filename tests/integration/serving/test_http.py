@@ -220,8 +220,8 @@ def test_health_readiness_metrics_and_the_document(serving: Serving) -> None:
     document = json.loads(serving.get("/openapi.json")[2])
     assert document["openapi"] == "3.1.0"
     assert set(document["paths"]) == {
-        "/v1/chat", "/v1/events", "/v1/sessions/{session_id}", "/healthz", "/readyz", "/metrics",
-        "/openapi.json", "/v1/ws",
+        "/v1/chat", "/v1/events", "/v1/feedback", "/v1/sessions/{session_id}", "/v1/ws",
+        "/healthz", "/readyz", "/metrics", "/openapi.json",
     }  # fmt: skip
     text = json.dumps(document)
     for reference in set(text.split('"#/components/schemas/')[1:]):
