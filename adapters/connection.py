@@ -28,6 +28,7 @@ from config.errors import ConfigError
 from config.settings import Settings
 from domain.events import InteractionType
 from domain.ports import Ports, TaskMetrics
+from domain.summaries import extract
 from domain.trending import Rule
 
 
@@ -45,9 +46,11 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
         answers=RedisAnswers(redis),
         counts=RedisCounts(redis, trending_rule(declared.trending), time.time),
         sessions=DynamoDBSessions(aws, settings.sessions_table, settings.session_days, time.time),
+        summarise=extract,
         session_copies=RedisSessions(
             redis,
             copy_seconds=declared.kinds.session.ttl_seconds,
+            history_seconds=declared.kinds.session.hard_ttl_seconds,
             owner_seconds=settings.session_seconds,
         ),
         preferences=RedisPreferences(redis, settings.session_seconds, time.time),

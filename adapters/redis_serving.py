@@ -206,8 +206,12 @@ class ServingRedis:
         self._bulk.call(command, read, seconds)
 
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
-        """The copy of a session as it is stored; raises Transient."""
+        """The last turns of a session as they are stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
+
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
+        """All turns of a session as they are stored; raises Transient."""
+        return _string(await self._bulk.ask(pack("GET", f"session_history:{session_id}"), seconds))
 
     async def preferences(self, user: str, seconds: float) -> Preferences:
         """What the user turns out to prefer; raises Transient."""

@@ -133,6 +133,18 @@ class Sessions(Protocol):
         """The session, or None where there is none of that owner."""
         ...
 
+    def summarise(self, session: Session) -> bool:
+        """Keep the session's summary, unless one that covers as much is there; whether it is."""
+        ...
+
+
+class Summarise(Protocol):
+    """Says in few words what turns were about. Raises Transient where it takes a model to."""
+
+    def __call__(self, earlier: str, turns: Sequence[Turn]) -> str:
+        """The summary so far with these turns, oldest first, at most 1,200 characters."""
+        ...
+
 
 class SessionCopies(Protocol):
     """What the request path knows of sessions; losing a copy costs one read."""
@@ -351,6 +363,7 @@ class Ports:
     answers: AnswerSets
     counts: InteractionCounts
     sessions: Sessions
+    summarise: Summarise
     session_copies: SessionCopies
     preferences: PreferenceNotes
     analytics: AnalyticsStream

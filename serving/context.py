@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 MAX_AGE_SECONDS = 30.0
 """From the second seed: what is older is read again."""
-TURNS = 5
-"""The turns that a prompt has room for, from the second seed."""
 MAX_SESSION_BYTES = 16 * 1024
 RECENT_TITLES = 10
 TRENDING = AnswerKey("trending", "", DEFAULT_LOCALE)
@@ -201,7 +199,7 @@ def shortened(session: Session) -> Session:
     """The session with no more of its last turns than a prompt needs and a connection may hold."""
     kept: dict[str, Turn] = {}
     size = 0
-    for turn in reversed(session.in_order()[-TURNS:]):
+    for turn in reversed(session.last().in_order()):
         size += len(turn.question.encode()) + len(turn.answer_preview.encode())
         if kept and size > MAX_SESSION_BYTES:
             break

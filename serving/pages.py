@@ -62,7 +62,7 @@ class SessionPage:
     async def _find(self, session_id: str, owner: str, segments: Segments) -> tuple[Session, str]:
         budget = self._budget
         with segments.timed("redis"):
-            copy = await self._reader.copy(session_id, budget.seconds("redis"))
+            copy = await self._reader.history(session_id, budget.seconds("redis"))
         if copy is not None and copy.owner == owner:
             return copy, "cache"
         if copy is not None:
@@ -132,4 +132,6 @@ def _view(session: Session) -> SessionReply:
         )
         for turn in session.in_order()
     ]
-    return SessionReply(session_id=session.session_id, turns=turns)
+    return SessionReply(
+        session_id=session.session_id, turns=turns, summary=session.summary or msgspec.UNSET
+    )

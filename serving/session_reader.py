@@ -1,7 +1,7 @@
 """Reads sessions for the request path: the copy in Redis, or else the table, each in its time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from adapters.redis_multiplexed import Late
@@ -35,9 +35,16 @@ class SessionReader:
         self._waiting = 0
 
     async def copy(self, session_id: str, seconds: float) -> Session | None:
-        """The copy, whoever owns it; None where there is none that can be read."""
+        """Its last turns, whoever owns it; None where there is no copy that can be read."""
+        return await self._decoded(self._copies.session_copy(session_id, seconds))
+
+    async def history(self, session_id: str, seconds: float) -> Session | None:
+        """All its turns, whoever owns it; None where there is no copy that can be read."""
+        return await self._decoded(self._copies.session_history(session_id, seconds))
+
+    async def _decoded(self, read: Awaitable[bytes | None]) -> Session | None:
         try:
-            stored = await self._copies.session_copy(session_id, seconds)
+            stored = await read
             return None if stored is None else self._decode(stored)
         except (Transient, Malformed) as error:
             if isinstance(error, Late):

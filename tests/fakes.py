@@ -3,7 +3,7 @@ the fakes and the real adapters to it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from domain import trending
@@ -16,6 +16,7 @@ from domain.parking import Parked, parked_again
 from domain.ports import CountOutcome, Failure, Ports, PublishedSet, TaskMetrics, Written
 from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
 from domain.sessions import MAX_TURNS, Session, Turn
+from domain.summaries import extract
 from domain.trending import Counted, Rule
 
 NOW = 1_800_000_000.0
@@ -164,12 +165,21 @@ class FakeSessions:
         for turn in turns[:-MAX_TURNS]:
             self._pruned[session_id] = (turn.at, turn.event_id)
         kept = {turn.event_id: turn for turn in turns[-MAX_TURNS:]}
-        self._sessions[session_id] = Session(session_id, owner, kept)
+        self._sessions[session_id] = replace(session, turns=kept)
         return self._sessions[session_id]
 
     def get(self, session_id: str, owner: str) -> Session | None:
         session = self._sessions.get(session_id)
         return session if session is not None and session.owner == owner else None
+
+    def summarise(self, session: Session) -> bool:
+        found = self.get(session.session_id, session.owner)
+        if found is None or found.summarised_through >= session.summarised_through:
+            return False
+        self._sessions[session.session_id] = replace(
+            found, summary=session.summary, summarised_through=session.summarised_through
+        )
+        return True
 
 
 class FakeSessionCopies:
@@ -403,6 +413,7 @@ class World:
             answers=self.answers,
             counts=self.counts,
             sessions=self.sessions,
+            summarise=extract,
             session_copies=self.session_copies,
             preferences=self.preferences,
             analytics=self.analytics,

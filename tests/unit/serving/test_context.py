@@ -12,13 +12,12 @@ from config import budgets
 from domain.answers import AnswerKey
 from domain.errors import Transient
 from domain.preferences import Preferences
-from domain.sessions import Session, Turn
+from domain.sessions import LAST_TURNS, Session, Turn
 from serving.answers import SeenAnswers
 from serving.context import (
     MAX_AGE_SECONDS,
     MAX_SESSION_BYTES,
     TRENDING,
-    TURNS,
     ContextReader,
     KeptContext,
     shortened,
@@ -45,6 +44,9 @@ class Redis:
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         await self._read("session")
         return self.copy
+
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
+        raise NotImplementedError
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         await self._read("trending")
@@ -243,7 +245,7 @@ async def test_nothing_is_kept_of_a_client_that_has_gone(shelf: Shelf) -> None:
 
 def test_a_context_holds_the_last_turns_and_no_more_bytes_than_allowed() -> None:
     many = Session("s", "a").with_turns(turn(f"e{n}", NOW + n) for n in range(20))
-    assert list(shortened(many).turns) == [f"e{n}" for n in range(19, 19 - TURNS, -1)]
+    assert list(shortened(many).turns) == [f"e{n}" for n in range(19, 19 - LAST_TURNS, -1)]
     long = Session("s", "a").with_turns(
         Turn(f"e{n}", "m", "あ" * 4000, "い" * 200, NOW + n) for n in range(20)
     )

@@ -8,6 +8,7 @@ from domain.catalogue import Catalogue
 from domain.errors import PartlyFailed, Permanent, Transient
 from domain.events import Locale
 from domain.jobs import JOB_TYPES, AppendAudit, NotePreference, WriteAnswer
+from domain.summaries import extract
 from tasks.analytics import emit_analytics
 from tasks.audit import append_audit
 from tasks.cache import write_answers
@@ -90,6 +91,17 @@ def test_a_session_that_fails_does_not_hold_up_the_others(world: World) -> None:
     assert caught.value.reasons.keys() == {"e1", "e3"}
     assert not caught.value.permanent
     assert world.session_copies.copies.keys() == {"good"}
+
+
+def test_a_long_session_is_summarised_once_whatever_the_packs(world: World) -> None:
+    jobs = [session_update(f"e{at:02}", "s", at=NOW + at) for at in range(20)]
+    for first in range(0, 20, 3):
+        update_sessions(jobs[first : first + 3], world.ports)
+    copy = world.session_copies.copies["s"]
+    assert copy.summarised_through == copy.in_order()[12].place
+    assert copy.summary == extract("", copy.in_order()[:13])
+    update_sessions(jobs, world.ports)
+    assert world.session_copies.copies["s"] == copy
 
 
 def test_records_that_were_not_taken_are_named(world: World) -> None:
