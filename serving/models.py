@@ -150,7 +150,7 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be true before the process may take traffic."""
+    """What must be true before the process may take traffic, and what should be."""
 
     redis: bool
     catalogue: bool
@@ -158,6 +158,10 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     keys: bool
     classifier: bool
     warm: bool
+    soft: Annotated[
+        dict[str, bool],
+        Meta(description="Dependencies without which the process takes traffic, degraded"),
+    ]
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Protocol
 
@@ -45,6 +45,7 @@ from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.switchboard import Switchboard
 from serving.tokens import Gate
+from serving.warming import Warming, WarmUp
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
 from serving.websocket import WebSockets
 
@@ -79,6 +80,8 @@ class Parts:
     build_classifier: Callable[[Catalogue], Classify]
     spool: SpoolWriter
     send_events: SendEvents
+    warm_ups: Mapping[str, WarmUp] = field(default_factory=dict)
+    """What else is to be kept warm, by the name of the dependency."""
 
 
 class Service:
@@ -123,16 +126,20 @@ class Service:
             poll_seconds=settings.catalogue_poll_seconds,
             titles=parts.metrics.gauge("catalogue_titles"),
         )
+        self._session_reader = SessionReader(
+            self._redis, parts.decode_session, parts.sessions, self._meters
+        )
+        self._warming = Warming(
+            {"dynamodb": self._session_reader.warm, **parts.warm_ups}, parts.metrics
+        )
         self.readiness = ReadinessChecks(
             redis=lambda: self._redis.up,
             catalogue=self._watch.loaded,
             classifier=self._watch.ready,
             keys=lambda: self._keys.loaded,
+            soft=self._warming.state,
         )
         self._chat = self._chat_route(parts)
-        self._session_reader = SessionReader(
-            self._redis, parts.decode_session, parts.sessions, self._meters
-        )
         hot: Mapping[str, ChatRoute | InteractionsRoute | FeedbackRoute] = {
             "/v1/chat": self._chat,
             "/v1/events": self._interactions_route(parts),
@@ -234,6 +241,7 @@ class Service:
                 "keys": self._keys.keep,
                 "catalogue": self._watch.keep,
                 "warm-up": self._warm_up,
+                "warming": self._warming.keep,
                 "pulse": self._pulse,
                 "last good": self._last_good.keep,
                 "spool": self._sync_spool,
@@ -265,6 +273,7 @@ class Service:
             await self._last_good.refresh()
         self._gate.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
+        await self._warming.first()
         freeze()
         self.readiness.warm = True
         log.info("ready")

@@ -1,11 +1,14 @@
 """Reads sessions for the request path: the copy in Redis, or else the table, each in its time."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
 
 from adapters.redis_multiplexed import Late
 from domain.errors import Malformed, Refused, Transient
+from domain.events import ANONYMOUS
 from domain.ports import Sessions
 from domain.sessions import Session
 from serving.meters import Meters
@@ -13,6 +16,9 @@ from serving.outbox import Reader
 
 READERS = 8
 """Threads that may wait for the sessions table at once."""
+BARRIER_SECONDS = 1.0
+"""How long threads that are free wait for those that are reading."""
+NO_SESSION = "-warm-up-"
 MAX_WAITING = 64
 """Reads that may wait for a thread: what waits longer is late anyway."""
 
@@ -41,6 +47,19 @@ class SessionReader:
     async def history(self, session_id: str, seconds: float) -> Session | None:
         """All its turns, whoever owns it; None where there is no copy that can be read."""
         return await self._decoded(self._copies.session_history(session_id, seconds))
+
+    async def warm(self) -> None:
+        """Open a connection for every thread; raises what the table does."""
+        loop = asyncio.get_running_loop()
+        together = Barrier(READERS)
+        reads = [loop.run_in_executor(self._threads, self._warm, together) for _ in range(READERS)]
+        await asyncio.gather(*reads)
+
+    def _warm(self, together: Barrier) -> None:
+        # All at once: one after the other would share a connection.
+        with contextlib.suppress(BrokenBarrierError):
+            together.wait(BARRIER_SECONDS)
+        self._sessions.get(NO_SESSION, ANONYMOUS)
 
     async def _decoded(self, read: Awaitable[bytes | None]) -> Session | None:
         try:
