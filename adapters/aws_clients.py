@@ -13,6 +13,7 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -53,6 +54,14 @@ class AwsClients:
     def logs(self) -> "CloudWatchLogsClient":
         """CloudWatch Logs."""
         return self._client("logs", lambda session, config: session.client("logs", config=config))
+
+    @property
+    def apigateway(self) -> "ApiGatewayManagementApiClient":
+        """The connections of an API Gateway WebSocket API."""
+        return self._client(
+            "apigatewaymanagementapi",
+            lambda session, config: session.client("apigatewaymanagementapi", config=config),
+        )
 
     @property
     def sqs(self) -> "SQSClient":

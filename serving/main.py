@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from adapters.apigateway_posts import ApiGatewayPosts
 from adapters.aws_clients import AwsClients
 from adapters.connection import connect
 from adapters.msgpack_wire import encode_event
@@ -52,6 +53,7 @@ def connected(settings: Settings) -> Parts:
         metrics=metrics,
         encode_event=encode_event,
         decode_session=decode_copy,
+        posts=ApiGatewayPosts(AwsClients()) if settings.gateway_key else None,
         spool=SpoolWriter(settings.spool, max_bytes=settings.spool_max_mb * MIB),
         send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,

@@ -12,7 +12,9 @@ from importlib.metadata import version
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
+from adapters.redis_connections import RedisConnections
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.spool import SpoolWriter
@@ -30,7 +32,10 @@ from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
 from serving.context import ContextReader
+from serving.conversation import MESSAGES_SECONDS
 from serving.feedback import FeedbackRoute
+from serving.gateway import GatewayRoutes
+from serving.gateway_line import Outgoing, Posts
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
@@ -43,7 +48,7 @@ from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
 from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
-from serving.switchboard import Switchboard
+from serving.switchboard import MAX_OF_USER, Switchboard
 from serving.tokens import Gate
 from serving.warming import Warming, WarmUp
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
@@ -55,6 +60,7 @@ PULSE_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 SYNC_SECONDS = 0.05
 OVERFLOW_SECONDS = 5.0
+OUTGOING_SECONDS = 2.0
 MIB = 1024 * 1024
 
 
@@ -82,6 +88,8 @@ class Parts:
     send_events: SendEvents
     warm_ups: Mapping[str, WarmUp] = field(default_factory=dict)
     """What else is to be kept warm, by the name of the dependency."""
+    posts: Posts | None = None
+    """The way to connections that API Gateway holds, where there are such."""
 
 
 class Service:
@@ -90,6 +98,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         settings = parts.settings
         self._connections = set[object]()
+        self._outgoing: Outgoing | None = None
         self._hot = KeptRedis(settings.redis_url, name="mangaassist-hot")
         self._bulk = KeptRedis(settings.redis_url, name="mangaassist-bulk")
         self._redis = ServingRedis(
@@ -159,7 +168,8 @@ class Service:
                 readiness=self.readiness,
                 metrics=parts.metrics.render,
                 version=version("mangaassist"),
-            ),
+            )
+            + self._gateway_routes(parts, origins),
             hot,
             refused=self._meters.refused,
             allowed_origins=origins,
@@ -198,6 +208,29 @@ class Service:
             contexts,
             limit=parts.settings.max_websockets,
         )
+
+    def _gateway_routes(self, parts: Parts, origins: frozenset[str]) -> list[BaseRoute]:
+        if not parts.settings.gateway_key or parts.posts is None:
+            return []
+        counted = ConversationMeters(parts.metrics)
+        seconds = parts.budgets.routes["connect"].seconds("redis")
+        connections = RedisConnections(
+            self._bulk, of_user=MAX_OF_USER, window_seconds=MESSAGES_SECONDS, clock=time.time
+        )
+        self._outgoing = Outgoing(
+            parts.posts, counted, lambda gone: connections.forget(gone, seconds)
+        )
+        return GatewayRoutes(
+            key=parts.settings.gateway_key,
+            chat=self._chat,
+            gate=self._gate,
+            connections=connections,
+            outgoing=self._outgoing,
+            meters=self._meters,
+            counted=counted,
+            allowed_origins=origins,
+            redis_seconds=seconds,
+        ).routes()
 
     def _interactions_route(self, parts: Parts) -> InteractionsRoute:
         return InteractionsRoute(
@@ -254,6 +287,10 @@ class Service:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self._outgoing is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(OUTGOING_SECONDS):
+                        await self._outgoing.settled()
             await self._hot.close()
             await self._bulk.close()
             await asyncio.to_thread(self._overflow.close, OVERFLOW_SECONDS)

@@ -7,12 +7,10 @@ frame size, control frames, unread answers, silence, and the connection's life.
 
 import asyncio
 import logging
-import re
 import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qs, urlsplit
 
 from websockets.datastructures import Headers
 from websockets.frames import Frame, Opcode
@@ -23,13 +21,12 @@ from websockets.server import ServerProtocol
 from serving.conversation import INVALID_TEXT, POLICY, UNSUPPORTED, Conversation
 from serving.exchange import SECURITY_LINES, no_answer_lines, pairs, rendered
 from serving.frames import FRAME_LIMIT
+from serving.handshake import require_origin, session_id_of
 from serving.problems import (
     Problem,
     bad_request,
-    forbidden,
     internal_error,
     not_found,
-    unprocessable,
 )
 from serving.switchboard import Switchboard
 
@@ -55,7 +52,6 @@ LIFE_SECONDS = 2 * 3600.0
 SMALL_FRAMES, SMALL_FRAMES_SECONDS = 100, 10.0
 """Pings, pongs and fragments that a client may send in so long a time."""
 
-_SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _SINGLE = ("authorization", "origin", "host")
 
 
@@ -191,21 +187,17 @@ class WebSocketProtocol(asyncio.Protocol):
         self._wire.send_response(response)
 
     def _accept(self, request: Request) -> Response:
-        path, session_id = _asked_for(request.path)
+        path, _, query = request.path.partition("?")
         if path != PATH:
             raise not_found("there is no such thing")
         for name in _SINGLE:
             if len(request.headers.get_all(name)) > 1:
                 raise bad_request(f"the header {name} comes more than once")
-        origin = request.headers.get("origin")
-        if origin is not None and origin not in self._shared.allowed_origins:
-            raise forbidden("pages of this origin may not connect")
+        require_origin(request.headers.get("origin"), self._shared.allowed_origins)
         response = self._wire.accept(request)
         if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
             raise Problem(HTTPStatus(response.status_code), "not a WebSocket handshake")
-        if session_id is None:
-            raise unprocessable("session_id: 1 to 128 of A-Z a-z 0-9 . _ : -, once")
-        self._begin(session_id, request.headers.get("authorization"))
+        self._begin(session_id_of(query), request.headers.get("authorization"))
         return response
 
     def _begin(self, session_id: str, authorization: str | None) -> None:
@@ -281,13 +273,3 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-def _asked_for(target: str) -> tuple[str, str | None]:
-    """The path of a request, and its session id if it names one that can be."""
-    try:
-        parts = urlsplit(target)
-        ids = parse_qs(parts.query, keep_blank_values=True, max_num_fields=8).get("session_id", [])
-    except ValueError:
-        return "", None
-    return parts.path, ids[0] if len(ids) == 1 and _SESSION_ID.fullmatch(ids[0]) else None
