@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -105,6 +106,14 @@ class AwsClients:
         return self._client(
             "sagemaker",
             lambda session, config: session.client("sagemaker", config=config),
+        )
+
+    @property
+    def apigateway(self) -> "ApiGatewayManagementApiClient":
+        """The connections of an API Gateway WebSocket API."""
+        return self._client(
+            "apigatewaymanagementapi",
+            lambda session, config: session.client("apigatewaymanagementapi", config=config),
         )
 
     @property

@@ -22,6 +22,7 @@ from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
 from adapters.redis_failures import RedisFailures
 from adapters.redis_hot_users import Kept, RedisHotUsers
+from adapters.redis_preferences import RedisPreferences
 from adapters.redis_recommendations import RedisRecommendations
 from adapters.redis_sessions import RedisSessions
 from adapters.sagemaker_features import SageMakerFeatures
@@ -37,6 +38,7 @@ from config.features import DAY_SECONDS, Hot
 from config.settings import Settings
 from domain.events import InteractionType
 from domain.ports import FeatureSource, Ports, Recommender, TaskMetrics, UserCache
+from domain.summaries import extract
 from domain.trending import Rule
 
 
@@ -59,11 +61,14 @@ def connect(
         answers=RedisAnswers(redis),
         counts=RedisCounts(redis, trending_rule(declared.trending), time.time),
         sessions=DynamoDBSessions(aws, settings.sessions_table, settings.session_days, time.time),
+        summarise=extract,
         session_copies=RedisSessions(
             redis,
             copy_seconds=declared.kinds.session.ttl_seconds,
+            history_seconds=declared.kinds.session.hard_ttl_seconds,
             owner_seconds=settings.session_seconds,
         ),
+        preferences=RedisPreferences(redis, settings.session_seconds, time.time),
         analytics=KinesisAnalytics(aws, settings.analytics_stream, pseudonyms),
         audit=CloudWatchAudit(aws, settings.audit_log_group, pseudonyms, time.time),
         parking=DynamoDBParking(

@@ -40,6 +40,7 @@ _BY_NAME: Mapping[str, object] = {
     "items": Annotated[tuple[tuple[_Id, _Number], ...], Meta(max_length=MAX_ITEMS)],
     "occurred_at": _Epoch,
     "question": Annotated[str, Meta(max_length=4000)],
+    "comment": Annotated[str, Meta(max_length=500)],
     "answer_preview": Annotated[str, Meta(max_length=1000)],
     "seq": Annotated[int, Meta(ge=0, le=_MAX_INT)],
     "attributes": Annotated[

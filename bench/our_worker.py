@@ -23,6 +23,7 @@ from config.queues import declared
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
 from domain.ports import AnalyticsStream, CountOutcome, Ports, TaskMetrics
 from domain.sessions import Session, Turn
+from domain.summaries import extract
 from workers import lifecycle
 
 
@@ -62,6 +63,10 @@ class _Sessions:
 
     def get(self, session_id: str, owner: str) -> Session | None:
         return Session(session_id, owner)
+
+    def summarise(self, session: Session) -> bool:
+        """No session here is long enough."""
+        return False
 
 
 class _SessionCopies:
@@ -104,7 +109,9 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         answers=absent,
         counts=_Counts(),
         sessions=_Sessions(),
+        summarise=extract,
         session_copies=_SessionCopies(),
+        preferences=absent,
         analytics=_Analytics(),
         audit=_Audit(),
         parking=absent,

@@ -104,6 +104,7 @@ def plan(
         "MANGAASSIST_HOST": HOST,
         "MANGAASSIST_PORT": str(http.number),
         "MANGAASSIST_METRICS_HOST": HOST,
+        "MANGAASSIST_ALLOWED_ORIGINS": outer.get("MANGAASSIST_ALLOWED_ORIGINS", http.url),
         "MANGAASSIST_TOKEN_ISSUER": ISSUER,
         "MANGAASSIST_TOKEN_AUDIENCE": AUDIENCE,
         "MANGAASSIST_JWKS_URL": directory.jwks.as_uri(),

@@ -18,7 +18,7 @@ from msgspec import Meta
 from config.errors import ConfigError
 
 PREFIX = "MANGAASSIST_"
-SECRETS = frozenset({"pseudonym_key"})
+SECRETS = frozenset({"gateway_key", "pseudonym_key"})
 DAY_SECONDS = 86_400
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -43,6 +43,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = ""
     allowed_origins: Annotated[
         str, Meta(description="Origins of browsers that may call, separated by commas")
+    ] = ""
+    max_websockets: Annotated[
+        int, Meta(description="WebSocket connections that a process holds at once", ge=1)
+    ] = 5000
+    gateway_key: Annotated[
+        str,
+        Meta(description="Secret that API Gateway's integrations send; empty: no such routes"),
     ] = ""
     today: Annotated[
         date | None, Meta(description="The store's today, for new releases; default: the date")

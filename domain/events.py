@@ -81,6 +81,23 @@ class InteractionRecorded(Event):
     value: float | None = None
 
 
+Signal = Literal["up", "down"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackGiven(Event):
+    """A customer said what an answer was worth; `comment` is empty where there was none."""
+
+    type: ClassVar[str] = "feedback.given"
+    is_audited: ClassVar[bool] = True
+
+    session_id: str
+    owner: str
+    answer_event_id: str
+    signal: Signal
+    comment: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFoundDamaged(Event):
     """A stored answer could not be read and was deleted; `damage` is a `domain.answers.Damage`."""
@@ -160,8 +177,18 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
     A UUID of version 5, made by hand because this is on the request path: `uuid.uuid5` takes
     three times as long.
     """
-    name = f"{owner}\x1f{session_id}\x1f{message_id}".encode()
-    digest = bytearray(sha1(_MESSAGE_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    return _id_of(f"{owner}\x1f{session_id}\x1f{message_id}")
+
+
+def event_id_of_feedback(owner: str, answer_event_id: str, signal: Signal) -> str:
+    """The one id of a user's opinion of an answer."""
+    return _id_of(f"feedback\x1f{owner}\x1f{answer_event_id}\x1f{signal}")
+
+
+def _id_of(name: str) -> str:
+    digest = bytearray(
+        sha1(_MESSAGE_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16]
+    )
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
@@ -171,6 +198,7 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
 EVENT_TYPES: tuple[type[Event], ...] = (
     AnswerServed,
     InteractionRecorded,
+    FeedbackGiven,
     AnswerFoundDamaged,
     FeaturesChanged,
     RecommendationServed,

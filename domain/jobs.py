@@ -43,7 +43,11 @@ class UpdateSession(Job):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmitAnalytics(Job):
-    """Send one record to the analytics stream; `attributes` holds no free text of the user."""
+    """Send one record to the analytics stream.
+
+    `attributes` holds no free text of the user, but for the comment of a feedback, which is given
+    to be read.
+    """
 
     kind: ClassVar[str] = "analytics.emit"
 
@@ -76,6 +80,17 @@ class CountInteraction(Job):
     item_id: str
     user_id: str = ""
     value: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotePreference(Job):
+    """Remember the language, and the genre if it was one, that a customer asked in and for."""
+
+    kind: ClassVar[str] = "preference.note"
+
+    user_id: str
+    locale: Locale
+    genre: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +205,7 @@ JOB_TYPES: tuple[type[Job], ...] = (
     EmitAnalytics,
     AppendAudit,
     CountInteraction,
+    NotePreference,
     WriteAnswer,
     PrecomputeAnswers,
     WriteRecommendation,

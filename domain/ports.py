@@ -15,7 +15,7 @@ from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
 from domain.errors import MangaAssistError
 from domain.features import GroupRecord, UserFeatures
-from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
 from domain.parking import Parked
 from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
@@ -134,6 +134,18 @@ class Sessions(Protocol):
         """The session, or None where there is none of that owner."""
         ...
 
+    def summarise(self, session: Session) -> bool:
+        """Keep the session's summary, unless one that covers as much is there; whether it is."""
+        ...
+
+
+class Summarise(Protocol):
+    """Says in few words what turns were about. Raises Transient where it takes a model to."""
+
+    def __call__(self, earlier: str, turns: Sequence[Turn]) -> str:
+        """The summary so far with these turns, oldest first, at most 1,200 characters."""
+        ...
+
 
 class SessionCopies(Protocol):
     """What the request path knows of sessions; losing a copy costs one read."""
@@ -144,6 +156,14 @@ class SessionCopies(Protocol):
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         """Make the request path take the session for this owner's, whose it is in `Sessions`."""
+        ...
+
+
+class PreferenceNotes(Protocol):
+    """What customers turn out to prefer, where the request path reads it."""
+
+    def note(self, preferences: Sequence[NotePreference]) -> None:
+        """Remember what these customers asked for, in whatever order they are told."""
         ...
 
 
@@ -444,7 +464,9 @@ class Ports:
     answers: AnswerSets
     counts: InteractionCounts
     sessions: Sessions
+    summarise: Summarise
     session_copies: SessionCopies
+    preferences: PreferenceNotes
     analytics: AnalyticsStream
     audit: AuditLog
     parking: Parking

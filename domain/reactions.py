@@ -9,6 +9,7 @@ from domain.events import (
     AnswerServed,
     Event,
     FeaturesChanged,
+    FeedbackGiven,
     InteractionRecorded,
     InteractionType,
     RecommendationComputed,
@@ -21,6 +22,7 @@ from domain.jobs import (
     CountInteraction,
     EmitAnalytics,
     Job,
+    NotePreference,
     PrecomputeAnswers,
     RefreshRecommendation,
     SyncFeatures,
@@ -59,6 +61,7 @@ def _after_answer(event: AnswerServed, served: Served | None = None) -> Sequence
         _answer_analytics(event, found),
         _answer_audit(event, found),
         *_look_up(event),
+        *_preference(event),
         *_cache_upkeep(event, found),
     ]
 
@@ -113,6 +116,13 @@ def _look_up(event: AnswerServed) -> Sequence[Job]:
             user_id=event.owner,
         )
     ]
+
+
+def _preference(event: AnswerServed) -> Sequence[Job]:
+    if not event.owner:
+        return []
+    genre = event.slug if event.kind == QuestionKind.GENRE else ""
+    return [NotePreference(**_header(event), user_id=event.owner, locale=event.locale, genre=genre)]
 
 
 def _cache_upkeep(event: AnswerServed, served: Served) -> Sequence[Job]:
@@ -213,6 +223,29 @@ def _after_interaction(
                 "user": event.user_id,
                 "value": event.value,
             },
+        ),
+    ]
+
+
+@react.register
+def _after_feedback(event: FeedbackGiven, served: Served | None = None) -> Sequence[Job]:
+    return [
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "answer_event_id": event.answer_event_id,
+                "signal": event.signal,
+                "comment": event.comment or None,
+                "user": event.owner,
+            },
+        ),
+        AppendAudit(
+            **_header(event),
+            action=event.type,
+            actor=event.owner,
+            subject=event.answer_event_id,
+            outcome=event.signal,
         ),
     ]
 

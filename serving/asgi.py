@@ -25,6 +25,7 @@ from serving.exchange import (
     HotRoute,
     dispatch,
     no_answer_lines,
+    pairs,
     rendered,
 )
 from serving.problems import Problem, internal_error, too_large
@@ -162,12 +163,6 @@ def problem_response(problem: Problem) -> Response:
     for name, text in pairs(lines):
         response.headers[name.decode()] = text.decode()
     return response
-
-
-def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """Header lines as names and values."""
-    split = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
-    return [(name, text) for name, _, text in split]
 
 
 def _as_problem(error: Exception) -> Problem:

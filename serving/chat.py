@@ -38,7 +38,6 @@ from serving.problems import forbidden, too_busy, unprocessable
 from serving.tokens import Gate
 
 OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
-ROUTE = "chat"
 BODY_LIMIT = 64 * 1024
 """4,000 characters as JSON escapes of surrogate pairs are 48,000 bytes."""
 
@@ -79,7 +78,7 @@ class OpensTurns(Protocol):
 class ChatRoute:
     """The hot route of questions; also the desk with everything that any turn needs."""
 
-    name = ROUTE
+    name = "chat"
     method = b"POST"
     body_limit = BODY_LIMIT
 
@@ -118,18 +117,38 @@ class ChatRoute:
         started = time.perf_counter()
         headers = headers_of(exchange)
         caller = self.gate.caller(headers.get(b"authorization"))
-        authorised = time.perf_counter()
+        auth_seconds = time.perf_counter() - started
         require_json(headers)
         asked = decode(exchange.body)
+        self.ask(
+            exchange,
+            asked,
+            caller.user,
+            traceparent=headers.get(b"traceparent"),
+            started=started,
+            auth_seconds=auth_seconds,
+        )
+
+    def ask(
+        self,
+        exchange: Exchange,
+        asked: ChatRequest,
+        owner: str,
+        *,
+        traceparent: bytes | None,
+        started: float,
+        auth_seconds: float,
+    ) -> None:
+        """Answer a question of this owner, however it came; raises Problem."""
         parsed = time.perf_counter()
         question = self.classify(asked.message, asked.locale)
         classified = time.perf_counter()
-        event = self._event(asked, question, caller.user, headers.get(b"traceparent"))
-        is_personal = question.kind is QuestionKind.RECOMMENDATION and caller.user
+        event = self._event(asked, question, owner, traceparent)
+        is_personal = question.kind is QuestionKind.RECOMMENDATION and owner
         opens = self.personal if is_personal and self.personal is not None else Turn
         turn = opens(self, exchange, question, event)
         turn.started, turn.asked_at = started, classified
-        turn.before = (("auth", authorised - started), ("classify", classified - parsed))
+        turn.before = (("auth", auth_seconds), ("classify", classified - parsed))
         turn.serve(asked.session_id)
 
     def dry(self, stock: Stock, meters: Meters) -> "ChatRoute":
@@ -138,6 +157,12 @@ class ChatRoute:
         twin.stock, twin.meters, twin.seen, twin.personal = stock, meters, SeenAnswers(), None
         twin.sink = DrySink()
         twin.producer = Producer("warm-up", self.producer.encode)
+        return twin
+
+    def named(self, name: str) -> "ChatRoute":
+        """The same route, measured under another name."""
+        twin = copy(self)
+        twin.name = name
         return twin
 
     def _event(
@@ -203,7 +228,7 @@ class Turn:
         event: AnswerServed | RecommendationServed,
     ) -> None:
         self.desk = desk
-        self.route = ROUTE
+        self.route = desk.name
         self.exchange = exchange
         self.question = question
         self.event = event
@@ -346,9 +371,14 @@ class Turn:
 def decode(body: bytes | bytearray) -> ChatRequest:
     """The request in these bytes; raises Problem."""
     asked = decoded(_DECODE, body)
-    if asked.message.isspace():
-        raise unprocessable("the message is blank")
+    require_words(asked.message)
     return asked
+
+
+def require_words(message: str) -> None:
+    """Raises Problem for a message of nothing but white space."""
+    if message.isspace():
+        raise unprocessable("the message is blank")
 
 
 def trace_of(header: bytes | None) -> str | None:

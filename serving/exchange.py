@@ -114,6 +114,12 @@ def rendered(problem: Problem) -> tuple[int, bytes, bytes]:
     return int(problem.status), lines, problem.body()
 
 
+def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as names and values."""
+    split = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, text) for name, _, text in split]
+
+
 def headers_of(exchange: Exchange) -> Mapping[bytes, bytes]:
     """The headers by name; raises Problem where one that decides something comes twice."""
     headers = dict(exchange.headers)

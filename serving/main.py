@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from adapters.apigateway_posts import ApiGatewayPosts
 from adapters.aws_clients import AwsClients
 from adapters.connection import connect, connect_path
 from adapters.msgpack_wire import encode_event
@@ -26,6 +27,7 @@ from config.settings import Settings, read
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
 from serving.service import MIB, Parts, Service
+from serving.websocket import WebSocketProtocol
 
 GRACEFUL_SECONDS = 8
 MAX_CONNECTIONS_WAITING = 2048
@@ -58,6 +60,7 @@ def connected(settings: Settings) -> Parts:
         metrics=metrics,
         encode_event=encode_event,
         decode_session=decode_copy,
+        posts=ApiGatewayPosts(AwsClients()) if settings.gateway_key else None,
         spool=SpoolWriter(settings.spool, max_bytes=settings.spool_max_mb * MIB),
         send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
@@ -75,7 +78,7 @@ def serve(parts: Parts) -> None:
             service.app,
             loop="uvloop",
             http=HotProtocol,
-            ws="none",
+            ws=WebSocketProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

@@ -112,3 +112,31 @@ class Meters:
     def shed(self, kind: str, count: int) -> None:
         """Count events that nothing took, and that were refused therefore."""
         self._shed(kind).inc(count)
+
+
+class ConversationMeters:
+    """What conversations over connections that stay measure."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.connections = registry.gauge("ws_connections")
+
+        @cache
+        def messages(outcome: str) -> Counter:
+            return registry.counter("ws_messages_total", outcome=outcome)
+
+        @cache
+        def closed(reason: str) -> Counter:
+            return registry.counter("ws_closed_total", reason=reason)
+
+        @cache
+        def prefetched(branch: str, outcome: str) -> Counter:
+            return registry.counter("prefetch_total", branch=branch, outcome=outcome)
+
+        @cache
+        def prefetch_seconds(branch: str) -> Histogram:
+            return registry.histogram("prefetch_seconds", branch=branch)
+
+        self.messages = messages
+        self.closed = closed
+        self.prefetched = prefetched
+        self.prefetch_seconds = prefetch_seconds

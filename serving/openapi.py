@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from config import answers
-from serving import models
+from serving import frames, models
 from serving.problems import ProblemDocument
 
 Document = dict[str, Any]
@@ -31,13 +31,25 @@ _PROBLEMS: Mapping[int, str] = {
     429: "Nothing can take note of the question now; Retry-After says when to ask again",
 }
 
+CONVERSATION = (
+    "Frames are JSON texts of at most 32 KiB. The client sends AuthFrame first, unless the "
+    "handshake has an Authorization header, and then MessageFrame; a MessageFrame as the first "
+    "frame comes from somebody who is not signed in. Another AuthFrame renews the token. The "
+    "server sends TokenFrame while an answer is being made, then the fields of ChatReply with "
+    "`type` answer and the `message_id`, or ErrorFrame. Questions are answered one at a time, "
+    "in their order. After the code `reconnect` connect again; a question without an answer may "
+    "be sent again with its `message_id`."
+)
+
 
 @cache
 def document(version: str) -> bytes:
     """The document as JSON."""
     types = (
         models.ChatRequest, models.ChatReply, models.InteractionsRequest, models.InteractionsReply,
+        models.FeedbackRequest, models.FeedbackReply,
         models.SessionReply, models.Liveness, models.Readiness, ProblemDocument,
+        frames.AuthFrame, frames.MessageFrame, frames.TokenFrame, frames.ErrorFrame,
     )  # fmt: skip
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return msgspec.json.encode(
@@ -101,6 +113,18 @@ def _paths() -> Document:
                 },
             }
         },
+        "/v1/feedback": {
+            "post": {
+                "operationId": "giveFeedback",
+                "summary": "Say what an answer was worth; the session has to be the caller's",
+                "security": [{}, {"token": []}],
+                "requestBody": _takes("FeedbackRequest"),
+                "responses": {
+                    "202": _gives("FeedbackReply", "It is stored"),
+                    **_problems(400, 401, 403, 404, 413, 415, 422, 429),
+                },
+            }
+        },
         "/v1/sessions/{session_id}": {
             "get": {
                 "operationId": "session",
@@ -112,6 +136,21 @@ def _paths() -> Document:
                 "responses": {
                     "200": _gives("SessionReply", "The conversation", _HEADERS),
                     **_problems(401, 404),
+                },
+            }
+        },
+        "/v1/ws": {
+            "get": {
+                "operationId": "converse",
+                "summary": "Ask over a WebSocket",
+                "description": CONVERSATION,
+                "security": [{}, {"token": []}],
+                "parameters": [
+                    {"name": "session_id", "in": "query", "required": True, "schema": _TEXT}
+                ],
+                "responses": {
+                    "101": {"description": "Frames follow"},
+                    **_problems(400, 401, 403, 404, 422, 429),
                 },
             }
         },

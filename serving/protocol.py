@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -261,6 +261,15 @@ class HotProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A connection that looks after its own deadlines when it is told the time."""
+
+    def close_if_overdue(self, now: float) -> None:
+        """Close the connection where one of them is over."""
+        ...
+
+
 async def sweep(connections: Iterable[object]) -> None:
     """Close what is overdue, for as long as the process serves: one timer for all connections."""
     loop = asyncio.get_running_loop()
@@ -268,5 +277,5 @@ async def sweep(connections: Iterable[object]) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         now = loop.time()
         for connection in list(connections):
-            if isinstance(connection, HotProtocol):
+            if isinstance(connection, Watched):
                 connection.close_if_overdue(now)

@@ -7,12 +7,14 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
+from adapters.redis_connections import RedisConnections
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.spool_writing import SpoolWriter
@@ -31,11 +33,16 @@ from serving.backends import ThreadedBackends
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
+from serving.context import ContextReader
+from serving.conversation import MESSAGES_SECONDS
+from serving.feedback import FeedbackRoute
+from serving.gateway import GatewayRoutes
+from serving.gateway_line import Outgoing, Posts
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
-from serving.meters import Meters, Registry
+from serving.meters import ConversationMeters, Meters, Registry
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
@@ -44,10 +51,14 @@ from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
 from serving.recommendations import RecommendationsRoute
 from serving.recommending import Recommending
+from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.static_page import page_routes
+from serving.switchboard import MAX_OF_USER, Switchboard
 from serving.tokens import Gate
+from serving.warming import Warming, WarmUp
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
+from serving.websocket import WebSockets
 from serving.writing_back import WriteBack
 
 log = logging.getLogger(__name__)
@@ -56,6 +67,7 @@ PULSE_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 SYNC_SECONDS = 0.05
 OVERFLOW_SECONDS = 5.0
+OUTGOING_SECONDS = 2.0
 MIB = 1024 * 1024
 
 
@@ -85,6 +97,10 @@ class Parts:
     build_classifier: Callable[[Catalogue], Classify]
     spool: SpoolWriter
     send_events: SendEvents
+    warm_ups: Mapping[str, WarmUp] = field(default_factory=dict)
+    """What else is to be kept warm, by the name of the dependency."""
+    posts: Posts | None = None
+    """The way to connections that API Gateway holds, where there are such."""
 
 
 class Service:
@@ -93,6 +109,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         settings = parts.settings
         self._connections = set[object]()
+        self._outgoing: Outgoing | None = None
         self._hot = KeptRedis(settings.redis_url, name="mangaassist-hot")
         self._bulk = KeptRedis(settings.redis_url, name="mangaassist-bulk")
         self._redis = ServingRedis(
@@ -130,19 +147,27 @@ class Service:
             poll_seconds=settings.catalogue_poll_seconds,
             titles=parts.metrics.gauge("catalogue_titles"),
         )
+        self._session_reader = SessionReader(
+            self._redis, parts.decode_session, parts.sessions, self._meters
+        )
+        self._warming = Warming(
+            {"dynamodb": self._session_reader.warm, **parts.warm_ups}, parts.metrics
+        )
         self.readiness = ReadinessChecks(
             redis=lambda: self._redis.up,
             catalogue=self._watch.loaded,
             classifier=self._watch.ready,
             keys=lambda: self._keys.loaded,
+            soft=self._warming.state,
         )
         self._backends = self._recommendation_backends(parts)
         self._making = set[asyncio.Task[None]]()
         personal = self._personal_answers(parts)
         self._chat = self._chat_route(parts, personal)
-        hot: Mapping[str, ChatRoute | InteractionsRoute | RecommendationsRoute] = {
+        hot: Mapping[str, ChatRoute | InteractionsRoute | FeedbackRoute | RecommendationsRoute] = {
             "/v1/chat": self._chat,
             "/v1/events": self._interactions_route(parts),
+            "/v1/feedback": self._feedback_route(parts),
             "/v1/recommendations": RecommendationsRoute(self._chat, personal),
         }
         origins = frozenset(filter(None, map(str.strip, settings.allowed_origins.split(","))))
@@ -151,6 +176,8 @@ class Service:
             cross_origin=cross_origin(origins),
             refused=self._meters.refused,
         )
+        switchboard = self._switchboard(parts)
+        self._websockets = WebSockets(switchboard, origins)
         pages = routes(
             session=self._session_page(parts),
             readiness=self.readiness,
@@ -158,7 +185,11 @@ class Service:
             version=version("mangaassist"),
         )
         self.app: Starlette = application(
-            [*pages, *(page_routes() if settings.page else [])],
+            [
+                *pages,
+                *self._gateway_routes(parts, origins),
+                *(page_routes() if settings.page else []),
+            ],
             hot,
             refused=self._meters.refused,
             allowed_origins=origins,
@@ -209,6 +240,48 @@ class Service:
             personal=personal.open,
         )
 
+    def _switchboard(self, parts: Parts) -> Switchboard:
+        counted = ConversationMeters(parts.metrics)
+        contexts = ContextReader(
+            sessions=self._session_reader,
+            users=self._redis,
+            answers=self._redis,
+            seen=self._seen,
+            budget=parts.budgets.routes["connect"],
+            meters=counted,
+        )
+        return Switchboard(
+            self._chat,
+            self._gate,
+            self._meters,
+            counted,
+            contexts,
+            limit=parts.settings.max_websockets,
+        )
+
+    def _gateway_routes(self, parts: Parts, origins: frozenset[str]) -> list[BaseRoute]:
+        if not parts.settings.gateway_key or parts.posts is None:
+            return []
+        counted = ConversationMeters(parts.metrics)
+        seconds = parts.budgets.routes["connect"].seconds("redis")
+        connections = RedisConnections(
+            self._bulk, of_user=MAX_OF_USER, window_seconds=MESSAGES_SECONDS, clock=time.time
+        )
+        self._outgoing = Outgoing(
+            parts.posts, counted, lambda gone: connections.forget(gone, seconds)
+        )
+        return GatewayRoutes(
+            key=parts.settings.gateway_key,
+            chat=self._chat,
+            gate=self._gate,
+            connections=connections,
+            outgoing=self._outgoing,
+            meters=self._meters,
+            counted=counted,
+            allowed_origins=origins,
+            redis_seconds=seconds,
+        ).routes()
+
     def _interactions_route(self, parts: Parts) -> InteractionsRoute:
         return InteractionsRoute(
             gate=self._gate,
@@ -219,12 +292,20 @@ class Service:
             redis_seconds=parts.budgets.routes["events"].seconds("redis"),
         )
 
+    def _feedback_route(self, parts: Parts) -> FeedbackRoute:
+        return FeedbackRoute(
+            gate=self._gate,
+            outbox=self._redis,
+            sink=self._sink,
+            producer=self._producer,
+            meters=self._meters,
+            redis_seconds=parts.budgets.routes["feedback"].seconds("redis"),
+        )
+
     def _session_page(self, parts: Parts) -> SessionPage:
         return SessionPage(
             gate=self._gate,
-            copies=self._redis,
-            decode=parts.decode_session,
-            sessions=parts.sessions,
+            reader=self._session_reader,
             budget=parts.budgets.routes["sessions"],
             meters=self._meters,
         )
@@ -243,6 +324,7 @@ class Service:
                 "keys": self._keys.keep,
                 "catalogue": self._watch.keep,
                 "warm-up": self._warm_up,
+                "warming": self._warming.keep,
                 "pulse": self._pulse,
                 "last good": self._last_good.keep,
                 "spool": self._sync_spool,
@@ -250,11 +332,15 @@ class Service:
             }.items()
         ]
         try:
-            yield {"hot": self._hot_routes}
+            yield {"hot": self._hot_routes, "ws": self._websockets}
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, *self._making, return_exceptions=True)
+            if self._outgoing is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(OUTGOING_SECONDS):
+                        await self._outgoing.settled()
             self._backends.close()
             await self._hot.close()
             await self._bulk.close()
@@ -277,6 +363,7 @@ class Service:
             await self._last_good.refresh()
         self._gate.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
+        await self._warming.first()
         freeze()
         self.readiness.warm = True
         log.info("ready")

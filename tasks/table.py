@@ -8,6 +8,7 @@ from tasks import (
     features,
     interactions,
     precompute,
+    preferences,
     recommendations,
     sessions,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "features",
     "interactions",
     "precompute",
+    "preferences",
     "recommendations",
     "sessions",
 ]

@@ -3,7 +3,7 @@ the fakes and the real adapters to it."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from domain import trending
@@ -12,7 +12,7 @@ from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
 from domain.errors import MangaAssistError, OwnedByAnother, Permanent, Refused, Transient
 from domain.features import GroupRecord, UserFeatures
-from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job, NotePreference
 from domain.merging import outcomes
 from domain.parking import Parked, parked_again
 from domain.ports import (
@@ -28,8 +28,10 @@ from domain.ports import (
     TaskMetrics,
     Written,
 )
+from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
 from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import MAX_TURNS, Session, Turn
+from domain.summaries import extract
 from domain.trending import Counted, Rule
 
 NOW = 1_800_000_000.0
@@ -178,12 +180,21 @@ class FakeSessions:
         for turn in turns[:-MAX_TURNS]:
             self._pruned[session_id] = (turn.at, turn.event_id)
         kept = {turn.event_id: turn for turn in turns[-MAX_TURNS:]}
-        self._sessions[session_id] = Session(session_id, owner, kept)
+        self._sessions[session_id] = replace(session, turns=kept)
         return self._sessions[session_id]
 
     def get(self, session_id: str, owner: str) -> Session | None:
         session = self._sessions.get(session_id)
         return session if session is not None and session.owner == owner else None
+
+    def summarise(self, session: Session) -> bool:
+        found = self.get(session.session_id, session.owner)
+        if found is None or found.summarised_through >= session.summarised_through:
+            return False
+        self._sessions[session.session_id] = replace(
+            found, summary=session.summary, summarised_through=session.summarised_through
+        )
+        return True
 
 
 class FakeSessionCopies:
@@ -201,6 +212,25 @@ class FakeSessionCopies:
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         self.owners[session_id] = owner
+
+
+class FakePreferences:
+    """`PreferenceNotes`: when each name was asked for last, by user."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, dict[str, float]] = {}
+
+    def note(self, preferences: Sequence[NotePreference]) -> None:
+        for job in preferences:
+            names = [name_of_locale(job.locale), *([name_of_genre(job.genre)] * bool(job.genre))]
+            for name in names:
+                of_user = self.noted.setdefault(job.user_id, {})
+                of_user[name] = max(job.occurred_at, of_user.get(name, 0.0))
+
+    def of(self, user_id: str) -> Sequence[str]:
+        of_user = self.noted.get(user_id, {})
+        ranked = sorted(of_user, key=lambda name: (of_user[name], name), reverse=True)
+        return ranked[:MAX_PREFERENCES]
 
 
 class FakeAnalytics:
@@ -566,6 +596,7 @@ class World:
     answers: FakeAnswerSets = field(default_factory=FakeAnswerSets)
     sessions: FakeSessions = field(default_factory=FakeSessions)
     session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
+    preferences: FakePreferences = field(default_factory=FakePreferences)
     analytics: FakeAnalytics = field(default_factory=FakeAnalytics)
     audit: FakeAudit = field(default_factory=FakeAudit)
     failures: FakeLastFailures = field(default_factory=FakeLastFailures)
@@ -587,7 +618,9 @@ class World:
             answers=self.answers,
             counts=self.counts,
             sessions=self.sessions,
+            summarise=extract,
             session_copies=self.session_copies,
+            preferences=self.preferences,
             analytics=self.analytics,
             audit=self.audit,
             parking=self.parking,

@@ -15,6 +15,7 @@ from domain.jobs import (
     AppendAudit,
     EmitAnalytics,
     Job,
+    NotePreference,
     PrecomputeAnswers,
     RefreshRecommendation,
     UpdateSession,
@@ -46,7 +47,8 @@ def upkeep(event: Event, served: Served) -> list[Job]:
     jobs = react(event, served)
     assert any(isinstance(job, EmitAnalytics) for job in jobs)
     assert any(isinstance(job, AppendAudit) for job in jobs)
-    return [j for j in jobs if not isinstance(j, (EmitAnalytics, AppendAudit, UpdateSession))]
+    other = (EmitAnalytics, AppendAudit, UpdateSession, NotePreference)
+    return [job for job in jobs if not isinstance(job, other)]
 
 
 @pytest.mark.parametrize("event", [shown("ann"), asked("ann")])

@@ -55,6 +55,9 @@ class MemorySessions:
     def add_turns(self, session_id: str, owner: str, turns: object) -> Session:
         raise NotImplementedError
 
+    def summarise(self, session: Session) -> bool:
+        raise NotImplementedError
+
     def get(self, session_id: str, owner: str) -> Session | None:
         if session_id == "in-table" and owner == "alice":
             return Session(session_id, owner, {"e": Turn("e", "m", "q?", "a", 1.0)})
