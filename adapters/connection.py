@@ -17,11 +17,13 @@ from adapters.redis_answers import RedisAnswers
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
 from adapters.redis_failures import RedisFailures
+from adapters.redis_responses import RedisResponses
 from adapters.redis_sessions import RedisSessions
+from adapters.response_wire import ResponseWire
 from adapters.sqs_dead_letters import SqsDeadLetters
 from adapters.sqs_opened_letters import SqsOpenedLetters
 from adapters.sqs_queues import SqsQueues
-from config import answers, queues
+from config import answers, queues, response_cache
 from config.answers import Trending
 from config.errors import ConfigError
 from config.settings import Settings
@@ -42,6 +44,11 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
         clock=time.time,
         today=settings.store_day,
         answers=RedisAnswers(redis),
+        responses=RedisResponses(
+            redis,
+            response_wire(settings),
+            tombstone_seconds=response_cache.declared().tombstone_days * 86_400,
+        ),
         counts=RedisCounts(redis, trending_rule(declared.trending), time.time),
         sessions=DynamoDBSessions(aws, settings.sessions_table, settings.session_days, time.time),
         session_copies=RedisSessions(
@@ -71,6 +78,13 @@ def redis_of(settings: Settings) -> RedisConnection:
         return RedisConnection(settings.redis_url)
     except ValueError as error:
         raise ConfigError(f"MANGAASSIST_REDIS_URL: {error}") from error
+
+
+def response_wire(settings: Settings) -> ResponseWire:
+    """How responses are written and read under the secret of these settings."""
+    return ResponseWire(
+        settings.pseudonym_key, compress_bytes=response_cache.declared().compress_bytes
+    )
 
 
 def trending_rule(table: Trending) -> Rule:

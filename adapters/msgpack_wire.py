@@ -37,6 +37,7 @@ _BY_NAME: Mapping[str, object] = {
     "session_id": _Id,
     "item_id": _Id,
     "occurred_at": _Epoch,
+    "stored": Annotated[bytes, Meta(max_length=48 * 1024)],
     "question": Annotated[str, Meta(max_length=4000)],
     "answer_preview": Annotated[str, Meta(max_length=1000)],
     "seq": Annotated[int, Meta(ge=0, le=_MAX_INT)],

@@ -89,6 +89,7 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         clock=time.time,
         today=absent,
         answers=absent,
+        responses=absent,
         counts=_Counts(),
         sessions=_Sessions(),
         session_copies=_SessionCopies(),

@@ -93,6 +93,20 @@ class AnswerFoundDamaged(Event):
     damage: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerGenerated(Event):
+    """The model answered, and the answer may be cached.
+
+    `stored` are the bytes to keep under `response_key`, as `adapters/response_wire.py` writes them:
+    whoever works on them later needs nothing that might have changed since.
+    """
+
+    type: ClassVar[str] = "answer.generated"
+
+    response_key: str
+    stored: bytes
+
+
 class ServedFrom(StrEnum):
     """Which stored answer the request path found in its one round trip."""
 
@@ -130,5 +144,10 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded, AnswerFoundDamaged)
+EVENT_TYPES: tuple[type[Event], ...] = (
+    AnswerServed,
+    InteractionRecorded,
+    AnswerFoundDamaged,
+    AnswerGenerated,
+)
 """Every type of event there is; a guard test checks that something reacts to each."""

@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from domain.events import (
     AnswerFoundDamaged,
+    AnswerGenerated,
     AnswerServed,
     Event,
     InteractionRecorded,
@@ -15,12 +16,14 @@ from domain.events import (
 )
 from domain.jobs import (
     AppendAudit,
+    CheckAnswer,
     CountInteraction,
     EmitAnalytics,
     Job,
     PrecomputeAnswers,
     UpdateSession,
     WriteAnswer,
+    WriteResponse,
 )
 from domain.questions import QuestionKind
 
@@ -169,6 +172,16 @@ def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Se
     stale_version = int(event.occurred_at * 1000)
     return [
         PrecomputeAnswers(**_header(event), answer_kind=event.kind, stale_version=stale_version)
+    ]
+
+
+@react.register
+def _after_model(event: AnswerGenerated, served: Served | None = None) -> Sequence[Job]:
+    """The two come in any order: what fails the check is not kept after it either."""
+    header, key, stored = _header(event), event.response_key, event.stored
+    return [
+        WriteResponse(**header, response_key=key, stored=stored),
+        CheckAnswer(**header, response_key=key, stored=stored),
     ]
 
 
