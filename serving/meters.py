@@ -107,3 +107,24 @@ class Meters:
     def shed(self, kind: str, count: int) -> None:
         """Count events that nothing took, and that were refused therefore."""
         self._shed(kind).inc(count)
+
+
+class ResponseMeters:
+    """What the response cache measures, bound in the same way."""
+
+    def __init__(self, registry: Registry) -> None:
+        @cache
+        def responses(outcome: str) -> Counter:
+            return registry.counter("responses_total", outcome=outcome)
+
+        @cache
+        def refreshes(outcome: str) -> Counter:
+            return registry.counter("response_refreshes_total", outcome=outcome)
+
+        @cache
+        def invalid(reason: str) -> Counter:
+            return registry.counter("answer_invalid_total", reason=reason)
+
+        self.responses = responses
+        self.refreshes = refreshes
+        self.invalid = invalid
