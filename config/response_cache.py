@@ -13,6 +13,12 @@ from config.tables import require
 
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 Milliseconds = Annotated[int, Meta(ge=1, le=10_000)]
+_CARRIES_MEANING = re.compile(
+    r"\d|n't$|^(?:not?|none|never|neither|nor|without|except|un|only|more|less|most|least|from|before"
+    r"|after|over|under)$|ない|ません|なか|ず$|ぬ$|以外|だけ|より|から|まで|^[がをにへとも]$"
+)
+"""Polarity, number, direction and comparison: a match must not depend on leaving one out."""
+
 Share = Annotated[float, Meta(gt=0, le=1)]
 
 
@@ -33,6 +39,9 @@ class Similarity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     agreement: Share
     max_false_hit_rate: Share
     closed_hours: Annotated[int, Meta(ge=1, le=24 * 30)]
+    free_en: tuple[str, ...]
+    free_ja: tuple[str, ...]
+    same_en: dict[str, str]
 
 
 class ResponseCacheTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -75,7 +84,15 @@ def load(directory: Path | None = None) -> ResponseCacheTable:
         where = f"response_cache.toml: own_words.{locale}"
         require(bool(words) and all(words), where, "names no word, or an empty one")
         require(all(word == word.casefold() for word in words), where, "must be in lower case")
+    _check_free(table.similarity)
     return table
+
+
+def _check_free(similarity: Similarity) -> None:
+    for locale, words in (("en", similarity.free_en), ("ja", similarity.free_ja)):
+        for word in words:
+            where = f"response_cache.toml: similarity.free_{locale}"
+            require(_CARRIES_MEANING.search(word) is None, where, f"{word!r} carries meaning")
 
 
 @cache

@@ -128,3 +128,30 @@ class ResponseMeters:
         self.responses = responses
         self.refreshes = refreshes
         self.invalid = invalid
+
+
+class SimilarityMeters:
+    """What the matching of similar questions measures, bound in the same way."""
+
+    def __init__(self, registry: Registry) -> None:
+        @cache
+        def answers(outcome: str) -> Counter:
+            return registry.counter("similar_answers_total", outcome=outcome)
+
+        @cache
+        def compared(outcome: str) -> Counter:
+            return registry.counter("similar_compared_total", outcome=outcome)
+
+        self.answers = answers
+        self.compared = compared
+        self._bounds = [
+            registry.gauge("similar_false_hit_rate", bound=bound)
+            for bound in ("point", "lower", "upper")
+        ]
+        self._open = registry.gauge("similar_open")
+
+    def rate(self, *point_lower_upper: float, is_open: bool) -> None:
+        """Show the false-hit rate with its interval, and whether matching goes on."""
+        for gauge, value in zip(self._bounds, point_lower_upper, strict=True):
+            gauge.set(value)
+        self._open.set(float(is_open))
