@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
 from domain.answers import PREVIEW_CHARS, rfc3339
+from domain.errors import Malformed
 from domain.events import Locale
 
 PREFIX = "response:"
@@ -172,9 +173,14 @@ class StoredResponse:
         return str(self.answer()["text"])
 
     def answer(self) -> Mapping[str, object]:
-        """The answer in the API's shape."""
-        decoded: Mapping[str, object] = json.loads(self.body + b"}")["answer"]
-        return decoded
+        """The answer in the API's shape; raises Malformed for a body that holds none."""
+        try:
+            answer = json.loads(self.body + b"}")["answer"]
+            if isinstance(answer["text"], str) and isinstance(answer["items"], list):
+                return dict(answer)
+        except (ValueError, LookupError, TypeError, RecursionError):
+            pass
+        raise Malformed("a cached response holds no answer")
 
     def pieces(self) -> Iterator[str]:
         """The text in the pieces that it first came in, to be streamed again."""
@@ -214,34 +220,35 @@ def respond(
     Its version is the time in milliseconds, but more than the version `after` which it comes,
     whatever the clock says.
     """
+    content = _content(asked, generated)
+    version = max(int(now * 1000), after + 1)
+    tail = f',"generated_at":"{rfc3339(now)}","version":{version}'
+    is_negative = generated.is_negative
+    ttl = lifetimes.negative_ttl if is_negative else lifetimes.ttl - lifetimes.jitter * chance
+    return StoredResponse(
+        key=asked.key,
+        owner=asked.scope.owner,
+        fingerprint=_digest("content", content),
+        version=version,
+        generated_at=now,
+        soft_expires_at=now + ttl,
+        hard_expires_at=now + (ttl if is_negative else lifetimes.hard_ttl),
+        compute_seconds=max(0.0, now - started),
+        is_negative=is_negative,
+        chunks=tuple(generated.chunks),
+        preview=generated.text[:PREVIEW_CHARS],
+        body=f'{{"answer":{content}{tail}'.encode(),
+    )
+
+
+def _content(asked: Asked, generated: Generated) -> str:
     answer = {
         "text": generated.text,
         "items": generated.items,
         "kind": asked.kind,
         "locale": asked.locale,
     }
-    encoded = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    version = max(int(now * 1000), after + 1)
-    tail = f',"generated_at":"{rfc3339(now)}","version":{version}'
-    ttl = (
-        lifetimes.negative_ttl
-        if generated.is_negative
-        else lifetimes.ttl - lifetimes.jitter * chance
-    )
-    return StoredResponse(
-        key=asked.key,
-        owner=asked.scope.owner,
-        fingerprint=_digest("content", encoded),
-        version=version,
-        generated_at=now,
-        soft_expires_at=now + ttl,
-        hard_expires_at=now + (ttl if generated.is_negative else lifetimes.hard_ttl),
-        compute_seconds=max(0.0, now - started),
-        is_negative=generated.is_negative,
-        chunks=tuple(generated.chunks),
-        preview=generated.text[:PREVIEW_CHARS],
-        body=b'{"answer":' + encoded.encode() + tail.encode(),
-    )
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
 def _joined(parts: Sequence[str]) -> bytes:

@@ -17,7 +17,7 @@ from adapters.redis_serving_responses import Claim, ServingResponses
 from config import answers, response_cache
 from config.response_cache import ResponseCacheTable
 from domain.answers import Damage, Damaged
-from domain.errors import Transient
+from domain.errors import Malformed, Transient
 from domain.response_cache import Asked, Lifetimes, StoredResponse
 from serving.flights import Broadcast, Emit, Flight, Flights
 from serving.meters import Registry, ResponseMeters
@@ -123,8 +123,10 @@ class ResponseCache:
                 if isinstance(claimed, Claim):
                     return claimed
                 try:
-                    return self._read(asked, claimed)
-                except Damaged:
+                    response = self._read(asked, claimed)
+                    response.answer()
+                    return response  # noqa: TRY300 - what is damaged is dropped, and asked for again
+                except Malformed:
                     await self._store.drop(asked.key, claimed, STORE_SECONDS)
         except Transient as error:
             log.debug("the response cache cannot be asked: %s", error)

@@ -128,7 +128,13 @@ class ResponseMaking:
 
 
 def _with_plan(generated: Generated, broadcast: Broadcast) -> Generated:
-    """With the chunk plan of what was streamed, if that was the text as it is now."""
-    if "".join(broadcast.pieces) != generated.text:
-        return generated
-    return replace(generated, chunks=tuple(map(len, broadcast.pieces)))
+    """As it can be kept: with the chunk plan of what was streamed, if that was the text it is now.
+
+    Half a surrogate pair, which JSON lets a model send, cannot be encoded.
+    """
+    is_plan = "".join(broadcast.pieces) == generated.text
+    return replace(
+        generated,
+        text=generated.text.encode("utf-8", "replace").decode(),
+        chunks=tuple(map(len, broadcast.pieces)) if is_plan else generated.chunks,
+    )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,13 @@ async def test_everybody_hears_the_text_in_the_pieces_of_the_model(process: Proc
     assert early == late == replayed == elsewhere == ["Try ", "Food ", "Wars!"]
 
 
+async def test_half_a_surrogate_pair_costs_a_letter_and_no_answer(process: Process) -> None:
+    given = await process.cache.answer(asked(), ready_model("a\ud800", "b"), LONG)
+    assert text_of(given) == "a?b"
+    assert list(given.response.pieces() if given else ()) == ["a?", "b"]
+    assert process.store.stored
+
+
 async def test_one_users_answer_is_nobody_elses(process: Process) -> None:
     scopes = [Scope(), Scope("u-1"), Scope("u-2")]
     models = [ready_model(scope.user or "public") for scope in scopes]
@@ -126,6 +134,15 @@ async def test_a_damaged_answer_is_deleted_and_made_anew(process: Process) -> No
     given = await process.cache.answer(asked(), ready_model("new"), LONG)
     assert text_of(given) == "new"
     assert process.registry.sums["answer_invalid_total", "checksum"] == 1
+
+
+async def test_a_sealed_body_that_holds_no_answer_is_damage_too(process: Process) -> None:
+    for body in (b"", b"[", b'{"answer":{"text":1,"items":[]}', b'{"answer":[]', b'{"answer":\xff'):
+        stored = WIRE.pack(replace(response("old"), body=body))
+        assert stored is not None
+        process.store.stored[asked().key] = stored
+        given = await process.cache.answer(asked(), ready_model("new"), LONG)
+        assert text_of(given) == "new"
 
 
 async def test_a_failed_computation_is_not_cached_and_not_repeated_at_once(
