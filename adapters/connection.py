@@ -24,14 +24,16 @@ from adapters.redis_failures import RedisFailures
 from adapters.redis_hot_users import Kept, RedisHotUsers
 from adapters.redis_preferences import RedisPreferences
 from adapters.redis_recommendations import RedisRecommendations
+from adapters.redis_responses import RedisResponses
 from adapters.redis_sessions import RedisSessions
+from adapters.response_wire import ResponseWire
 from adapters.sagemaker_features import SageMakerFeatures
 from adapters.sagemaker_recommender import SageMakerRecommender
 from adapters.sqs_dead_letters import SqsDeadLetters
 from adapters.sqs_opened_letters import SqsOpenedLetters
 from adapters.sqs_queues import SqsQueues
 from adapters.token_bucket import TokenBucket
-from config import answers, features, queues, recommendations
+from config import answers, features, queues, recommendations, response_cache
 from config.answers import Trending
 from config.errors import ConfigError
 from config.features import DAY_SECONDS, Hot
@@ -59,6 +61,11 @@ def connect(
         clock=time.time,
         today=settings.store_day,
         answers=RedisAnswers(redis),
+        responses=RedisResponses(
+            redis,
+            response_wire(settings),
+            tombstone_seconds=response_cache.declared().tombstone_days * 86_400,
+        ),
         counts=RedisCounts(redis, trending_rule(declared.trending), time.time),
         sessions=DynamoDBSessions(aws, settings.sessions_table, settings.session_days, time.time),
         summarise=extract,
@@ -139,6 +146,13 @@ def kept(table: Hot) -> Kept:
         seen_seconds=table.seen_seconds,
         recent_titles=table.recent_titles,
         recent_seconds=table.recent_days * DAY_SECONDS,
+    )
+
+
+def response_wire(settings: Settings) -> ResponseWire:
+    """How responses are written and read under the secret of these settings."""
+    return ResponseWire(
+        settings.pseudonym_key, compress_bytes=response_cache.declared().compress_bytes
     )
 
 

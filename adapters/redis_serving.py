@@ -60,6 +60,20 @@ Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
 MENDED = {1: "rebuilt", 2: "restored"}
 
 
+class Outboxes:
+    """The streams that events are spread over."""
+
+    def __init__(self, shards: int) -> None:
+        self._names = [f"outbox:{shard}" for shard in range(shards)]
+
+    def of(self, spread_by: str) -> str:
+        """The stream of the events that are spread by this."""
+        names = self._names
+        if len(names) == 1:
+            return names[0]
+        return names[zlib.crc32(spread_by.encode()) % len(names)]
+
+
 class ServingRedis:
     """The request path's store: `hot` carries questions, `bulk` what may be large.
 
@@ -71,7 +85,7 @@ class ServingRedis:
         self._hot = hot
         self._bulk = bulk
         self._owner_seconds = owner_seconds
-        self._outboxes = [f"outbox:{shard}" for shard in range(shards)]
+        self._outbox = Outboxes(shards).of
         self._refusal: WritesRefused | None = None
         self._refused_until = 0.0
 
@@ -258,12 +272,6 @@ class ServingRedis:
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer, read over the connection that questions use; raises Transient."""
         return _string(await self._hot.ask(pack("GET", key.redis_key()), seconds))
-
-    def _outbox(self, spread_by: str) -> str:
-        outboxes = self._outboxes
-        if len(outboxes) == 1:
-            return outboxes[0]
-        return outboxes[zlib.crc32(spread_by.encode()) % len(outboxes)]
 
 
 def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | None, bool]:

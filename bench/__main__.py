@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, questions, report, sync
+from bench import events, hit, machine, paraphrases, questions, report, stampede, sync
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
@@ -35,11 +35,21 @@ def _sync(arguments: argparse.Namespace) -> report.Result:
     return sync.run(sync.plan(arguments.rounds, quick=arguments.quick))
 
 
+def _paraphrases(arguments: argparse.Namespace) -> report.Result:
+    return paraphrases.run(300 if arguments.quick else 3000)
+
+
+def _stampede(arguments: argparse.Namespace) -> report.Result:
+    return stampede.run(arguments.rounds or (1 if arguments.quick else 5))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
     "sync": _sync,
+    "paraphrases": _paraphrases,
+    "stampede": _stampede,
 }
 
 

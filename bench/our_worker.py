@@ -107,6 +107,7 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         clock=time.time,
         today=absent,
         answers=absent,
+        responses=absent,
         counts=_Counts(),
         sessions=_Sessions(),
         summarise=extract,

@@ -29,6 +29,7 @@ PERSONAL = frozenset(
         "owner",
         "question",
         "session_id",
+        "stored",
         "subject",
         "user_id",
     }

@@ -76,7 +76,10 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ] = 30
     pseudonym_key: Annotated[
         str,
-        Meta(description="Secret that hides user ids in analytics and audit; empty: left out"),
+        Meta(
+            description="Secret that hides user ids in analytics and audit (empty: left out) and"
+            " seals cached responses"
+        ),
     ] = ""
     log_level: Annotated[str, Meta(description="Level of the log", pattern="^[A-Z]+$")] = "INFO"
     spool_dir: Annotated[

@@ -148,6 +148,20 @@ class RecommendationComputed(Event):
     items: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerGenerated(Event):
+    """The model answered, and the answer may be cached.
+
+    `stored` are the bytes to keep under `response_key`, as `adapters/response_wire.py` writes them:
+    whoever works on them later needs nothing that might have changed since.
+    """
+
+    type: ClassVar[str] = "answer.generated"
+
+    response_key: str
+    stored: bytes
+
+
 class ServedFrom(StrEnum):
     """Which stored answer the request path found in its one round trip."""
 
@@ -203,5 +217,6 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     FeaturesChanged,
     RecommendationServed,
     RecommendationComputed,
+    AnswerGenerated,
 )
 """Every type of event there is; a guard test checks that something reacts to each."""

@@ -200,6 +200,26 @@ class CheckFeatures(Job):
     tick: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResponse(Job):
+    """Keep an answer of the model in the response cache for as long as it says."""
+
+    kind: ClassVar[str] = "response.write"
+
+    response_key: str
+    stored: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAnswer(Job):
+    """Hold an answer of the model against the guardrails; take it back where it fails."""
+
+    kind: ClassVar[str] = "answers.check"
+
+    response_key: str
+    stored: bytes
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
@@ -215,5 +235,7 @@ JOB_TYPES: tuple[type[Job], ...] = (
     SyncFeatures,
     SweepFeatures,
     CheckFeatures,
+    WriteResponse,
+    CheckAnswer,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

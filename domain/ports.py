@@ -18,6 +18,7 @@ from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
 from domain.parking import Parked
 from domain.recommendations import RecommendationRequest, Recommended
+from domain.response_cache import StoredResponse
 from domain.sessions import Session, Turn
 
 
@@ -52,6 +53,8 @@ class Written(Enum):
     """This very version is there: the same write came before."""
     SUPERSEDED = 3
     """A newer version is there."""
+    RETRACTED = 4
+    """Its content failed a check and must not be there."""
 
 
 class AnswerSets(Protocol):
@@ -96,6 +99,22 @@ class AnswerSets(Protocol):
 
     def unclaim(self, kind: str) -> None:
         """Give the lease back."""
+        ...
+
+
+class Responses(Protocol):
+    """The response cache, as workers need it; losing a response costs one computation."""
+
+    def open(self, key: str, stored: bytes) -> StoredResponse:
+        """The response in these bytes; raises Malformed unless they were made for this key."""
+        ...
+
+    def keep(self, response: StoredResponse, stored: bytes, seconds: float) -> Written:
+        """Keep a response for so long, unless one at least as new is there or it was retracted."""
+        ...
+
+    def retract(self, response: StoredResponse) -> bool:
+        """Take a content back and let nobody keep it again; whether it was still there."""
         ...
 
 
@@ -462,6 +481,7 @@ class Ports:
     clock: Clock
     today: Calendar
     answers: AnswerSets
+    responses: Responses
     counts: InteractionCounts
     sessions: Sessions
     summarise: Summarise

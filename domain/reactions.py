@@ -6,6 +6,7 @@ from typing import TypedDict
 
 from domain.events import (
     AnswerFoundDamaged,
+    AnswerGenerated,
     AnswerServed,
     Event,
     FeaturesChanged,
@@ -19,6 +20,7 @@ from domain.events import (
 )
 from domain.jobs import (
     AppendAudit,
+    CheckAnswer,
     CountInteraction,
     EmitAnalytics,
     Job,
@@ -29,6 +31,7 @@ from domain.jobs import (
     UpdateSession,
     WriteAnswer,
     WriteRecommendation,
+    WriteResponse,
 )
 from domain.personal_answers import preview_in
 from domain.questions import QuestionKind
@@ -278,6 +281,16 @@ def _after_change_of_features(
             group=event.group,
             deleted_at=event.deleted_at,
         )
+    ]
+
+
+@react.register
+def _after_model(event: AnswerGenerated, served: Served | None = None) -> Sequence[Job]:
+    """The two come in any order: what fails the check is not kept after it either."""
+    header, key, stored = _header(event), event.response_key, event.stored
+    return [
+        WriteResponse(**header, response_key=key, stored=stored),
+        CheckAnswer(**header, response_key=key, stored=stored),
     ]
 
 

@@ -6,10 +6,12 @@ from tasks import (
     cache,
     dead_letters,
     features,
+    guardrails,
     interactions,
     precompute,
     preferences,
     recommendations,
+    responses,
     sessions,
 )
 from tasks.performs import REGISTERED as TASKS
@@ -21,9 +23,11 @@ __all__ = [
     "cache",
     "dead_letters",
     "features",
+    "guardrails",
     "interactions",
     "precompute",
     "preferences",
     "recommendations",
+    "responses",
     "sessions",
 ]

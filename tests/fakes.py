@@ -10,7 +10,7 @@ from domain import trending
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
-from domain.errors import MangaAssistError, OwnedByAnother, Permanent, Refused, Transient
+from domain.errors import Malformed, MangaAssistError, OwnedByAnother, Permanent, Refused, Transient
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job, NotePreference
 from domain.merging import outcomes
@@ -30,6 +30,7 @@ from domain.ports import (
 )
 from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
 from domain.recommendations import RecommendationRequest, Recommended
+from domain.response_cache import StoredResponse
 from domain.sessions import MAX_TURNS, Session, Turn
 from domain.summaries import extract
 from domain.trending import Counted, Rule
@@ -130,6 +131,42 @@ class FakeAnswerSets:
                 self.stored.pop(name, None)
         self.stored |= versions.sets[version][1]
         versions.current = version
+
+
+class FakeResponses:
+    """`Responses`: `sealed` are the responses by their bytes; `fail` is raised by writes."""
+
+    def __init__(self) -> None:
+        self.sealed: dict[bytes, StoredResponse] = {}
+        self.kept: dict[str, tuple[StoredResponse, float]] = {}
+        self.retracted: set[tuple[str, bytes]] = set()
+        self.fail: MangaAssistError | None = None
+
+    def open(self, key: str, stored: bytes) -> StoredResponse:
+        response = self.sealed.get(stored)
+        if response is None or response.key != key:
+            raise Malformed("nobody sealed this")
+        return response
+
+    def keep(self, response: StoredResponse, stored: bytes, seconds: float) -> Written:
+        if self.fail is not None:
+            raise self.fail
+        if (response.key, response.fingerprint) in self.retracted:
+            return Written.RETRACTED
+        found = self.kept.get(response.key)
+        if found is not None and found[0].version >= response.version:
+            is_same = found[0].version == response.version
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
+        self.kept[response.key] = response, seconds
+        return Written.APPLIED
+
+    def retract(self, response: StoredResponse) -> bool:
+        self.retracted.add((response.key, response.fingerprint))
+        found = self.kept.get(response.key)
+        if found is None or found[0].fingerprint != response.fingerprint:
+            return False
+        del self.kept[response.key]
+        return True
 
 
 class FakeCounts:
@@ -594,6 +631,7 @@ class World:
     catalogue: FakeCatalogueStore = field(default_factory=FakeCatalogueStore)
     clock: FakeClock = field(default_factory=FakeClock)
     answers: FakeAnswerSets = field(default_factory=FakeAnswerSets)
+    responses: FakeResponses = field(default_factory=FakeResponses)
     sessions: FakeSessions = field(default_factory=FakeSessions)
     session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
     preferences: FakePreferences = field(default_factory=FakePreferences)
@@ -616,6 +654,7 @@ class World:
             clock=self.clock,
             today=lambda now: datetime.fromtimestamp(now, UTC).date(),
             answers=self.answers,
+            responses=self.responses,
             counts=self.counts,
             sessions=self.sessions,
             summarise=extract,
