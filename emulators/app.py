@@ -7,12 +7,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulators.bedrock_service import BedrockService
 from emulators.dispatch import Dispatcher
 from emulators.faults import Faults
 from emulators.featurestore_service import FeatureStoreService
 from emulators.featurestore_state import Group
 from emulators.http_server import HttpServer
 from emulators.journal import Journal
+from emulators.sagemakerstream_service import SageMakerStreamService
 from emulators.sqs_service import SqsService
 
 if TYPE_CHECKING:
@@ -66,6 +68,8 @@ def _featurestore(settings: EmulatorSettings, rng: random.Random) -> Service:
 SERVICES: dict[str, Callable[[EmulatorSettings, random.Random], Service]] = {
     "sqs": _sqs,
     "featurestore": _featurestore,
+    "bedrock": lambda _settings, _rng: BedrockService(),
+    "sagemaker-stream": lambda _settings, _rng: SageMakerStreamService(),
 }
 
 

@@ -78,6 +78,7 @@ class Dispatcher:
         if plan.partial:
             call.entry_fails = lambda: self._faults.rng.random() < plan.partial
         call.delivery = plan.delivery
+        call.streaming = plan.streaming
         try:
             reply = await self._settled(service, service.invoke(call))
         except ApiError as error:

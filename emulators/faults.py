@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from emulators.wire import Delivery
+from emulators.wire import Delivery, Streaming
 
 Kind = Literal[
     "latency",
@@ -27,15 +27,23 @@ Kind = Literal[
     "partial",
     "duplicate",
     "reorder",
+    "model_timeout",
+    "model_not_ready",
+    "pace",
+    "stream_error",
+    "stream_cut",
 ]
 ERRORS = frozenset({"http500", "http503", "throttle", "expired_token", "access_denied"})
+STREAMED = frozenset({"pace", "stream_error", "stream_cut"})
 
 
 class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """`service`, `action` and `resource` (queue or feature group) are glob patterns.
+    """`service`, `action` and `resource` (queue, feature group or model) are glob patterns.
 
     A rule lets its first `skip` matches pass, then strikes with `probability`, at most `times`
-    times. `fraction` is for partial, `window` for reorder, `ms` ± `jitter_ms` for latency.
+    times. `fraction` is for partial, `window` for reorder, `ms` ± `jitter_ms` for latency and, as
+    the time to the first token, for pace, whose other tokens come every `token_ms`. A stream_error
+    (named `code`) or stream_cut comes `after` so many tokens.
     """
 
     kind: Kind
@@ -50,6 +58,9 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     distribution: Literal["normal", "uniform", "lognormal"] = "uniform"
     fraction: float = 0.5
     window: int = 100
+    token_ms: float = 0.0
+    after: int = 1
+    code: str = ""
     matched: int = 0
     struck: int = 0
 
@@ -57,7 +68,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
         for name in ("probability", "fraction"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for name in ("skip", "ms", "jitter_ms", "window"):
+        for name in ("skip", "ms", "jitter_ms", "window", "token_ms", "after"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
 
@@ -80,6 +91,7 @@ class Plan:
     lose_reply: bool = False
     partial: float = 0.0
     delivery: Delivery = field(default_factory=Delivery)
+    streaming: Streaming = field(default_factory=Streaming)
 
 
 class Faults:
@@ -123,8 +135,19 @@ class Faults:
             plan.delivery.duplicate_probability = rule.probability
         elif rule.kind == "reorder":
             plan.delivery.shuffle_window = rule.window
+        elif rule.kind in STREAMED:
+            self._stream(plan.streaming, rule)
         else:
             self._end(plan, rule)
+
+    def _stream(self, streaming: Streaming, rule: FaultRule) -> None:
+        if rule.kind == "pace":
+            streaming.first_seconds += self._latency(rule)
+            streaming.token_seconds += rule.token_ms / 1000.0
+        else:
+            streaming.breaks_after = rule.after
+            streaming.is_cut = rule.kind == "stream_cut"
+            streaming.error = rule.code
 
     @staticmethod
     def _end(plan: Plan, rule: FaultRule) -> None:

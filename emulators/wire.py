@@ -63,9 +63,27 @@ class Delivery:
     shuffle_window: int = 0
 
 
+class StreamCut(Exception):  # noqa: N818 - an order, not an error
+    """Raised within a stream: the connection is to be reset now."""
+
+
+@dataclass(slots=True)
+class Streaming:
+    """How a streaming action must behave: its pace in tokens, and after how many it breaks off.
+
+    It breaks off with a reset connection where `is_cut`, else with the API's error `error`.
+    """
+
+    first_seconds: float = 0.0
+    token_seconds: float = 0.0
+    breaks_after: int | None = None
+    is_cut: bool = False
+    error: str = ""
+
+
 @dataclass(slots=True)
 class Call:
-    """One request, recognised: `resource` is the queue or feature group it speaks of, if any."""
+    """One request, recognised: `resource` is the queue, feature group or model it speaks of."""
 
     action: str
     request: Request
@@ -73,6 +91,7 @@ class Call:
     resource: str = ""
     entry_fails: Callable[[], bool] | None = None
     delivery: Delivery = field(default_factory=Delivery)
+    streaming: Streaming = field(default_factory=Streaming)
 
 
 class Service(Protocol):
