@@ -7,10 +7,12 @@ variables (`AWS_REGION`, `AWS_ENDPOINT_URL_…`). Use it in one process: make an
 import os
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,6 +27,17 @@ ATTEMPTS = 3
 POOL_CONNECTIONS = 64
 
 Client = TypeVar("Client")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a client of ours needs to call a service by itself: where, and how to sign."""
+
+    service: str
+    endpoint: str
+    region: str
+    signing_name: str
+    credentials: Credentials | None
 
 
 class AwsClients:
@@ -58,6 +71,22 @@ class AwsClients:
     def sqs(self) -> "SQSClient":
         """SQS."""
         return self._client("sqs", lambda session, config: session.client("sqs", config=config))
+
+    def access(self, service: str) -> Access:
+        """Where the SDK would call a service, and with which credentials; reads files, so slow."""
+        client: Any = self._client(
+            service,
+            lambda session, config: session.client(service, config=config),  # type: ignore[call-overload]
+        )
+        with self._lock:
+            credentials = self._session.get_credentials() if self._session else None
+        return Access(
+            service,
+            client.meta.endpoint_url,
+            client.meta.region_name,
+            client.meta.service_model.signing_name,
+            credentials,
+        )
 
     def close(self) -> None:
         """Close every connection."""

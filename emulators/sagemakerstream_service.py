@@ -6,6 +6,7 @@ stream of `data:` lines with deltas. Its bytes come in parts that respect neithe
 
 from __future__ import annotations
 
+import itertools
 import re
 import urllib.parse
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -114,15 +115,15 @@ def _chat(body: bytes) -> Chat:
 
 
 def _pieces(said: Reply) -> Iterator[Piece]:
-    """Each part ends with the first half of the next line."""
+    """Each part is the rest of a line and the first half of the next one."""
     lines = [*(_line({"content": token}) for token in said.tokens)]
     lines.append(_line({}, said) + END)
-    behind = b""
-    for line in lines:
-        half = len(line) // 2
-        yield Piece(_part(behind + line[:half]), is_token=True)
-        behind = line[half:]
-    yield Piece(_part(behind))
+    begun = 0
+    for line, following in itertools.pairwise(lines):
+        ahead = len(following) // 2
+        yield Piece(_part(line[begun:] + following[:ahead]), is_token=True)
+        begun = ahead
+    yield Piece(_part(lines[-1][begun:]))
 
 
 def _line(delta: dict[str, str], said: Reply | None = None) -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import answers, budgets, metrics, queues, schedules, settings, tables
+from config import answers, budgets, metrics, models, queues, schedules, settings, tables
 from config.errors import ConfigError
 
 CONFIG = Path(tables.__file__).parent
@@ -36,6 +36,7 @@ def test_the_shipped_tables_are_accepted() -> None:
     assert schedules.load().schedules
     assert budgets.load().routes
     assert metrics.load().metrics
+    assert models.load().routing.phrases
 
 
 @pytest.mark.parametrize(
@@ -169,3 +170,22 @@ def test_printed_settings_hide_the_key_of_pseudonyms() -> None:
     assert shown["pseudonym_key"] == "***"
     assert "hunter2" not in str(shown)
     assert settings.read({}).redacted()["pseudonym_key"] == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('provider = "bedrock"', 'provider = "basement"', "basement"),
+        ("temperature = 0.2", "temperature = 2", "temperature"),
+        ("context_tokens = 1500", "context_tokens = 9", "context_tokens"),
+        ("prompt_version = 1", "prompt_version = 0", "prompt_version"),
+        ("dimensions = 256", "dimensions = 257", "257"),
+        ("[models.large]", "[models.huge]", "huge"),
+    ],
+)
+def test_a_wrong_model_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"models\.toml") as refusal:
+        models.load(edit("models", old, new))
+    assert complaint in str(refusal.value)
