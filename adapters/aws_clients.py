@@ -78,15 +78,15 @@ class AwsClients:
             service,
             lambda session, config: session.client(service, config=config),  # type: ignore[call-overload]
         )
+        credentials, region = self.identity()
+        signing_name = client.meta.service_model.signing_name
+        return Access(service, client.meta.endpoint_url, region, signing_name, credentials)
+
+    def identity(self) -> tuple[Credentials | None, str]:
+        """The credentials, or None where there are none, and the region; reads files, so slow."""
         with self._lock:
-            credentials = self._session.get_credentials() if self._session else None
-        return Access(
-            service,
-            client.meta.endpoint_url,
-            client.meta.region_name,
-            client.meta.service_model.signing_name,
-            credentials,
-        )
+            session = self._opened()
+            return session.get_credentials(), session.region_name or ""
 
     def close(self) -> None:
         """Close every connection."""
@@ -99,12 +99,15 @@ class AwsClients:
         self, service: str, make: Callable[[boto3.session.Session, Config], Client]
     ) -> Client:
         with self._lock:  # boto3 sessions are not thread-safe, its clients are
-            if self._session is None:
-                # botocore itself reads only AWS_DEFAULT_REGION.
-                self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
             if service not in self._clients:
-                self._clients[service] = make(self._session, _config())
+                self._clients[service] = make(self._opened(), _config())
             return self._clients[service]  # type: ignore[return-value]
+
+    def _opened(self) -> boto3.session.Session:
+        if self._session is None:
+            # botocore itself reads only AWS_DEFAULT_REGION.
+            self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
+        return self._session
 
 
 def _config() -> Config:

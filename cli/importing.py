@@ -1,8 +1,6 @@
 """`mangaassist import`: a catalogue from a file to every process, and answers made of it."""
 
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from adapters.jsonl_catalogue import Loaded, read_catalogue
@@ -10,13 +8,12 @@ from cli import catalogue_files, output
 from cli.answers_refresh import Refresher, Versions, precomputed_kinds, refresher
 from cli.failures import Failure
 from cli.priming import keep
+from cli.progress import progress
 from cli.target import Target, aim
 from domain.catalogue import Catalogue, CatalogueRejected, RowError
 from domain.errors import Transient
 
 SHOWN_ROWS = 1000
-
-Advance = Callable[[int, int], None]
 
 
 def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
@@ -38,7 +35,7 @@ def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
 
 def _read(file: Path) -> Loaded:
     try:
-        with _progress(file.name) as advance:
+        with progress(file.name) as advance:
             loaded = read_catalogue(file, advance)
     except CatalogueRejected as error:
         _show(file, error.errors)
@@ -75,16 +72,3 @@ def _wait(ours: Refresher, before: Versions) -> None:
         ours.wait(before, tell)
     except Transient as error:
         output.warn(f"the catalogue is imported, but {error}")
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Advance | None]:
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, size: bar.update(task, completed=done, total=size)

@@ -53,6 +53,7 @@ class Embedding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
     id: Words
     dimensions: Literal[256, 512, 1024]
+    min_similarity: Annotated[float, Meta(ge=0, le=1)]
 
 
 class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -14,6 +14,7 @@ from emulators.featurestore_service import FeatureStoreService
 from emulators.featurestore_state import Group
 from emulators.http_server import HttpServer
 from emulators.journal import Journal
+from emulators.opensearch_service import OpenSearchService
 from emulators.sagemakerstream_service import SageMakerStreamService
 from emulators.sqs_service import SqsService
 
@@ -69,6 +70,7 @@ SERVICES: dict[str, Callable[[EmulatorSettings, random.Random], Service]] = {
     "sqs": _sqs,
     "featurestore": _featurestore,
     "bedrock": lambda _settings, _rng: BedrockService(),
+    "opensearch": lambda _settings, _rng: OpenSearchService(),
     "sagemaker-stream": lambda _settings, _rng: SageMakerStreamService(),
 }
 

@@ -72,7 +72,12 @@ JAPANESE = Sentences(
         "volumes": "{value}巻",
         "genres": "ジャンル：{value}",
     },
-    status={"finished": "完結済み", "ongoing": "連載中", "hiatus": "休載中"},
+    status={
+        "finished": "完結済み",
+        "currently_publishing": "連載中",
+        "on_hiatus": "休載中",
+        "discontinued": "打ち切り",
+    },
 )
 
 ENGLISH = Sentences(
@@ -103,5 +108,10 @@ ENGLISH = Sentences(
         "volumes": "{value} volumes",
         "genres": "{value}",
     },
-    status={"finished": "finished", "ongoing": "ongoing", "hiatus": "on hiatus"},
+    status={
+        "finished": "finished",
+        "currently_publishing": "ongoing",
+        "on_hiatus": "on hiatus",
+        "discontinued": "discontinued",
+    },
 )

@@ -3,8 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 
+from domain.catalogue import Title
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.model import Ended, Prompt, Stop
+from domain.questions import fold
+from domain.search import Found, Wanted, fused, genre_slugs, hit, names_text
 
 
 class FakeChatModel:
@@ -44,3 +47,29 @@ class FakeChatModel:
                 await asyncio.sleep(self.seconds_before_first)
         except TimeoutError as error:
             raise Transient("the model did not answer in time", dependency="model") from error
+
+
+class FakeSearch:
+    """`Search` over `titles`: what contains the text, in their order."""
+
+    def __init__(self, *titles: Title) -> None:
+        self.titles = titles
+        self.fail: MangaAssistError | None = None
+        self.is_partial = False
+
+    async def search(self, wanted: Wanted, seconds: float) -> Found:
+        if self.fail is not None:
+            raise self.fail
+        fitting = [title for title in self.titles if self._fits(title, wanted)]
+        ranked = fused([[title.id for title in fitting]], wanted.limit)
+        known = {title.id: title for title in fitting}
+        return Found(tuple(hit(known[id_], score) for id_, score in ranked), self.is_partial)
+
+    @staticmethod
+    def _fits(title: Title, wanted: Wanted) -> bool:
+        slugs = genre_slugs(title)
+        if not title.listable or (wanted.genres and wanted.genres.isdisjoint(slugs)):
+            return False
+        words = fold(wanted.text).split()
+        text = fold(names_text(title)) + " ".join(slugs)
+        return any(word in text for word in words)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import answers, budgets, metrics, models, queues, schedules, settings, tables
+from config import answers, budgets, metrics, models, queues, schedules, search, settings, tables
 from config.errors import ConfigError
 
 CONFIG = Path(tables.__file__).parent
@@ -37,6 +37,7 @@ def test_the_shipped_tables_are_accepted() -> None:
     assert budgets.load().routes
     assert metrics.load().metrics
     assert models.load().routing.phrases
+    assert search.load().stop_words.latin
 
 
 @pytest.mark.parametrize(
@@ -188,4 +189,20 @@ def test_a_wrong_model_is_refused_with_its_reason(
 ) -> None:
     with pytest.raises(ConfigError, match=r"models\.toml") as refusal:
         models.load(edit("models", old, new))
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("limit = 5", "limit = 0", "limit"),
+        ("min_similarity = 0.35", "min_similarity = 1.5", "min_similarity"),
+        ("japanese = [", "french = [", "french"),
+    ],
+)
+def test_a_wrong_search_table_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"search\.toml") as refusal:
+        search.load(edit("search", old, new))
     assert complaint in str(refusal.value)
