@@ -15,7 +15,9 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sqs import SQSClient
@@ -47,6 +49,18 @@ class AwsClients:
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
         self._clients: dict[str, object] = {}
+
+    @property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """CloudWatch metrics."""
+        return self._client(
+            "cloudwatch", lambda session, config: session.client("cloudwatch", config=config)
+        )
+
+    @property
+    def ec2(self) -> "EC2Client":
+        """EC2, of which only VPC endpoints are looked at."""
+        return self._client("ec2", lambda session, config: session.client("ec2", config=config))
 
     @property
     def dynamodb(self) -> "DynamoDBClient":

@@ -6,7 +6,6 @@ answer, as happens to idle ones, is made once more. Uses no proxy.
 """
 
 import asyncio
-import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,11 +17,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials, RefreshableCredentials
 from botocore.exceptions import BotoCoreError
-from botocore.httpsession import get_cert_path
 from yarl import URL
 
 from adapters.aws_clients import CONNECT_SECONDS, POOL_CONNECTIONS, Access, AwsClients
 from adapters.aws_errors import meaning, meaning_of_code
+from adapters.aws_tls import tls
 from domain.errors import MangaAssistError, Transient
 
 KEEPALIVE_SECONDS = 60.0
@@ -106,7 +105,7 @@ class AwsHttp:
                 except BotoCoreError as error:
                     raise meaning(error, self.service) from error
             if self._session is None:
-                context = await asyncio.to_thread(_tls)
+                context = await asyncio.to_thread(tls)
                 self._session = _session(context)
             return self._session, self._access
 
@@ -166,11 +165,4 @@ def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
         ),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         auto_decompress=False,
-    )
-
-
-def _tls() -> ssl.SSLContext:
-    # the SDK's own variable and bundle: a slim image may have no other
-    return ssl.create_default_context(
-        cafile=os.environ.get("AWS_CA_BUNDLE") or get_cert_path(verify=True)
     )

@@ -8,9 +8,11 @@ import time
 
 from adapters.aws_clients import AwsClients
 from adapters.cloudwatch_audit import CloudWatchAudit
+from adapters.cloudwatch_health import CloudWatchHealth
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from adapters.dynamodb_parking import DynamoDBParking
 from adapters.dynamodb_sessions import DynamoDBSessions
+from adapters.endpoint_probe import EndpointProbe
 from adapters.kinesis_analytics import KinesisAnalytics
 from adapters.pseudonyms import Pseudonyms
 from adapters.redis_answers import RedisAnswers
@@ -21,7 +23,7 @@ from adapters.redis_sessions import RedisSessions
 from adapters.sqs_dead_letters import SqsDeadLetters
 from adapters.sqs_opened_letters import SqsOpenedLetters
 from adapters.sqs_queues import SqsQueues
-from config import answers, queues
+from config import answers, endpoints, queues
 from config.answers import Trending
 from config.errors import ConfigError
 from config.settings import Settings
@@ -61,6 +63,8 @@ def connect(settings: Settings, metrics: TaskMetrics) -> Ports:
         failures=failures,
         dead_letters=SqsOpenedLetters(SqsDeadLetters(aws, sqs), sqs, failures),
         catalogue=DynamoDBCatalogue(aws, settings.catalogue_table),
+        endpoints=EndpointProbe(aws, endpoints.declared(), settings.opensearch_url),
+        health_reports=CloudWatchHealth(aws, endpoints.declared().namespace),
         metrics=metrics,
     )
 

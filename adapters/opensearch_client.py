@@ -9,23 +9,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from opensearchpy import AsyncHttpConnection, AsyncOpenSearch, AWSV4SignerAsyncAuth
 from opensearchpy.exceptions import OpenSearchException, RequestError, TransportError
 
 from adapters.aws_clients import POOL_CONNECTIONS, AwsClients
+from adapters.opensearch_address import signing_name
 from domain.errors import Permanent, Transient
 
 SERVICE = "opensearch"
-SIGNED = {".es.amazonaws.com": "es", ".aoss.amazonaws.com": "aoss"}
-"""Under which name the calls of a host are signed."""
 
 
 def opensearch(url: str, aws: AwsClients) -> AsyncOpenSearch:
     """A client that opens nothing before its first call; reads files where calls are signed."""
-    host = urlsplit(url).hostname or ""
-    name = next((name for suffix, name in SIGNED.items() if host.endswith(suffix)), None)
+    name = signing_name(url)
     return AsyncOpenSearch(
         hosts=[url],
         connection_class=AsyncHttpConnection,

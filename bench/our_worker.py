@@ -98,6 +98,8 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         failures=absent,
         dead_letters=absent,
         catalogue=absent,
+        endpoints=absent,
+        health_reports=absent,
         metrics=metrics,
     )
 

@@ -13,7 +13,7 @@ NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the new
 
 def add_to(app: typer.Typer) -> None:
     """Register them."""
-    for command in (ask, token, doctor, index):
+    for command in (ask, token, doctor, endpoints, index):
         app.command()(command)
     app.command("import")(import_)
 
@@ -51,6 +51,13 @@ def token(
 def doctor(data_dir: Target = None, as_json: AsJson = False) -> None:
     """Look whether everything is there and works."""
     from cli.doctor import run
+
+    run(data_dir, as_json=as_json)
+
+
+def endpoints(data_dir: Target = None, as_json: AsJson = False) -> None:
+    """Measure the network path to every service."""
+    from cli.endpoint_commands import run
 
     run(data_dir, as_json=as_json)
 

@@ -119,6 +119,15 @@ class RetryDeadLetters(Job):
     tick: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckEndpoints(Job):
+    """Look at the network path to every watched service; `tick` is as in RetryDeadLetters."""
+
+    kind: ClassVar[str] = "endpoints.check"
+
+    tick: int | None = None
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
@@ -127,5 +136,6 @@ JOB_TYPES: tuple[type[Job], ...] = (
     WriteAnswer,
     PrecomputeAnswers,
     RetryDeadLetters,
+    CheckEndpoints,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

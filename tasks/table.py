@@ -1,6 +1,15 @@
 """Every task there is, by the kind of its jobs; a new module of tasks is named here."""
 
-from tasks import analytics, audit, cache, dead_letters, interactions, precompute, sessions
+from tasks import (
+    analytics,
+    audit,
+    cache,
+    dead_letters,
+    endpoints,
+    interactions,
+    precompute,
+    sessions,
+)
 from tasks.performs import REGISTERED as TASKS
 
 __all__ = [
@@ -9,6 +18,7 @@ __all__ = [
     "audit",
     "cache",
     "dead_letters",
+    "endpoints",
     "interactions",
     "precompute",
     "sessions",

@@ -1,7 +1,6 @@
 """The contract of `Search` on the fake, the index in the process and OpenSearch at the wire."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
@@ -284,14 +283,12 @@ async def test_a_load_that_failed_changes_nothing_and_is_done_again(
 # --- in the process ---
 
 
-async def test_the_sample_catalogue_is_searched_in_milliseconds() -> None:
+async def test_titles_of_the_sample_catalogue_are_found_by_author_and_by_kind() -> None:
     sample = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue
     index = IndexSearch(sample, WORDS, TABLE)
     assert (await ids(index, "尾田栄一郎の作品"))[0] == "one-piece"
-    started = time.process_time()
-    for _ in range(50):
-        await ids(index, "something with samurai and swords")
-    assert (time.process_time() - started) / 50 < 0.1
+    samurai = await ids(index, "something with samurai and swords")
+    assert {"rurouni-kenshin", "vagabond"} <= {*samurai}
 
 
 async def test_an_empty_catalogue_is_searched_too() -> None:

@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from config import answers, budgets, metrics, models, queues, schedules, search, settings, tables
+from config import (
+    answers,
+    budgets,
+    endpoints,
+    metrics,
+    models,
+    queues,
+    schedules,
+    search,
+    settings,
+    tables,
+)
 from config.errors import ConfigError
 
 CONFIG = Path(tables.__file__).parent
@@ -38,6 +49,7 @@ def test_the_shipped_tables_are_accepted() -> None:
     assert metrics.load().metrics
     assert models.load().routing.phrases
     assert search.load().stop_words.latin
+    assert endpoints.load().services
 
 
 @pytest.mark.parametrize(
@@ -205,4 +217,22 @@ def test_a_wrong_search_table_is_refused_with_its_reason(
 ) -> None:
     with pytest.raises(ConfigError, match=r"search\.toml") as refusal:
         search.load(edit("search", old, new))
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('kind = "gateway"', 'kind = "gate"', "gate"),
+        ("max_dns_ms = 5", "max_dns_ms = 0", "max_dns_ms"),
+        ("nat_baseline_ms = 45", "nat_baseline_ms = 9", "above nat_baseline_ms"),
+        ("{region}.bedrock", "{place}.bedrock", "vpc_service"),
+        ("timeout_seconds = 3", "timeout_seconds = 60", "timeout_seconds"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"endpoints\.toml") as refusal:
+        endpoints.load(edit("endpoints", old, new))
     assert complaint in str(refusal.value)
