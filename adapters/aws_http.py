@@ -105,8 +105,8 @@ class AwsHttp:
                 except BotoCoreError as error:
                     raise meaning(error, self.service) from error
             if self._session is None:
-                context = await asyncio.to_thread(tls)
-                self._session = _session(context)
+                is_plain = not self._access.endpoint.startswith("https:")
+                self._session = _session(True if is_plain else await asyncio.to_thread(tls))
             return self._session, self._access
 
     async def _signed(
@@ -123,16 +123,22 @@ class AwsHttp:
         return dict(request.headers.items())
 
     async def _refusal(self, response: aiohttp.ClientResponse, operation: str) -> MangaAssistError:
+        body = await _beginning(response)  # read to its end, so that the connection stays usable
         code = response.headers.get("x-amzn-errortype", "").partition(":")[0]
         if not code:
             try:
-                named = msgspec.json.decode(
-                    await response.content.read(MAX_ERROR_BYTES), type=_Document
-                )
+                named = msgspec.json.decode(body, type=_Document)
                 code = named.type_ or named.code
             except msgspec.DecodeError:
                 code = str(response.status)
         return meaning_of_code(code.rpartition("#")[2], self.service, operation)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    while len(body) < MAX_ERROR_BYTES and (part := await response.content.readany()):
+        body += part
+    return body
 
 
 @asynccontextmanager
@@ -155,7 +161,7 @@ async def _frozen(credentials: Credentials) -> ReadOnlyCredentials:
     return credentials.get_frozen_credentials()
 
 
-def _session(context: ssl.SSLContext) -> aiohttp.ClientSession:
+def _session(context: ssl.SSLContext | bool) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
             limit=POOL_CONNECTIONS,

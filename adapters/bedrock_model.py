@@ -75,7 +75,7 @@ class BedrockModel:
         deadline = asyncio.get_running_loop().time() + seconds
         body = self._body(prompt, max_tokens)
         stop: Stop | None = None
-        ended: Ended | None = None
+        usage = _Usage(0, 0)
         async with self._http.post(OPERATION, self._path, body, deadline=deadline) as response:
             async for kind, payload in events(response, SERVICE, OPERATION, deadline):
                 match kind:
@@ -86,10 +86,9 @@ class BedrockModel:
                         stop = STOPS.get(_read(payload, _MessageStop).stop_reason, Stop.WITHHELD)
                     case "metadata":
                         usage = _read(payload, _Metadata).usage
-                        ended = Ended(stop or Stop.DONE, usage.input_tokens, usage.output_tokens)
         if stop is None:
             raise Transient(f"{SERVICE} broke off its answer", dependency=SERVICE)
-        yield ended or Ended(stop, 0, 0)
+        yield Ended(stop, usage.input_tokens, usage.output_tokens)
 
     def _body(self, prompt: Prompt, max_tokens: int) -> bytes:
         document: dict[str, object] = {

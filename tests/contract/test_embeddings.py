@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 import emulators
-from adapters.aws_clients import AwsClients
 from adapters.aws_http import AwsHttp
 from adapters.bedrock_embeddings import SERVICE, BedrockEmbeddings
 from adapters.ngram_embeddings import NgramEmbeddings
@@ -16,6 +15,7 @@ from domain.search import Embedder, Vector
 from emulators import FaultRule, RunningEmulator
 from emulators.http_server import HttpServer
 from emulators.wire import Response
+from tests.chat_bench import ClientsAt
 
 LONG = 30.0
 
@@ -27,15 +27,9 @@ def emulator() -> Iterator[RunningEmulator]:
 
 
 @pytest.fixture
-async def http(
-    emulator: RunningEmulator, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[AwsHttp]:
+async def http(emulator: RunningEmulator) -> AsyncIterator[AwsHttp]:
     emulator.heal()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", emulator.url)
-    monkeypatch.setenv("AWS_REGION", "ap-northeast-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client = AwsHttp(AwsClients(), SERVICE)
+    client = AwsHttp(ClientsAt(emulator.url), SERVICE)
     yield client
     await client.close()
 
@@ -94,13 +88,11 @@ async def test_what_passes_is_transient(
 @pytest.mark.parametrize(
     "answer", [b'{"embedding": [0.6, 0.8]}', b'{"embedding": null}', b"{}", b"no json"]
 )
-async def test_an_answer_without_a_fitting_vector_is_not_used(
-    http: AwsHttp, monkeypatch: pytest.MonkeyPatch, answer: bytes
-) -> None:
+async def test_an_answer_without_a_fitting_vector_is_not_used(answer: bytes) -> None:
     server = HttpServer(lambda _: Response(200, answer))
     url = f"http://127.0.0.1:{await server.start('127.0.0.1', 0)}"
-    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", url)
+    client = AwsHttp(ClientsAt(url), SERVICE)
     with pytest.raises(Transient, match="no vector"):
-        await BedrockEmbeddings(http, models.load().embedding).embed("x", LONG)
-    await http.close()
+        await BedrockEmbeddings(client, models.load().embedding).embed("x", LONG)
+    await client.close()
     await server.close()

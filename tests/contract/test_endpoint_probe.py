@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from botocore.credentials import Credentials
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +23,8 @@ from config import endpoints
 from config.endpoints import Endpoints
 from domain.endpoint_health import Health, Probe, Status
 from domain.errors import Transient
+from tasks.endpoints import health_of
+from tests.chat_bench import CREDENTIALS, ClientsAt
 
 HOST = "logs.test"
 LOOPBACK = "127.0.0.1"
@@ -108,18 +111,11 @@ def tls_server(pem: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(autouse=True)
-def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "ap-northeast-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-
-
 Looking = Callable[..., Probe]
 
 
 @pytest.fixture
-def look(monkeypatch: pytest.MonkeyPatch, pem: Path) -> Looking:
+def look(pem: Path) -> Looking:
     """A look at the service `logs` at a URL, with a resolver of the test's own."""
 
     def at(
@@ -127,10 +123,11 @@ def look(monkeypatch: pytest.MonkeyPatch, pem: Path) -> Looking:
         resolver: Resolver = lambda host, port: [LOOPBACK],
         context: Callable[[], ssl.SSLContext] | None = None,
         timeout: float = 10.0,
+        credentials: Credentials | None = CREDENTIALS,
     ) -> Probe:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", url)
         trusting = context or (lambda: ssl.create_default_context(cafile=str(pem)))
-        looks = EndpointProbe(AwsClients(), table("logs", timeout), "", resolver, trusting)
+        clients = ClientsAt(url, credentials)
+        looks = EndpointProbe(clients, table("logs", timeout), "", resolver, trusting)
         return looks.probe()[0]
 
     return at
@@ -167,15 +164,8 @@ def test_plain_http_has_no_tls_to_time(look: Looking) -> None:
     assert found.call_status == 400
 
 
-def test_without_credentials_nothing_is_sent(
-    look: Looking, tls_server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    found = look(url_of(tls_server))
+def test_without_credentials_nothing_is_sent(look: Looking, tls_server: Server) -> None:
+    found = look(url_of(tls_server), credentials=None)
     assert found.failed == ""
     assert found.tls_ms is not None
     assert found.call_ms is None
@@ -265,8 +255,6 @@ def test_the_watched_services_are_ones_that_the_sdk_knows(aws: AwsClients) -> No
 
 
 def test_an_embedded_stack_is_healthy(aws: AwsClients) -> None:
-    from tasks.endpoints import health_of  # noqa: PLC0415
-
     healths = health_of(EndpointProbe(aws, endpoints.load(), ""))
     assert [health.status for health in healths] == [Status.HEALTHY] * 6
 
