@@ -148,8 +148,10 @@ class _Look:
         with ExitStack() as opened:
             with self._step("connect_ms", "connection"):
                 connection: socket.socket = opened.enter_context(self._connected())
+            connection.settimeout(self._timeout)
             if self._url.scheme == "https":
-                trusted = context()
+                with self._step(None, "TLS"):
+                    trusted = context()
                 with self._step("tls_ms", "TLS"):
                     connection = trusted.wrap_socket(connection, server_hostname=self._host)
                 opened.enter_context(connection)
@@ -174,7 +176,6 @@ class _Look:
         request = AWSRequest(method="GET", url=url, headers={"Host": self._netloc()})
         frozen = credentials.get_frozen_credentials()
         SigV4Auth(frozen, self._access.signing_name, self._access.region).add_auth(request)
-        connection.settimeout(self._timeout)
         client = http.client.HTTPConnection(self._host, self._port)
         client.sock = connection
         client.request("GET", "/", headers=dict(request.headers.items()))
@@ -185,14 +186,16 @@ class _Look:
         return self._url.netloc.rpartition("@")[2]
 
     @contextmanager
-    def _step(self, name: str, what: str) -> Iterator[None]:
+    def _step(self, name: str | None, what: str) -> Iterator[None]:
+        """Time it under this name, if it has one, and note how it failed."""
         began = time.perf_counter()
         try:
             yield
         except (OSError, http.client.HTTPException, BotoCoreError) as error:
             self.failed = f"{what} failed: {_reason(error)}"
             raise _Failed from error
-        self.took[name] = (time.perf_counter() - began) * 1000
+        if name is not None:
+            self.took[name] = (time.perf_counter() - began) * 1000
 
 
 def _reason(error: Exception) -> str:

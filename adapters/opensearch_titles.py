@@ -6,6 +6,7 @@ named `<alias>-…` and to change the alias.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from opensearchpy import AsyncOpenSearch
 
 from adapters.opensearch_client import SERVICE, translated
 from domain.catalogue import Catalogue, Title
-from domain.errors import Transient
+from domain.errors import MangaAssistError, Transient
 from domain.search import (
     Embedder,
     GenreWords,
@@ -59,9 +60,19 @@ class OpenSearchTitles:
             return False
         if index not in aliased:
             await self._create(index)
-            await self._fill(index, list(catalogue.titles.values()), advance)
+            try:
+                await self._fill(index, list(catalogue.titles.values()), advance)
+            except MangaAssistError:
+                await self._forget(index)
+                raise
         await self._switch(index, aliased)
         return True
+
+    async def _forget(self, index: str) -> None:
+        """Leave nothing of a load that failed, if that is possible; the next one does not mind."""
+        with contextlib.suppress(MangaAssistError):
+            async with translated(_deadline()):
+                await self._client.indices.delete(index=index)
 
     async def _aliased(self) -> list[str]:
         async with translated(_deadline()):

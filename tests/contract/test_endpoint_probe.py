@@ -209,6 +209,13 @@ def test_a_certificate_of_nobody_we_trust_is_unhealthy(look: Looking, tls_server
     assert not tls_server.seen
 
 
+def test_a_bundle_that_cannot_be_read_is_what_was_found(look: Looking, tls_server: Server) -> None:
+    found = look(
+        url_of(tls_server), context=lambda: ssl.create_default_context(cafile="/absent.pem")
+    )
+    assert found.failed == "TLS failed: No such file or directory"
+
+
 def test_a_certificate_for_another_name_is_unhealthy(look: Looking, tls_server: Server) -> None:
     found = look(f"https://other.test:{tls_server.server_port}")
     assert "TLS failed: Hostname mismatch" in found.failed

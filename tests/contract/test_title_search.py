@@ -267,11 +267,15 @@ async def test_another_version_takes_the_place_of_the_one_before(
 
 
 async def test_a_load_that_failed_changes_nothing_and_is_done_again(
-    titles: OpenSearchTitles, loaded: OpenSearchSearch, emulator: RunningEmulator
+    client: AsyncOpenSearch,
+    titles: OpenSearchTitles,
+    loaded: OpenSearchSearch,
+    emulator: RunningEmulator,
 ) -> None:
     emulator.inject(FaultRule(kind="partial", action="bulk", fraction=1.0))
     with pytest.raises(Transient, match="rejected_execution_exception"):
         await titles.load(Catalogue(TITLES[1:]), "v2")
+    assert not await client.indices.exists(index=f"{ALIAS}-v2")
     assert await ids(loaded, "berserk") == ["berserk"]
     emulator.heal()
     assert await titles.load(Catalogue(TITLES[1:]), "v2")
