@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
+from botocore.credentials import Credentials
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_sagemaker_featurestore_runtime import SageMakerFeatureStoreRuntimeClient
@@ -54,6 +57,17 @@ class Limits:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a client of ours needs to call a service by itself: where, and how to sign."""
+
+    service: str
+    endpoint: str
+    region: str
+    signing_name: str
+    credentials: Credentials | None
+
+
 class AwsClients:
     """The clients; each property may be asked for from any thread."""
 
@@ -62,6 +76,18 @@ class AwsClients:
         self._lock = threading.Lock()
         self._session: boto3.session.Session | None = None
         self._clients: dict[str, object] = {}
+
+    @property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """CloudWatch metrics."""
+        return self._client(
+            "cloudwatch", lambda session, config: session.client("cloudwatch", config=config)
+        )
+
+    @property
+    def ec2(self) -> "EC2Client":
+        """EC2, of which only VPC endpoints are looked at."""
+        return self._client("ec2", lambda session, config: session.client("ec2", config=config))
 
     @property
     def dynamodb(self) -> "DynamoDBClient":
@@ -121,6 +147,22 @@ class AwsClients:
         """SQS."""
         return self._client("sqs", lambda session, config: session.client("sqs", config=config))
 
+    def access(self, service: str) -> Access:
+        """Where the SDK would call a service, and with which credentials; reads files, so slow."""
+        client: Any = self._client(
+            service,
+            lambda session, config: session.client(service, config=config),  # type: ignore[call-overload]
+        )
+        credentials, region = self.identity()
+        signing_name = client.meta.service_model.signing_name
+        return Access(service, client.meta.endpoint_url, region, signing_name, credentials)
+
+    def identity(self) -> tuple[Credentials | None, str]:
+        """The credentials, or None where there are none, and the region; reads files, so slow."""
+        with self._lock:
+            session = self._opened()
+            return session.get_credentials(), session.region_name or ""
+
     def close(self) -> None:
         """Close every connection."""
         with self._lock:
@@ -135,9 +177,12 @@ class AwsClients:
         limits: Limits | None = None,
     ) -> Client:
         with self._lock:  # boto3 sessions are not thread-safe, its clients are
-            if self._session is None:
-                # botocore itself reads only AWS_DEFAULT_REGION.
-                self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
             if name not in self._clients:
-                self._clients[name] = make(self._session, (limits or self._limits).config())
+                self._clients[name] = make(self._opened(), (limits or self._limits).config())
             return self._clients[name]  # type: ignore[return-value]
+
+    def _opened(self) -> boto3.session.Session:
+        if self._session is None:
+            # botocore itself reads only AWS_DEFAULT_REGION.
+            self._session = boto3.session.Session(region_name=os.environ.get("AWS_REGION"))
+        return self._session

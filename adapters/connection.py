@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from adapters.aws_clients import AwsClients, Limits
 from adapters.cloudwatch_audit import CloudWatchAudit
+from adapters.cloudwatch_health import CloudWatchHealth
 from adapters.dependency_probes import DependencyProbes
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from adapters.dynamodb_parking import DynamoDBParking
 from adapters.dynamodb_sessions import DynamoDBSessions
 from adapters.dynamodb_users import DynamoDBUsers
+from adapters.endpoint_probe import EndpointProbe
 from adapters.kinesis_analytics import KinesisAnalytics
 from adapters.pseudonyms import Pseudonyms
 from adapters.redis_answers import RedisAnswers
@@ -33,7 +35,7 @@ from adapters.sqs_dead_letters import SqsDeadLetters
 from adapters.sqs_opened_letters import SqsOpenedLetters
 from adapters.sqs_queues import SqsQueues
 from adapters.token_bucket import TokenBucket
-from config import answers, features, queues, recommendations, response_cache
+from config import answers, endpoints, features, queues, recommendations, response_cache
 from config.answers import Trending
 from config.errors import ConfigError
 from config.features import DAY_SECONDS, Hot
@@ -101,6 +103,8 @@ def connect(
         ),
         recommender=SageMakerRecommender(aws, settings.recommender_endpoint),
         bookmarks=RedisBookmarks(redis),
+        endpoints=EndpointProbe(aws, endpoints.declared(), settings.opensearch_url),
+        health_reports=CloudWatchHealth(aws, endpoints.declared().namespace),
         metrics=metrics,
     )
 

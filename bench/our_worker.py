@@ -125,6 +125,8 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         recommendations=cast("Any", _Recommendations()),
         recommender=absent,
         bookmarks=absent,
+        endpoints=absent,
+        health_reports=absent,
         metrics=metrics,
     )
 

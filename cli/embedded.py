@@ -150,14 +150,15 @@ def _foundations(
         stop_seconds=EMULATOR_STOP_SECONDS,
         is_remembering=False,
     )
-    arguments = ["sqs", "featurestore", "--port", str(ports.sqs.number)]
+    arguments = ["sqs", "featurestore", "bedrock", "sagemaker-stream"]
+    arguments += ["--port", str(ports.sqs.number)]
     arguments += ["--journal-dir", str(directory.journals)]
     yield Spec(
         name="aws-sqs",
         command=python("emulators", *arguments),
         environment=environment,
         port=ports.sqs.number,
-        what="SQS, Feature Store",
+        what="SQS, Feature Store, Bedrock",
         stop_stage=STOP_STAGES["aws-sqs"],
         stop_seconds=EMULATOR_STOP_SECONDS,
     )

@@ -71,6 +71,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     catalogue_poll_seconds: Annotated[
         float, Meta(description="How often a process looks for a newer catalogue", gt=0)
     ] = 15.0
+    opensearch_url: Annotated[
+        str, Meta(description="OpenSearch domain or collection; empty: an index in the process")
+    ] = ""
+    opensearch_alias: Annotated[
+        str, Meta(description="Alias of the index of titles", pattern="^[a-z][a-z0-9-]*$")
+    ] = "mangaassist-titles"
     session_days: Annotated[
         int, Meta(description="Days after its last turn that a session is kept", ge=1)
     ] = 30

@@ -65,6 +65,12 @@ def genre_phrases(patterns: Patterns, slug: str) -> Iterator[str]:
             yield form.replace("{}", word)
 
 
+def genre_words(patterns: Patterns, slug: str) -> tuple[str, ...]:
+    """The plain words for this genre, as a text about a title would use them."""
+    named = (phrase for phrase in patterns.genres.get(slug, ()) if not _BRACKET.search(phrase))
+    return tuple(dict.fromkeys((*patterns.plain_genres.get(slug, ()), *named)))
+
+
 def expand(phrase: str) -> tuple[str, ...]:
     """Every wording that a phrase with "(a|b|)" groups stands for, without doubles.
 

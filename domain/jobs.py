@@ -192,6 +192,15 @@ class SweepFeatures(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckEndpoints(Job):
+    """Look at the network path to every watched service; `tick` is as in RetryDeadLetters."""
+
+    kind: ClassVar[str] = "endpoints.check"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFeatures(Job):
     """Compare some users' features with the feature store, and repair what differs."""
 
@@ -237,5 +246,6 @@ JOB_TYPES: tuple[type[Job], ...] = (
     CheckFeatures,
     WriteResponse,
     CheckAnswer,
+    CheckEndpoints,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

@@ -13,6 +13,7 @@ from typing import Protocol
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
+from domain.endpoint_health import Health, Probe
 from domain.errors import MangaAssistError
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
@@ -442,6 +443,26 @@ class Bookmarks(Protocol):
         ...
 
 
+class EndpointLooks(Protocol):
+    """The network paths to the services that `config/endpoints.toml` watches."""
+
+    def probe(self) -> Sequence[Probe]:
+        """A look at each, all at the same time; that one fails is what was found."""
+        ...
+
+    def endpoint_ids(self) -> Mapping[str, str]:
+        """The VPC endpoints that are available, by service."""
+        ...
+
+
+class HealthReports(Protocol):
+    """Where the health of endpoints is kept over time; a repeated report counts twice."""
+
+    def put(self, healths: Sequence[Health]) -> None:
+        """Report how these are now."""
+        ...
+
+
 class CatalogueStore(Protocol):
     """The one catalogue that every process works with, as versioned snapshots."""
 
@@ -499,4 +520,6 @@ class Ports:
     recommendations: Recommendations
     recommender: Recommender
     bookmarks: Bookmarks
+    endpoints: EndpointLooks
+    health_reports: HealthReports
     metrics: TaskMetrics

@@ -7,13 +7,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulators.bedrock_service import BedrockService
 from emulators.dispatch import Dispatcher
 from emulators.faults import Faults
 from emulators.featurestore_service import FeatureStoreService
 from emulators.featurestore_state import Group
 from emulators.http_server import HttpServer
 from emulators.journal import Journal
+from emulators.opensearch_service import OpenSearchService
 from emulators.sagemaker_service import SageMakerService
+from emulators.sagemakerstream_service import SageMakerStreamService
 from emulators.sqs_service import SqsService
 
 if TYPE_CHECKING:
@@ -77,6 +80,9 @@ SERVICES: dict[str, Callable[[EmulatorSettings, random.Random], Service]] = {
     "sqs": _sqs,
     "featurestore": _featurestore,
     "sagemaker": _sagemaker,
+    "bedrock": lambda _settings, _rng: BedrockService(),
+    "opensearch": lambda _settings, _rng: OpenSearchService(),
+    "sagemaker-stream": lambda _settings, _rng: SageMakerStreamService(),
 }
 
 

@@ -80,6 +80,7 @@ class Dispatcher:
         if plan.entry_errors:
             call.entry_errs = lambda: self._faults.rng.random() < plan.entry_errors
         call.delivery = plan.delivery
+        call.streaming = plan.streaming
         try:
             reply = await self._settled(service, service.invoke(call))
         except ApiError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from emulators.wire import Delivery
+from emulators.wire import Delivery, Streaming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,10 @@ Kind = Literal[
     "entry_error",
     "duplicate",
     "reorder",
+    "model_timeout",
+    "pace",
+    "stream_error",
+    "stream_cut",
 ]
 ERRORS = frozenset(
     {
@@ -49,15 +53,17 @@ ERRORS = frozenset(
     }
 )
 """The last three are of a SageMaker endpoint; another service answers them as http500."""
+STREAMED = frozenset({"pace", "stream_error", "stream_cut"})
 
 
 class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """`service`, `action` and `resource` (queue, group, endpoint) are glob patterns.
+    """`service`, `action` and `resource` (queue, group, endpoint, model) are glob patterns.
 
     A rule lets its first `skip` matches pass, then strikes with `probability`, at most `times`
     times. With `per_second` it lets so many a second pass and strikes the others: a quota.
     `fraction` is for partial and entry_error (of a feature store's batch), `window` for reorder,
-    `ms` ± `jitter_ms` for latency.
+    `ms` ± `jitter_ms` for latency and, as the time to the first token, for pace, whose other tokens
+    come every `token_ms`. A stream_error (named `code`) or stream_cut comes `after` so many tokens.
     """
 
     kind: Kind
@@ -73,6 +79,9 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     distribution: Literal["normal", "uniform", "lognormal"] = "uniform"
     fraction: float = 0.5
     window: int = 100
+    token_ms: float = 0.0
+    after: int = 1
+    code: str = ""
     matched: int = 0
     struck: int = 0
     passed: float = 0.0
@@ -82,7 +91,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
         for name in ("probability", "fraction"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be from 0 to 1")
-        for name in ("skip", "ms", "jitter_ms", "window"):
+        for name in ("skip", "ms", "jitter_ms", "window", "token_ms", "after"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative")
         if self.per_second is not None and self.per_second <= 0:
@@ -108,6 +117,7 @@ class Plan:
     partial: float = 0.0
     entry_errors: float = 0.0
     delivery: Delivery = field(default_factory=Delivery)
+    streaming: Streaming = field(default_factory=Streaming)
 
 
 class Faults:
@@ -168,8 +178,19 @@ class Faults:
             plan.delivery.duplicate_probability = rule.probability
         elif rule.kind == "reorder":
             plan.delivery.shuffle_window = rule.window
+        elif rule.kind in STREAMED:
+            self._stream(plan.streaming, rule)
         else:
             self._end(plan, rule)
+
+    def _stream(self, streaming: Streaming, rule: FaultRule) -> None:
+        if rule.kind == "pace":
+            streaming.first_seconds += self._latency(rule)
+            streaming.token_seconds += rule.token_ms / 1000.0
+        else:
+            streaming.breaks_after = rule.after
+            streaming.is_cut = rule.kind == "stream_cut"
+            streaming.error = rule.code
 
     @staticmethod
     def _end(plan: Plan, rule: FaultRule) -> None:

@@ -10,6 +10,7 @@ from domain import trending
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
+from domain.endpoint_health import Health, Probe
 from domain.errors import Malformed, MangaAssistError, OwnedByAnother, Permanent, Refused, Transient
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job, NotePreference
@@ -394,6 +395,38 @@ class FakeDeadLetters:
         self.hidden -= {letter.id for letter in letters}
 
 
+class FakeEndpointLooks:
+    """`EndpointLooks`: finds `probes`, and knows `ids` unless `fail` says why not."""
+
+    def __init__(self) -> None:
+        self.probes: list[Probe] = []
+        self.ids: dict[str, str] = {}
+        self.fail: MangaAssistError | None = None
+        self.asked = 0
+
+    def probe(self) -> Sequence[Probe]:
+        return self.probes
+
+    def endpoint_ids(self) -> Mapping[str, str]:
+        self.asked += 1
+        if self.fail is not None:
+            raise self.fail
+        return self.ids
+
+
+class FakeHealthReports:
+    """`HealthReports`; `fail` is raised by the next report."""
+
+    def __init__(self) -> None:
+        self.reported: list[Health] = []
+        self.fail: MangaAssistError | None = None
+
+    def put(self, healths: Sequence[Health]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.reported += healths
+
+
 class FakeCatalogueStore:
     """`CatalogueStore`."""
 
@@ -644,6 +677,8 @@ class World:
     hot_users: FakeHotUsers = field(default_factory=FakeHotUsers)
     bookmarks: FakeBookmarks = field(default_factory=FakeBookmarks)
     recommender: FakeRecommender = field(default_factory=FakeRecommender)
+    endpoints: FakeEndpointLooks = field(default_factory=FakeEndpointLooks)
+    health_reports: FakeHealthReports = field(default_factory=FakeHealthReports)
     metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
 
     def __post_init__(self) -> None:
@@ -672,5 +707,7 @@ class World:
             recommendations=self.recommendations,
             recommender=self.recommender,
             bookmarks=self.bookmarks,
+            endpoints=self.endpoints,
+            health_reports=self.health_reports,
             metrics=self.metrics,
         )
