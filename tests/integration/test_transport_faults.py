@@ -193,7 +193,11 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
     stage.send(queue, "test.wait", *[f"end-{i}" for i in range(4)])
     stage.send(other, "test.wait", *[f"end-{i}" for i in range(4, 8)])
     with stage.worker("threads", 2, queue, other) as worker:
-        eventually(lambda: hidden() > 2, 10, "nothing waits in the worker")
+        eventually(
+            lambda: hidden() > 2 and sum(n.startswith("end-") for n in stage.noted("begun")) == 2,
+            20,
+            "nothing waits in the worker",
+        )
         worker.process.send_signal(signal.SIGTERM)
         # What runs ends only when it is told to.
         eventually(lambda: hidden() <= 2, 20, "what was not begun is not handed back")
