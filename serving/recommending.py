@@ -183,7 +183,7 @@ class Recommending:
     async def _within(
         self, segment: str, seconds: float, call: Awaitable[Result], spent: Spent
     ) -> Result:
-        began = _now()
+        began = time.perf_counter()
         try:
             async with asyncio.timeout(seconds):
                 return await call
@@ -191,7 +191,7 @@ class Recommending:
             self._meters.budget_exceeded(segment).inc()
             raise Transient(f"{segment} took longer than it may") from None
         finally:
-            spent.seconds[segment] = _now() - began
+            spent.seconds[segment] = time.perf_counter() - began
             self._meters.segment_seconds(segment).observe(spent.seconds[segment])
 
     def _recall(self, user_id: str) -> Made | None:

@@ -271,6 +271,7 @@ class Service:
         with contextlib.suppress(Transient):  # else it comes a moment later
             await self._last_good.refresh()
         self._gate.warm_up()
+        await self._backends.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
         freeze()
         self.readiness.warm = True
