@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, questions, report
+from bench import events, hit, machine, questions, report, sync
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
@@ -31,10 +31,15 @@ def _classify(arguments: argparse.Namespace) -> report.Result:
     return questions.run(arguments.rounds or (1 if arguments.quick else 3))
 
 
+def _sync(arguments: argparse.Namespace) -> report.Result:
+    return sync.run(sync.plan(arguments.rounds, quick=arguments.quick))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
+    "sync": _sync,
 }
 
 

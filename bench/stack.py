@@ -112,6 +112,30 @@ def start_sqs(processes: Processes, cores: frozenset[int]) -> Sqs:
 
 
 @dataclass(frozen=True, slots=True)
+class Features:
+    """A running Feature Store emulator."""
+
+    child: Child
+    url: str
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The variables that name it."""
+        named = ("SAGEMAKER", "SAGEMAKER_FEATURESTORE_RUNTIME", "SQS")
+        return {f"AWS_ENDPOINT_URL_{service}": self.url for service in named}
+
+
+def start_features(processes: Processes, cores: frozenset[int]) -> Features:
+    """The project's own emulator, in memory; with SQS, since queues are provisioned too."""
+    port = free_port()
+    arguments = [sys.executable, "-m", "emulators", "featurestore", "sqs", "--port", str(port)]
+    child = processes.start("aws-features", arguments, cores)
+    url = f"http://{HOST}:{port}"
+    wait_for(child, lambda: answers_ok(f"{url}/_emulator/health"))
+    return Features(child, url)
+
+
+@dataclass(frozen=True, slots=True)
 class Moto:
     """A running moto server."""
 

@@ -53,6 +53,7 @@ def _checks(target: Target) -> Sequence[Check]:
         ("dynamodb", lambda: doctor_aws.tables(aws, settings), reach),
         ("kinesis", lambda: doctor_aws.stream(aws, settings), reach),
         ("logs", lambda: doctor_aws.log_group(aws, settings), reach),
+        ("feature store", lambda: doctor_aws.feature_groups(aws), reach),
         ("catalogue", lambda: doctor_aws.catalogue(aws, settings), doctor_aws.PROVISION),
         *(
             (name, look, f"start it, or look into {where}")

@@ -59,6 +59,7 @@ class Sync(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     tombstone_days: Positive
     page_users: Annotated[int, Meta(ge=1, le=10_000)]
     run_seconds: Annotated[int, Meta(ge=1, le=20)]
+    pause_seconds: Annotated[int, Meta(ge=0, le=43_200)]
 
     @property
     def tombstone_seconds(self) -> float:

@@ -14,6 +14,8 @@ from tasks.syncing import sync
 
 STALE_SECONDS = 300.0
 """A tick that comes later has been overtaken by others."""
+SWEPT = "features.swept"
+"""The bookmark that holds when the last sweep ended."""
 
 
 @performs(SyncFeatures)
@@ -34,11 +36,14 @@ def sync_features(jobs: Sequence[SyncFeatures], ports: Ports) -> None:
 
 @performs(SweepFeatures)
 def sweep_features(jobs: Sequence[SweepFeatures], ports: Ports) -> None:
-    """Go on with the sweep for a few seconds, however many jobs ask for it."""
-    if not _is_due(jobs, ports):
+    """Go on with the sweep for a few seconds, or begin the next one, however many ask for it."""
+    sweep = Sweep(ports, declared(), ports.bookmarks)
+    if not _is_due(jobs, ports) or not (sweep.is_under_way or _may_begin(ports)):
         return
     end = ports.clock() + declared().sync.run_seconds
-    for _ in Sweep(ports, declared(), ports.bookmarks).steps():
+    for step in sweep.steps():
+        if step.place is None:
+            ports.bookmarks.put(SWEPT, repr(ports.clock()))
         if ports.clock() >= end:
             break
 
@@ -48,6 +53,12 @@ def check_features(jobs: Sequence[CheckFeatures], ports: Ports) -> None:
     """Compare some users, others each time, however many jobs ask for it."""
     if _is_due(jobs, ports):
         compare(ports, declared())
+
+
+def _may_begin(ports: Ports) -> bool:
+    """Whether the last sweep has ended long enough ago."""
+    ended = ports.bookmarks.get(SWEPT)
+    return ended is None or ports.clock() - float(ended) >= declared().sync.pause_seconds
 
 
 def _refusal(job: SyncFeatures) -> Permanent | None:

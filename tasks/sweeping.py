@@ -50,6 +50,11 @@ class Sweep:
         self._bookmarks = bookmarks
         self._name = name
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it was begun and is not done."""
+        return self._bookmarks.get(self._name) is not None
+
     def place(self) -> Place:
         """Where it will go on; a bookmark that means nothing begins again."""
         first = Place(next(iter(self._table.groups)))
@@ -67,13 +72,21 @@ class Sweep:
         place: Place | None = self.place()
         while place is not None:
             page = self._page(place)
-            synced = sync(page.user_ids, [place.group], self._ports)
+            synced = sync(page.user_ids, self._groups_from(place.group), self._ports)
             self._count_failed(synced.failed.values())
             users = place.users + len(page.user_ids)
             following = self._following(place.group, page.after, users)
             self._remember(following)
             yield Step(place.group, page.user_ids, synced, following)
             place = following
+
+    def _groups_from(self, group: str) -> Sequence[str]:
+        """What is read of those listed in a group: the groups before it were read with them.
+
+        So a user in all groups is written once, and one who is in the last alone is still met.
+        """
+        groups = list(self._table.groups)
+        return groups[groups.index(group) :]
 
     def _following(self, group: str, after: str | None, users: int) -> Place | None:
         if after is not None:

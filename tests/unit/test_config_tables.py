@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config import answers, budgets, metrics, queues, schedules, settings, tables
+from config import answers, budgets, features, metrics, queues, schedules, settings, tables
 from config.errors import ConfigError
 
 CONFIG = Path(tables.__file__).parent
@@ -169,3 +169,30 @@ def test_printed_settings_hide_the_key_of_pseudonyms() -> None:
     assert shown["pseudonym_key"] == "***"
     assert "hunter2" not in str(shown)
     assert settings.read({}).redacted()["pseudonym_key"] == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('storage = "Standard_V2"', 'storage = "Fast"', "Fast"),
+        ('event_time = "event_time"', 'event_time = "user_id"', "both keys"),
+        ('locale = "String"', 'event_time = "String"', "is a key"),
+        ('locale = "String"', 'locale = "Text"', "Text"),
+        ("[groups.user-profile]", '[groups."user profile"]', "matching regex"),
+        ("ttl_days = 90", "ttl_days = 0", "ttl_days"),
+        ("worker_share = 0.1", "worker_share = 0.7", "more than the quota"),
+        ("features_jitter_seconds = 30", "features_jitter_seconds = 300", "below features_seconds"),
+        ("run_seconds = 8", "run_second = 8", "run_second"),
+    ],
+)
+def test_a_wrong_feature_table_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"features\.toml") as refusal:
+        features.load(edit("features", old, new))
+    assert complaint in str(refusal.value)
+
+
+def test_feature_groups_fit_into_one_request() -> None:
+    assert len(features.declared().groups) <= features.MAX_GROUPS
+    assert all(group.is_listed for group in features.declared().groups.values())

@@ -192,6 +192,17 @@ def test_a_sweep_syncs_everybody(world: World) -> None:
     assert world.metrics.gauges["feature_sweep_finished_seconds",] == NOW
 
 
+def test_the_next_sweep_begins_after_a_pause(world: World) -> None:
+    everybody(world, 2)
+    sweep_features([sweep_job()], world.ports)
+    reads = len(world.features.reads)
+    sweep_features([sweep_job()], world.ports)
+    assert len(world.features.reads) == reads
+    world.clock.now += declared().sync.pause_seconds
+    sweep_features([sweep_job()], world.ports)
+    assert len(world.features.reads) == 2 * reads
+
+
 def test_a_sweep_that_is_stopped_goes_on_where_it_was(world: World) -> None:
     everybody(world, 10)
     first = next(Sweep(world.ports, table(page_users=3), world.bookmarks).steps())
@@ -309,6 +320,7 @@ def test_what_the_store_no_longer_has_is_erased(world: World) -> None:
     assert live(world, "user-01") == {ACTIVITY: {"views_7d": "1"}}
     assert compare(world.ports, declared()).skew == {}
     world.features.put("user-01", PROFILE, GroupRecord(LONG_AGO + 0.001, {"locale": "fr"}))
+    world.clock.now += declared().sync.pause_seconds
     sweep_features([sweep_job()], world.ports)
     assert live(world, "user-01")[PROFILE] == {"locale": "fr"}
 
