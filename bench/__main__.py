@@ -4,16 +4,24 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, questions, report, sync
+from bench import events, hit, machine, questions, recommendations, report, sync
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
 from bench.paced import NotAppliedError
 from bench.processes import DidNotStartError
+from bench.recommendations import NotRecommendedError
 
 PATIENCE_SECONDS = 20.0
 
-FAULTS = (BrokenLoadError, DidNotStartError, LostEventsError, NotAppliedError, WrongAnswerError)
+FAULTS = (
+    BrokenLoadError,
+    DidNotStartError,
+    LostEventsError,
+    NotAppliedError,
+    NotRecommendedError,
+    WrongAnswerError,
+)
 """What makes a benchmark end without a result."""
 
 
@@ -35,11 +43,17 @@ def _sync(arguments: argparse.Namespace) -> report.Result:
     return sync.run(sync.plan(arguments.rounds, quick=arguments.quick))
 
 
+def _recommendations(arguments: argparse.Namespace) -> report.Result:
+    users = 20 if arguments.quick else 100 * (arguments.rounds or 2)
+    return recommendations.run(recommendations.Plan(users, 40))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
     "sync": _sync,
+    "recommendations": _recommendations,
 }
 
 

@@ -131,6 +131,15 @@ class RecommendationComputed(Event):
     items: tuple[tuple[str, float], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationMissed(Event):
+    """There was something to go by, but no recommendation while the user waited."""
+
+    type: ClassVar[str] = "recommendation.missed"
+
+    user_id: str
+
+
 class ServedFrom(StrEnum):
     """Which stored answer the request path found in its one round trip."""
 
@@ -175,5 +184,6 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     FeaturesChanged,
     RecommendationServed,
     RecommendationComputed,
+    RecommendationMissed,
 )
 """Every type of event there is; a guard test checks that something reacts to each."""

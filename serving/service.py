@@ -174,13 +174,15 @@ class Service:
 
     def _personal_answers(self, parts: Parts) -> PersonalAnswers:
         limit = answers.declared().kinds.recommendation.top_n
+        write_back = WriteBack(self._redis, self._producer, self._meters)
         recommending = Recommending(
             self._backends,
             parts.budgets.routes["recommendations"],
             self._meters,
             wanted=recommendations.declared().features,
             limit=limit,
-            done=WriteBack(self._redis, self._producer, self._meters),
+            done=write_back,
+            missed=write_back.missed,
         )
 
         def keep(task: asyncio.Task[None]) -> None:
