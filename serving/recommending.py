@@ -117,10 +117,6 @@ class Recommending:
         spent.seconds |= spent_by_flight.seconds
         return Found(made, is_remembered=False) if made is not None else None
 
-    async def settled(self) -> None:
-        """Wait for what is under way."""
-        await asyncio.gather(*(flight for flight, _ in self._flights.values()))
-
     def _flight(self, user_id: str, ends_at: float) -> tuple[asyncio.Task[Made | None], Spent]:
         flight = self._flights.get(user_id)
         if flight is None:

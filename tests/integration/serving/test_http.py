@@ -221,7 +221,7 @@ def test_health_readiness_metrics_and_the_document(serving: Serving) -> None:
     assert document["openapi"] == "3.1.0"
     assert set(document["paths"]) == {
         "/v1/chat", "/v1/events", "/v1/recommendations", "/v1/sessions/{session_id}", "/healthz",
-        "/openapi.json",
+        "/readyz", "/metrics", "/openapi.json",
     }  # fmt: skip
     text = json.dumps(document)
     for reference in set(text.split('"#/components/schemas/')[1:]):
