@@ -32,7 +32,7 @@ READ_SECONDS = 5.0
 ATTEMPTS = 3
 POOL_CONNECTIONS = 64
 
-TIMEOUT_STEP_SECONDS = 0.1
+TIMEOUT_STEP_SECONDS = 0.5
 """A client has its time limit for good: rounding makes a handful of clients do for all limits."""
 
 Client = TypeVar("Client")
@@ -117,7 +117,7 @@ class AwsClients:
         return self._client("logs", lambda session, config: session.client("logs", config=config))
 
     def sagemaker_runtime(self, seconds: float) -> "SageMakerRuntimeClient":
-        """SageMaker runtime, for calls that take about so long at the most and are tried once."""
+        """SageMaker runtime, for calls that end within these seconds, rounded up, in one try."""
         steps = max(1, math.ceil(seconds / TIMEOUT_STEP_SECONDS - 1e-9))
         within = steps * TIMEOUT_STEP_SECONDS
         return self._client(

@@ -14,7 +14,7 @@ Needs BatchGetItem, GetItem, UpdateItem and Scan of its table.
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -78,12 +78,13 @@ class DynamoDBUsers:
         """`merge` for many users at once, by user; one that fails does not cost the others."""
         items = self._items(list(records))
         merged, failed = dict[str, Merged](), dict[str, MangaAssistError]()
-        writes = {
-            user_id: self._threads.submit(
-                self._merge, items.get(user_id, _Item(UserFeatures(user_id))), groups
-            )
-            for user_id, groups in records.items()
-        }
+        writes: dict[str, Future[Merged]] = {}
+        for user_id, groups in records.items():
+            item = items.get(user_id, _Item(UserFeatures(user_id)))
+            if item.features.newer(groups):
+                writes[user_id] = self._threads.submit(self._merge, item, groups)
+            else:
+                merged[user_id] = Merged(item.features, outcomes(item.features, groups))
         for user_id, write in writes.items():
             try:
                 merged[user_id] = write.result()

@@ -4,16 +4,34 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, paraphrases, questions, report, stampede, sync
+from bench import (
+    events,
+    hit,
+    machine,
+    paraphrases,
+    questions,
+    recommendations,
+    report,
+    stampede,
+    sync,
+)
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
 from bench.paced import NotAppliedError
 from bench.processes import DidNotStartError
+from bench.recommendations import NotRecommendedError
 
 PATIENCE_SECONDS = 20.0
 
-FAULTS = (BrokenLoadError, DidNotStartError, LostEventsError, NotAppliedError, WrongAnswerError)
+FAULTS = (
+    BrokenLoadError,
+    DidNotStartError,
+    LostEventsError,
+    NotAppliedError,
+    NotRecommendedError,
+    WrongAnswerError,
+)
 """What makes a benchmark end without a result."""
 
 
@@ -43,6 +61,11 @@ def _stampede(arguments: argparse.Namespace) -> report.Result:
     return stampede.run(arguments.rounds or (1 if arguments.quick else 5))
 
 
+def _recommendations(arguments: argparse.Namespace) -> report.Result:
+    users = 20 if arguments.quick else 100 * (arguments.rounds or 2)
+    return recommendations.run(recommendations.Plan(users, 40))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
@@ -50,6 +73,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "sync": _sync,
     "paraphrases": _paraphrases,
     "stampede": _stampede,
+    "recommendations": _recommendations,
 }
 
 

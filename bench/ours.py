@@ -48,20 +48,36 @@ class Identity:
         }
 
 
+class Signer:
+    """A key pair whose public half is a JWKS file, and tokens that it verifies."""
+
+    def __init__(self, directory: Path) -> None:
+        self._private = ec.generate_private_key(ec.SECP256R1())
+        algorithm = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
+        public = json.loads(algorithm.to_jwk(self._private.public_key()))
+        self.jwks = directory / "jwks.json"
+        self.jwks.write_text(json.dumps({"keys": [{**public, "kid": "bench", "alg": "ES256"}]}))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that make the request path accept the tokens."""
+        return Identity(self.jwks, "").environment
+
+    def token(self, user: str) -> str:
+        """A token of a user who is signed in for a day."""
+        claims = {
+            "iss": _ISSUER,
+            "aud": _AUDIENCE,
+            "sub": user,
+            "exp": int(time.time()) + 86_400,
+        }
+        return jwt.encode(claims, self._private, "ES256", headers={"kid": "bench"})
+
+
 def new_identity(directory: Path, user: str = "bench-user") -> Identity:
     """A user who is signed in for a day."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    algorithm = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
-    public = json.loads(algorithm.to_jwk(private.public_key()))
-    jwks = directory / "jwks.json"
-    jwks.write_text(json.dumps({"keys": [{**public, "kid": "bench", "alg": "ES256"}]}))
-    claims = {
-        "iss": _ISSUER,
-        "aud": _AUDIENCE,
-        "sub": user,
-        "exp": int(time.time()) + 86_400,
-    }
-    return Identity(jwks, jwt.encode(claims, private, "ES256", headers={"kid": "bench"}))
+    signer = Signer(directory)
+    return Identity(signer.jwks, signer.token(user))
 
 
 def publish(client: redis.Redis) -> dict[AnswerKey, StoredAnswer]:

@@ -200,7 +200,7 @@ def _claims(samples: Sequence[Sample]) -> list[Claim]:
     growth = max(it.max_rss_mib - it.tenth_rss_mib for it in first)
     claims = [
         Claim(f"MiB gained after a tenth of {most:,} users", growth, GROWTH_MIB, at_least=False),
-        Claim("items written per record then", _items(again), 0.0, at_least=False),
+        Claim("items written when nothing has changed", _items(again), 0.0, at_least=False),
         Claim("requests per record when nothing has changed", _calls(again), 0.05, at_least=False),
         Claim(
             f"records/s of {most:,} users, by those of {least:,}",

@@ -14,6 +14,7 @@ from cli import (
     answers_commands,
     dlq_commands,
     features_commands,
+    model_commands,
     operator_commands,
     run_commands,
 )
@@ -28,6 +29,7 @@ operator_commands.add_to(app)
 app.add_typer(answers_commands.app, name="answers")
 app.add_typer(dlq_commands.app, name="dlq")
 app.add_typer(features_commands.app, name="features")
+app.add_typer(model_commands.app, name="model")
 
 
 @app.callback(invoke_without_command=True)

@@ -149,6 +149,15 @@ class RecommendationComputed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationMissed(Event):
+    """There was something to go by, but no recommendation while the user waited."""
+
+    type: ClassVar[str] = "recommendation.missed"
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerGenerated(Event):
     """The model answered, and the answer may be cached.
 
@@ -217,6 +226,7 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     FeaturesChanged,
     RecommendationServed,
     RecommendationComputed,
+    RecommendationMissed,
     AnswerGenerated,
 )
 """Every type of event there is; a guard test checks that something reacts to each."""

@@ -41,7 +41,9 @@ class GroupRecord:
 
     def supersedes(self, other: "GroupRecord") -> bool:
         """Whether it stands where both were written, in whatever order."""
-        return (self.event_time, self.digest()) > (other.event_time, other.digest())
+        if self.event_time != other.event_time:
+            return self.event_time > other.event_time
+        return self != other and self.digest() > other.digest()
 
     def digest(self) -> str:
         """A hash of the content, which decides between records of one event time."""

@@ -14,6 +14,7 @@ from domain.events import (
     InteractionRecorded,
     InteractionType,
     RecommendationComputed,
+    RecommendationMissed,
     RecommendationServed,
     Served,
     ServedFrom,
@@ -194,6 +195,14 @@ def _after_recommendation(
         ),
         *upkeep,
     ]
+
+
+@react.register
+def _after_missing(
+    event: RecommendationMissed,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [RefreshRecommendation(**_header(event), user_id=event.user_id)]
 
 
 @react.register

@@ -11,6 +11,8 @@ from domain.features import UserFeatures
 
 SPARE = 2
 """The model is asked for so many times what is shown: some may not stand in a list."""
+MAX_ASKED = 100
+"""What an endpoint gives at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def request_of(
     }
     if not recent and not told:
         return None
-    return RecommendationRequest(recent, told, limit * SPARE + len(recent))
+    return RecommendationRequest(recent, told, min(MAX_ASKED, limit * SPARE + len(recent)))
 
 
 def presentable(

@@ -3,6 +3,8 @@
 Each call may be given up at any moment: a thread that still waits ends by the client's own limit.
 """
 
+import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +14,12 @@ from domain.features import UserFeatures
 from domain.ports import FeatureSource, Recommender, UserCache
 from domain.recommendations import RecommendationRequest, Recommended
 from serving.bounded_threads import BoundedThreads
+
+log = logging.getLogger(__name__)
+
+NOBODY = "~"
+"""The id of no user: it is asked for where nobody waits."""
+WARM_UP_SECONDS = 0.5
 
 THREADS = {"dynamodb": 8, "feature-store": 8, "sagemaker": 16}
 """Calls at once of a process. At 300 ms a call, 16 are 50 recommendations a second."""
@@ -109,6 +117,20 @@ class ThreadedBackends:
         return await self._threads["sagemaker"].run(
             lambda: self._recommender.recommend(request, seconds)
         )
+
+    async def warm_up(self) -> None:
+        """Call each once, for nobody, so that a user does not wait for clients and connections."""
+        nothing = RecommendationRequest((), {}, 1)
+        calls = (
+            self.cached(NOBODY),
+            self.stored(NOBODY),
+            self.recommend(nothing, WARM_UP_SECONDS),
+        )
+        try:
+            async with asyncio.timeout(WARM_UP_SECONDS):
+                await asyncio.gather(*calls, return_exceptions=True)
+        except TimeoutError:
+            log.warning("what recommendations are made of does not answer yet")
 
     def close(self) -> None:
         """Take no more calls."""

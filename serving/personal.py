@@ -101,9 +101,9 @@ class PersonalTurn(Turn):
         found = await recommending.find(self.event.owner, seconds, spent)
         self.answered_at += spent.seconds.get("redis", 0.0)
         self.after = tuple((name, spent.seconds.get(name, 0.0)) for name in SEGMENTS[1:])
-        made = self._rendered(found.made) if found is not None else None
 
         def respond() -> None:
+            made = self._rendered(found.made) if found is not None else None
             if made is None or found is None:
                 super(PersonalTurn, self).settle(stored, is_fallback)
             else:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from config.budgets import Budget
@@ -38,8 +38,17 @@ class Made:
     items: Sequence[Recommended]
     recent: Sequence[str]
     generated_at: float
-    is_from_store: bool = False
-    """Whether the feature store was asked, so that the merged features lack what it has."""
+    is_unmerged: bool = False
+    """Whether the feature store has, or may have, what the merged features lack."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of a user's features; `is_certain` where somebody answered that."""
+
+    features: UserFeatures | None
+    is_unmerged: bool = False
+    is_certain: bool = True
 
 
 @dataclass(slots=True)
@@ -60,7 +69,8 @@ class Found:
 class Recommending:
     """The one place where recommendations are made while somebody waits.
 
-    `done` hears of each that was newly made, to have it written where the next request finds it.
+    `done` hears of each that was newly made, to have it written where the next request finds it;
+    `missed` of each user for whom there was none in time, to have it made by others.
     """
 
     def __init__(
@@ -72,6 +82,7 @@ class Recommending:
         wanted: Collection[str],
         limit: int,
         done: Callable[[Made], None],
+        missed: Callable[[Made], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backends = backends
@@ -80,6 +91,7 @@ class Recommending:
         self._wanted = wanted
         self._limit = limit
         self._done = done
+        self._missed = missed
         self._clock = clock
         self._flights: dict[str, tuple[asyncio.Task[Made | None], Spent]] = {}
         self._remembered: dict[str, tuple[float, Made]] = {}
@@ -105,10 +117,6 @@ class Recommending:
         spent.seconds |= spent_by_flight.seconds
         return Found(made, is_remembered=False) if made is not None else None
 
-    async def settled(self) -> None:
-        """Wait for what is under way."""
-        await asyncio.gather(*(flight for flight, _ in self._flights.values()))
-
     def _flight(self, user_id: str, ends_at: float) -> tuple[asyncio.Task[Made | None], Spent]:
         flight = self._flights.get(user_id)
         if flight is None:
@@ -120,27 +128,35 @@ class Recommending:
 
     async def _fly(self, user_id: str, ends_at: float, spent: Spent) -> Made | None:
         try:
-            made = await self._make(user_id, ends_at, spent)
-        except MangaAssistError as error:
-            log.debug("a recommendation could not be made: %s", error)
-            return None
+            return await self._make(user_id, ends_at, spent)
         except Exception:  # the edge of a background task: whoever waits gets another answer
             log.exception("a recommendation failed")
             return None
-        self._remember(made)
-        if made.items or made.is_from_store:
-            self._done(made)
-        return made
 
-    async def _make(self, user_id: str, ends_at: float, spent: Spent) -> Made:
+    async def _make(self, user_id: str, ends_at: float, spent: Spent) -> Made | None:
         now = self._clock()
         hot = await self._hot(user_id, ends_at, spent)
-        features, is_from_store = hot.features, False
-        if features is None:
-            features, is_from_store = await self._read(user_id, ends_at, spent)
-        request = request_of(features, hot.recent, wanted=self._wanted, limit=self._limit, now=now)
-        items = await self._ask(request, ends_at, spent) if request is not None else ()
-        return Made(user_id, items, hot.recent, now, is_from_store)
+        read = Read(hot.features)
+        if hot.features is None:
+            read = await self._read(user_id, ends_at, spent)
+        request = request_of(
+            read.features, hot.recent, wanted=self._wanted, limit=self._limit, now=now
+        )
+        made = Made(user_id, (), hot.recent, now, read.is_unmerged)
+        if request is not None:
+            try:
+                made = replace(made, items=await self._ask(request, ends_at, spent))
+            except MangaAssistError as error:
+                log.debug("a recommendation could not be made: %s", error)
+                self._missed(made)
+                return None
+        elif not read.is_certain:
+            self._missed(made)
+            return None
+        self._remember(made)
+        if made.items or made.is_unmerged:
+            self._done(made)
+        return made
 
     async def _hot(self, user_id: str, ends_at: float, spent: Spent) -> Hot:
         seconds = self._seconds("redis", ends_at)
@@ -149,25 +165,51 @@ class Recommending:
         except Transient:
             return Hot()
 
-    async def _read(
-        self, user_id: str, ends_at: float, spent: Spent
-    ) -> tuple[UserFeatures | None, bool]:
-        """The features, and whether it was the feature store that had them."""
+    async def _read(self, user_id: str, ends_at: float, spent: Spent) -> Read:
+        """The features: from DynamoDB, and from the feature store where that has none."""
         try:
-            seconds = self._seconds("dynamodb", ends_at)
-            cached = await self._within("dynamodb", seconds, self._backends.cached(user_id), spent)
+            cached = await self._cached(user_id, ends_at, spent)
         except Transient:
             cached = None
         if cached is not None:
-            return cached, False
+            return Read(cached)
         try:
             seconds = self._seconds("feature_store", ends_at)
             stored = await self._within(
                 "feature_store", seconds, self._backends.stored(user_id), spent
             )
         except Transient:
-            stored = None
-        return stored, stored is not None
+            return Read(None, is_unmerged=True, is_certain=False)
+        return Read(stored, is_unmerged=stored is not None)
+
+    async def _cached(self, user_id: str, ends_at: float, spent: Spent) -> UserFeatures | None:
+        """What DynamoDB has. A read that is late is sent once more, and either may answer.
+
+        Late is not absent: the feature store is slower and allows fewer reads, so it is asked only
+        when both were late for as long as it might have taken itself.
+        """
+        budget = self._seconds("dynamodb", ends_at)
+        seconds = min(budget + self._budget.seconds("feature_store"), max(0.0, ends_at - _now()))
+        return await self._within(
+            "dynamodb", seconds, self._hedged(user_id, budget), spent, budget=budget
+        )
+
+    async def _hedged(self, user_id: str, budget: float) -> UserFeatures | None:
+        reads = [asyncio.ensure_future(self._backends.cached(user_id))]
+        try:
+            await asyncio.wait(reads, timeout=budget)
+            if not reads[0].done():
+                reads.append(asyncio.ensure_future(self._backends.cached(user_id)))
+            failure = Transient("nothing was read", dependency="dynamodb")
+            for read in asyncio.as_completed(reads):
+                try:
+                    return await read
+                except Transient as error:
+                    failure = error
+            raise failure
+        finally:
+            for one in reads:
+                one.cancel()
 
     async def _ask(
         self, request: RecommendationRequest, ends_at: float, spent: Spent
@@ -181,17 +223,26 @@ class Recommending:
         return max(0.0, min(self._budget.seconds(segment), ends_at - _now()))
 
     async def _within(
-        self, segment: str, seconds: float, call: Awaitable[Result], spent: Spent
+        self,
+        segment: str,
+        seconds: float,
+        call: Awaitable[Result],
+        spent: Spent,
+        *,
+        budget: float | None = None,
     ) -> Result:
-        began = _now()
+        """What the call returns within the seconds; `budget` is how long it was meant to take."""
+        began = time.perf_counter()
+        meant_until = _now() + (seconds if budget is None else budget)
         try:
             async with asyncio.timeout(seconds):
                 return await call
         except TimeoutError:
-            self._meters.budget_exceeded(segment).inc()
             raise Transient(f"{segment} took longer than it may") from None
         finally:
-            spent.seconds[segment] = _now() - began
+            if _now() >= meant_until:
+                self._meters.budget_exceeded(segment).inc()
+            spent.seconds[segment] = time.perf_counter() - began
             self._meters.segment_seconds(segment).observe(spent.seconds[segment])
 
     def _recall(self, user_id: str) -> Made | None:

@@ -208,13 +208,15 @@ class Service:
 
     def _personal_answers(self, parts: Parts) -> PersonalAnswers:
         limit = answers.declared().kinds.recommendation.top_n
+        write_back = WriteBack(self._redis, self._producer, self._meters)
         recommending = Recommending(
             self._backends,
             parts.budgets.routes["recommendations"],
             self._meters,
             wanted=recommendations.declared().features,
             limit=limit,
-            done=WriteBack(self._redis, self._producer, self._meters),
+            done=write_back,
+            missed=write_back.missed,
         )
 
         def keep(task: asyncio.Task[None]) -> None:
@@ -362,6 +364,7 @@ class Service:
         with contextlib.suppress(Transient):  # else it comes a moment later
             await self._last_good.refresh()
         self._gate.warm_up()
+        await self._backends.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
         await self._warming.first()
         freeze()

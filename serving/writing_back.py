@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from domain.errors import MangaAssistError
-from domain.events import Event, FeaturesChanged, RecommendationComputed
+from domain.events import Event, FeaturesChanged, RecommendationComputed, RecommendationMissed
 from serving.exchange import new_id
 from serving.meters import Meters
 from serving.outbox import Producer, Stock
@@ -29,14 +29,21 @@ class WriteBack:
         self._meters = meters
 
     def __call__(self, made: Made) -> None:
-        """Write the recommendation, and have features merged that only the store had."""
+        """Write the recommendation, and have features merged that only the store has."""
         events: list[Event] = []
         if made.items:
             items = tuple((one.item_id, one.score) for one in made.items)
             events.append(
                 RecommendationComputed(**self._header(made), user_id=made.user_id, items=items)
             )
-        if made.is_from_store:
+        self._append(made, events)
+
+    def missed(self, made: Made) -> None:
+        """Have the recommendation made by a worker, who has more time."""
+        self._append(made, [RecommendationMissed(**self._header(made), user_id=made.user_id)])
+
+    def _append(self, made: Made, events: list[Event]) -> None:
+        if made.is_unmerged:
             events.append(FeaturesChanged(**self._header(made), user_id=made.user_id, group=""))
         encoded = [(made.user_id, self._producer.encode(event)) for event in events]
         self._stock.append(encoded, WRITE_SECONDS, self._written)

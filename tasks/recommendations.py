@@ -32,6 +32,7 @@ def write_recommendation(job: WriteRecommendation, ports: Ports) -> None:
     items = [Recommended(item_id, score) for item_id, score in job.items]
     found = Recommendation(job.user_id, items, job.occurred_at)
     try:
+        ports.hot_users.note_seen([job.user_id])
         outcome = put(found, ports.hot_users.recent(job.user_id), ports)
         ports.recommendations.mark([job.user_id], job.occurred_at + _refresh_seconds())
     except Transient:
@@ -42,9 +43,10 @@ def write_recommendation(job: WriteRecommendation, ports: Ports) -> None:
 
 @performs(RefreshRecommendation)
 def refresh_recommendation(jobs: Sequence[RefreshRecommendation], ports: Ports) -> None:
-    """Have these users' recommendations made anew."""
-    at = ports.clock() + recommendations.declared().debounce_seconds
-    ports.recommendations.mark({job.user_id for job in jobs}, at)
+    """Have the recommendations of these users, who are here, made anew."""
+    users = {job.user_id for job in jobs}
+    ports.hot_users.note_seen(users)
+    ports.recommendations.mark(users, ports.clock() + recommendations.declared().debounce_seconds)
 
 
 @performs(PrecomputeRecommendations)

@@ -7,6 +7,7 @@ from domain.events import (
     Event,
     Locale,
     RecommendationComputed,
+    RecommendationMissed,
     RecommendationServed,
     Served,
     ServedFrom,
@@ -86,6 +87,13 @@ def test_outside_of_a_session_none_is_updated() -> None:
 def test_a_session_keeps_the_preview_in_its_locale(locale: Locale, preview: str) -> None:
     (turn,) = [job for job in react(asked("ann", locale), FRESH) if isinstance(job, UpdateSession)]
     assert turn.answer_preview == preview
+
+
+def test_what_was_missed_is_made_by_a_worker() -> None:
+    event = RecommendationMissed(event_id="e", occurred_at=NOW, producer="p", seq=0, user_id="ann")
+    (job,) = react(event)
+    assert isinstance(job, RefreshRecommendation)
+    assert job.user_id == "ann"
 
 
 def test_what_was_computed_is_written() -> None:

@@ -9,7 +9,7 @@ from recommender import interactions
 from recommender.content import Described
 from recommender.model import Model, ModelUnreadable, load, save
 from recommender.scoring import recommend
-from recommender.training import train
+from recommender.training import redescribed, train
 
 TITLES = [
     Described("naruto", [("action", 1.0), ("shonen", 0.5)], 90),
@@ -70,6 +70,18 @@ def test_a_title_that_nobody_described_is_known_by_what_users_did() -> None:
     rows = [(t, f"user-{u}", title) for u in range(3) for t, title in enumerate(["new", "nana"])]
     model = train(TITLES, interactions.of(rows))
     assert ids(model, ["new"]) == ["nana"]
+
+
+def test_a_new_catalogue_keeps_what_users_did() -> None:
+    rows = [(t, f"user-{u}", title) for u in range(9) for t, title in enumerate(["naruto", "nana"])]
+    before = train(TITLES, interactions.of(rows))
+    fresh = [Described("newest", [("action", 1.0)], 99), *TITLES[2:], TITLES[0]]
+    model = redescribed(before, fresh)
+    assert ids(model, ["naruto"], 1) == ids(before, ["naruto"], 1) == ["nana"]
+    assert "newest" in ids(model, ["naruto"])
+    assert "bleach" not in ids(model, ["naruto"]), "nobody read it and nobody describes it"
+    gone = redescribed(before, [TITLES[3]])
+    assert ids(gone, ["nana"]) == ["naruto"], "it is described no longer, but read"
 
 
 def test_the_order_of_the_file_changes_nothing() -> None:

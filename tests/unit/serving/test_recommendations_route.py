@@ -17,6 +17,7 @@ from domain.events import (
     AnswerServed,
     FeaturesChanged,
     RecommendationComputed,
+    RecommendationMissed,
     RecommendationServed,
 )
 from domain.personal_answers import Lifetime, store
@@ -75,6 +76,7 @@ def desk() -> Desk:
     path.stock.answers[POPULAR] = stored("recommendation")
     backends = FakeBackends(in_dynamodb=known(), items=[Recommended(t.id, 1.0) for t in TITLES])
     tasks: list[asyncio.Task[None]] = []
+    write_back = WriteBack(path.stock, path.chat.producer, path.meters)
     personal = PersonalAnswers(
         Recommending(
             backends,
@@ -82,7 +84,8 @@ def desk() -> Desk:
             path.meters,
             wanted=["favourite_genres"],
             limit=10,
-            done=WriteBack(path.stock, path.chat.producer, path.meters),
+            done=write_back,
+            missed=write_back.missed,
             clock=lambda: NOW,
         ),
         lambda: Catalogue([*TITLES, title("adult", adult=True)]),
@@ -185,6 +188,7 @@ def test_without_the_model_popular_titles_are_sent(desk: Desk) -> None:
     reply = read(desk.get(ANN))
     assert (reply.source, reply.answer.text) == ("fallback", "the recommendation answer")
     assert desk.path.registry.sums["requests_total", "recommendations", "fallback"] == 1
+    assert isinstance(desk.path.stock.events[-1], RecommendationMissed)
 
 
 def test_of_whom_nothing_is_known_popular_titles_are_sent(desk: Desk) -> None:

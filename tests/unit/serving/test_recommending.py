@@ -77,6 +77,7 @@ class Bench:
         self.backends = backends
         self.registry = CountingRegistry()
         self.done: list[Made] = []
+        self.missed: list[Made] = []
         self.recommending = Recommending(
             backends,
             BUDGET,
@@ -84,6 +85,7 @@ class Bench:
             wanted=["favourite_genres"],
             limit=10,
             done=self.done.append,
+            missed=self.missed.append,
             clock=lambda: NOW,
         )
 
@@ -142,7 +144,7 @@ def test_what_was_made_is_told_once_and_remembered_for_a_while() -> None:
 
     run(steps())
     assert len(bench.done) == 2
-    assert bench.done[0].is_from_store
+    assert bench.done[0].is_unmerged
     assert bench.done[0].generated_at == NOW
 
 
@@ -184,6 +186,48 @@ def test_without_the_model_there_is_none_and_nothing_is_remembered() -> None:
     assert run(bench.find()) is None
     assert bench.backends.calls.count("model") == 2
     assert not bench.done
+    assert [made.user_id for made in bench.missed] == ["ann", "ann"], "a worker makes it"
+
+
+def test_a_read_that_is_late_is_sent_once_more_and_not_taken_for_absence() -> None:
+    bench = Bench(FakeBackends(in_dynamodb=known(), in_store=known()))
+    bench.backends.seconds = {"dynamodb": BUDGET.seconds("dynamodb") + 0.02}
+    found = run(bench.find())
+    assert found is not None
+    assert not found.made.is_unmerged
+    assert bench.backends.calls == ["redis", "dynamodb", "dynamodb", "model"]
+    assert bench.exceeded("dynamodb") == 1
+
+
+def test_a_late_read_that_fails_leaves_the_other_its_chance() -> None:
+    class Flaky(FakeBackends):
+        async def cached(self, user_id: str) -> UserFeatures | None:
+            self.calls.append("dynamodb")
+            if self.calls.count("dynamodb") == 1:
+                await asyncio.sleep(0.02)
+                raise Transient("reset")
+            await asyncio.sleep(0.03)
+            return known(user_id)
+
+    bench = Bench(Flaky())
+    assert run(bench.find()) is not None
+    assert bench.backends.calls == ["redis", "dynamodb", "dynamodb", "model"]
+
+
+def test_when_both_reads_are_late_the_feature_store_is_asked() -> None:
+    bench = Bench(FakeBackends(in_dynamodb=known(), in_store=known(), seconds={"dynamodb": 1.0}))
+    found = run(bench.find())
+    assert found is not None
+    assert bench.backends.calls == ["redis", "dynamodb", "dynamodb", "feature_store", "model"]
+
+
+def test_a_store_that_is_late_is_not_taken_for_one_that_has_nothing() -> None:
+    bench = Bench(FakeBackends(in_store=known(), seconds={"feature_store": 1.0}))
+    assert run(bench.find()) is None
+    (missed,) = bench.missed
+    assert missed.is_unmerged, "a worker has more time"
+    assert run(bench.find()) is None
+    assert bench.backends.calls.count("feature_store") == 2, "nothing is remembered of that"
 
 
 def test_a_defect_of_a_source_costs_the_user_no_answer() -> None:
