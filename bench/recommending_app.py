@@ -14,7 +14,7 @@ from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_hot_users import decode_features
 from adapters.redis_sessions import decode_copy
-from adapters.spool import SpoolWriter
+from adapters.spool_writing import SpoolWriter
 from bench.classify import SAMPLE
 from config import answers, budgets
 from config.settings import read

@@ -7,7 +7,7 @@ from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from cli import output
 from cli.data_dir import MODEL_FILE as FILE
 from cli.failures import Failure
-from cli.progress import progress
+from cli import progress
 from cli.target import Target, aim
 from domain.catalogue import Catalogue, Title
 from recommender.content import Described
@@ -84,7 +84,7 @@ def _known(path: Path) -> Model | None:
 def _read(file: Path) -> Interactions:
     try:
         size = file.stat().st_size
-        with progress(file.name) as advance:
+        with progress.shown(file.name) as advance:
             found = read(file, lambda done: advance(done, size) if advance else None)
     except OSError as error:
         raise Failure(f"{file} cannot be read: {error.strerror}") from error
