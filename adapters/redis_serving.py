@@ -209,6 +209,11 @@ class ServingRedis:
         """The last turns of a session as they are stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
 
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose the session is, None for one that is not known; raises Transient."""
+        owner = _string(await self._bulk.ask(pack("GET", f"session_owner:{session_id}"), seconds))
+        return None if owner is None else owner.decode(errors="replace")
+
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         """All turns of a session as they are stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session_history:{session_id}"), seconds))

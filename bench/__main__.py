@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, questions, report
+from bench import events, hit, machine, questions, report, sockets
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
@@ -31,10 +31,17 @@ def _classify(arguments: argparse.Namespace) -> report.Result:
     return questions.run(arguments.rounds or (1 if arguments.quick else 3))
 
 
+def _ws(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return sockets.run(sockets.Plan(clients=200, questions=3, visitors=20))
+    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=200))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
+    "ws": _ws,
 }
 
 

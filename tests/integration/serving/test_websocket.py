@@ -231,6 +231,7 @@ async def test_what_is_known_of_a_customer_is_read_when_a_connection_opens(
     headers = {"Authorization": f"Bearer {token('alice')}"}
     with serving.valkey.client() as redis_client:
         redis_client.zadd("prefs:alice", {"locale:en": 1})
+        redis_client.set("session_owner:in-table", "alice")
     async with open_to(serving, "?session_id=in-table", additional_headers=headers):
         wanted = [
             'prefetch_total{branch="session",outcome="found"} ',
