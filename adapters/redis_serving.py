@@ -250,6 +250,11 @@ class ServingRedis:
         recent = [one.decode(errors="replace") for one in ids if isinstance(one, bytes)]
         return _string(features), recent
 
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose the session is, None for one that is not known; raises Transient."""
+        owner = _string(await self._bulk.ask(pack("GET", f"session_owner:{session_id}"), seconds))
+        return None if owner is None else owner.decode(errors="replace")
+
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         """All turns of a session as they are stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session_history:{session_id}"), seconds))

@@ -12,6 +12,7 @@ from bench import (
     questions,
     recommendations,
     report,
+    sockets,
     stampede,
     sync,
 )
@@ -66,6 +67,12 @@ def _recommendations(arguments: argparse.Namespace) -> report.Result:
     return recommendations.run(recommendations.Plan(users, 40))
 
 
+def _ws(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return sockets.run(sockets.Plan(clients=200, questions=3, visitors=20))
+    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=200))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
@@ -74,6 +81,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "paraphrases": _paraphrases,
     "stampede": _stampede,
     "recommendations": _recommendations,
+    "ws": _ws,
 }
 
 

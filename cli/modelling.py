@@ -4,10 +4,9 @@ from pathlib import Path
 
 from adapters.aws_clients import AwsClients
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
-from cli import output
+from cli import output, progress
 from cli.data_dir import MODEL_FILE as FILE
 from cli.failures import Failure
-from cli import progress
 from cli.target import Target, aim
 from domain.catalogue import Catalogue, Title
 from recommender.content import Described

@@ -23,6 +23,8 @@ from serving.session_reader import SessionReader
 
 log = logging.getLogger(__name__)
 
+AFTER_SECONDS = 0.01
+"""A question that comes with the connection goes first: most need nothing of this."""
 MAX_AGE_SECONDS = 30.0
 """From the second seed: what is older is read again."""
 MAX_SESSION_BYTES = 16 * 1024
@@ -113,14 +115,24 @@ class ContextReader:
 
     async def _session(self, before: Session) -> Session | None:
         session_id, owner = before.session_id, before.owner
-        found = await self._sessions.copy(session_id, self._budget.seconds("redis"))
-        if found is None:
+        seconds = self._budget.seconds("redis")
+        found, known_owner = await asyncio.gather(
+            self._sessions.copy(session_id, seconds), self._owner(session_id, owner)
+        )
+        if found is None and known_owner == owner:
             seconds = self._budget.seconds("dynamodb")
             found = await self._sessions.stored(session_id, owner, seconds)
         if found is None or found.owner != owner:
             return None
         # What was answered here may not be stored yet.
         return shortened(found.with_turns(before.turns.values()))
+
+    async def _owner(self, session_id: str, otherwise: str) -> str | None:
+        """Whose the session is by Redis: of a new one the table need not be asked."""
+        try:
+            return await self._sessions.owner(session_id, self._budget.seconds("redis"))
+        except Transient:
+            return otherwise
 
     async def _preferences(self, user: str) -> Preferences | None:
         if not user:
@@ -144,9 +156,9 @@ class ContextReader:
 
 
 class KeptContext:
-    """The context of one connection: read when it opens, again when it is used and old."""
+    """The context of one connection: read once it is open, again when it is used and old."""
 
-    __slots__ = ("_known", "_reader", "_reading", "_session_id", "_user")
+    __slots__ = ("_known", "_reader", "_reading", "_session_id", "_timer", "_user")
 
     def __init__(self, reader: ContextReader, session_id: str, user: str) -> None:
         self._reader = reader
@@ -154,7 +166,7 @@ class KeptContext:
         self._user = user
         self._known: Context | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._read()
+        self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._read)
 
     @property
     def known(self) -> Context | None:
@@ -163,15 +175,16 @@ class KeptContext:
 
     def use(self) -> None:
         """A question came: have what is old read again, behind it."""
-        if self._known is not None and self._reading is None:
+        if self._known is not None:
             age = asyncio.get_running_loop().time() - self._known.read_at
             if age > MAX_AGE_SECONDS:
                 self._read()
 
     async def ready(self) -> Context:
         """What is known, once something is."""
-        if self._known is None and self._reading is not None:
-            await asyncio.wait({self._reading})
+        if self._known is None and not self._timer.cancelled():
+            reading = self._reading or self._read()
+            await asyncio.wait({reading})
         return self._known or Context(0.0, Session(self._session_id, self._user))
 
     def note(self, turn: Turn) -> None:
@@ -181,12 +194,15 @@ class KeptContext:
 
     def drop(self) -> None:
         """The client has gone: forget everything."""
+        self._timer.cancel()
         if self._reading is not None:
             self._reading.cancel()
         self._known = self._reading = None
 
-    def _read(self) -> None:
-        self._reading = asyncio.create_task(self._refresh(), name="read ahead")
+    def _read(self) -> asyncio.Task[None]:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._refresh(), name="read ahead")
+        return self._reading
 
     async def _refresh(self) -> None:
         try:

@@ -48,6 +48,10 @@ class Reader(Protocol):
         """The last turns of a session as they are stored."""
         ...
 
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose the session is; None for one that nobody has asked anything in."""
+        ...
+
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         """All turns of a session as they are stored."""
         ...

@@ -44,6 +44,10 @@ class SessionReader:
         """Its last turns, whoever owns it; None where there is no copy that can be read."""
         return await self._decoded(self._copies.session_copy(session_id, seconds))
 
+    async def owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose it is, None for a session that is new; raises Transient."""
+        return await self._copies.session_owner(session_id, seconds)
+
     async def history(self, session_id: str, seconds: float) -> Session | None:
         """All its turns, whoever owns it; None where there is no copy that can be read."""
         return await self._decoded(self._copies.session_history(session_id, seconds))

@@ -40,10 +40,16 @@ class Redis:
     reads: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    owner: str | Transient | None = "alice"
 
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         await self._read("session")
         return self.copy
+
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        if isinstance(self.owner, Transient):
+            raise self.owner
+        return self.owner
 
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         raise NotImplementedError
@@ -168,12 +174,26 @@ async def test_a_part_that_never_answers_is_given_up(shelf: Shelf) -> None:
     assert shelf.outcome("preferences") == "failed"
 
 
-async def test_a_session_without_a_copy_comes_from_the_table(shelf: Shelf) -> None:
+@pytest.mark.parametrize("owner", ["alice", NotDone("Redis does not answer")])
+async def test_a_session_without_a_copy_comes_from_the_table(
+    shelf: Shelf, owner: str | Transient
+) -> None:
     shelf.redis.gate.set()
-    shelf.redis.copy = None
+    shelf.redis.copy, shelf.redis.owner = None, owner
     shelf.table.add_turns("s", "alice", [turn("e7")])
     assert list((await shelf.reader().read("s", "alice")).session.turns) == ["e7"]
     assert list((await shelf.reader().read("s", "bob")).session.turns) == []
+
+
+@pytest.mark.parametrize("owner", [None, "bob"])
+async def test_of_a_session_that_is_new_or_another_users_the_table_is_not_asked(
+    shelf: Shelf, owner: str | None
+) -> None:
+    shelf.redis.gate.set()
+    shelf.redis.copy, shelf.redis.owner = None, owner
+    shelf.table.add_turns("s", "alice", [turn("e7")])
+    assert (await shelf.reader().read("s", "alice")).session == Session("s", "alice")
+    assert shelf.table.reads == 0
 
 
 @pytest.mark.parametrize("copy_of", ["bob", ""])
@@ -234,8 +254,7 @@ async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> N
 
 async def test_nothing_is_kept_of_a_client_that_has_gone(shelf: Shelf) -> None:
     kept = shelf.reader().keep("s", "alice")
-    reading = kept._reading
-    assert reading is not None
+    reading = kept._read()
     kept.drop()
     with pytest.raises(asyncio.CancelledError):
         await reading

@@ -34,6 +34,9 @@ class FakeCopies:
             raise self.stored
         return self.stored
 
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        raise NotImplementedError
+
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         raise NotImplementedError
 
