@@ -55,6 +55,11 @@ class ServingResponses:
                 return _CLAIMS[said]
         raise _unexpected(reply)
 
+    async def read(self, key: str, seconds: float) -> bytes | None:
+        """The response, if there is one."""
+        reply = await self._bulk.ask(pack("GET", key), seconds)
+        return reply if isinstance(reply, bytes) else None
+
     async def share(
         self,
         response: StoredResponse,

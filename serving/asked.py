@@ -47,7 +47,7 @@ class Asked:
         self.message_id = frame.message_id
         self.question = frame.message
         self._asker = asker
-        self._abandoned: Callable[[], None] | None = None
+        self._abandoned: Callable[[], object] | None = None
         self._is_over = False
 
     @property
@@ -66,9 +66,11 @@ class Asked:
         if not self._is_over:
             self._asker.token(self, text)
 
-    def when_abandoned(self, tell: Callable[[], None]) -> None:
-        """Have somebody told when the client goes before it has its answer."""
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        """Have somebody told when the client goes before it has its answer, or has gone."""
         self._abandoned = tell
+        if self._is_over:
+            tell()
 
     def abandon(self) -> None:
         """The client has gone."""

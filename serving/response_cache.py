@@ -55,16 +55,21 @@ class ResponseCache:
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
     async def answer(
-        self, asked: Asked, compute: Compute, seconds: float, emit: Emit | None = None
+        self,
+        asked: Asked,
+        compute: Compute,
+        seconds: float,
+        emit: Emit | None = None,
+        streaming_seconds: float = 0.0,
     ) -> Given | None:
         """The response to what is asked, within so many seconds; None where there is none by then.
 
         `compute` is run once for all who ask, or not at all. `emit` gets the text piece by piece,
-        as it comes from the model or as it came when it was first given. Where None is returned
-        after pieces, they were not the answer.
+        as it comes from the model or as it came when it was first given; whoever hears some waits
+        for `streaming_seconds`. Where None is returned after pieces, they were not the answer.
         """
         flight = self._flights.of(asked.key, lambda new: self._fly(asked, compute, new))
-        given = await flight.join(seconds, emit)
+        given = await flight.join(seconds, emit, streaming_seconds)
         self._counts.responses(_OUTCOMES[given.source] if given else "nothing").inc()
         return given
 
@@ -84,6 +89,14 @@ class ResponseCache:
             for piece in given.response.pieces():
                 emit(piece)
         return given
+
+    async def kept(self, asked: Asked, seconds: float) -> StoredResponse | None:
+        """The response that is there, whatever its age; makes none and waits for none."""
+        try:
+            stored = await self._store.read(asked.key, seconds)
+            return None if stored is None else self._read(asked, stored)
+        except (Transient, Damaged):
+            return None
 
     async def settled(self) -> None:
         """Wait for what is made anew in the background."""

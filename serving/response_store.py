@@ -25,6 +25,10 @@ class ResponseStore(Protocol):
         """The response, if there is one newer than the version `known`, else who makes it."""
         ...
 
+    async def read(self, key: str, seconds: float) -> bytes | None:
+        """The response, if there is one."""
+        ...
+
     async def share(
         self,
         response: StoredResponse,

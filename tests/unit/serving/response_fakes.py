@@ -48,6 +48,10 @@ class FakeResponseStore:
             return Claim.MINE
         return Claim.FAILING if holder == "!" else Claim.ANOTHERS
 
+    async def read(self, key: str, seconds: float) -> bytes | None:
+        self._meet_fault()
+        return self.stored.get(key)
+
     async def share(
         self,
         response: StoredResponse,
