@@ -25,6 +25,8 @@ from serving.flights import Emit
 from serving.meters import GenerationMeters
 
 SEGMENTS = ("search", "prompt", "model")
+TIMER_SECONDS = 0.002
+"""By so much a timer may be early: what was given up for its budget took nearly all of it."""
 BROKEN_OFF = "…"
 """Stands at the end of an answer that became as long as it may be."""
 
@@ -175,7 +177,8 @@ class Generating:
         finally:
             seconds = making.seconds[segment] = time.perf_counter() - began
             self._meters.segment_seconds(segment).observe(seconds)
-            if seconds >= self._budget.segments.get(segment, float("inf")) / 1000:
+            allowed = self._budget.segments.get(segment, float("inf")) / 1000
+            if seconds >= allowed - TIMER_SECONDS:
                 self._meters.budget_exceeded(segment).inc()
 
 
