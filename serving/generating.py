@@ -54,6 +54,8 @@ class Making:
 
     seconds: dict[str, float] = field(default_factory=dict)
     hits: Sequence[Hit] = ()
+    looking: asyncio.Task[Sequence[Hit]] | None = None
+    """The search, where it began before it was known who makes the answer."""
 
 
 class Generating:
@@ -83,16 +85,25 @@ class Generating:
         """The model that will be asked."""
         return self._row(self._router.size(question))
 
+    def look(self, wish: Wish, making: Making) -> asyncio.Task[Sequence[Hit]]:
+        """Begin to search for an answer that will be made, or not: then cancel it."""
+        ends_at = _now() + self._budget.total_ms / 1000
+        task = asyncio.create_task(self._found(wish, ends_at, making), name="search")
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        making.looking = task
+        return task
+
     async def make(self, wish: Wish, seconds: float, emit: Emit, making: Making) -> Generated:
         """The answer within so many seconds; its pieces are emitted as they come.
 
         Raises MangaAssistError where there is none: pieces that came before are then no answer.
         """
         ends_at = _now() + min(seconds, self._budget.total_ms / 1000)
-        search, catalogue = self._search(), self._catalogue()
-        if search is None or catalogue is None:
-            raise Transient("titles cannot be searched yet", dependency="search")
-        making.hits = await self._found(search, wish, ends_at, making)
+        looking = making.looking or self.look(wish, making)
+        making.hits = await looking
+        catalogue = self._catalogue()
+        if catalogue is None:
+            raise Transient("there is no catalogue yet", dependency="catalogue")
         with self._timed("prompt", making):
             size = self._router.size(wish.question)
             prompt = self._prompt(wish, size, making.hits, catalogue)
@@ -101,9 +112,10 @@ class Generating:
         items = spoken_of(text, making.hits, catalogue)
         return Generated(text, items, is_negative=not making.hits)
 
-    async def _found(
-        self, search: Search, wish: Wish, ends_at: float, making: Making
-    ) -> Sequence[Hit]:
+    async def _found(self, wish: Wish, ends_at: float, making: Making) -> Sequence[Hit]:
+        search = self._search()
+        if search is None:
+            raise Transient("titles cannot be searched yet", dependency="search")
         wanted = Wanted(text=wanted_text(wish.question, wish.known), limit=self._limit)
         seconds = self._seconds("search", ends_at)
         with self._timed("search", making):

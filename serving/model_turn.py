@@ -266,7 +266,8 @@ class ModelTurn(Turn):
             lambda emit: self._generate(emit, self.making),
             self._patience(),
             self._emit(),
-            self._streaming(),
+            streaming_seconds=self._streaming(),
+            ahead=lambda: self.path.generating.look(self._wish(), self.making),
         )
         # Who waits for what another one asked for waits for the model all the same.
         self.making.seconds.setdefault("model", time.perf_counter() - began)
@@ -287,13 +288,15 @@ class ModelTurn(Turn):
         return made(answer, self.desk.clock()), "model"
 
     async def _generate(self, emit: Emit, making: Making) -> Generated:
-        wish = Wish(
+        seconds = self.path.budgets.routes["generation"].total_ms / 1000
+        return await self.path.generating.make(self._wish(), seconds, emit, making)
+
+    def _wish(self) -> Wish:
+        return Wish(
             question=self.taken.question,
             locale=self.question.locale,
             known=self.known or NOTHING_KNOWN,
         )
-        seconds = self.path.budgets.routes["generation"].total_ms / 1000
-        return await self.path.generating.make(wish, seconds, emit, making)
 
     def _emit(self) -> Emit | None:
         """Where the pieces of the answer go; None where only the whole of it can."""
@@ -350,14 +353,13 @@ class ModelTurn(Turn):
             )
 
         def written(outcomes: Sequence[Transient | None]) -> None:
-            if outcomes[0] is None:
-                desk.sink.copy(encoded, respond)
-            else:
-                desk.sink.keep(
-                    event.type, (encoded,), lambda _kept: respond(), is_audited=event.is_audited
-                )
+            if outcomes[0] is not None:
+                desk.sink.keep(event.type, (encoded,), _nothing, is_audited=event.is_audited)
 
+        # The copy outlives this process, and is sent where the outbox turns out not to have it: so
+        # nobody waits for another trip to Redis.
         desk.stock.append([(taken.session_id, encoded)], desk.redis_seconds, written)
+        desk.sink.copy(encoded, respond)
 
 
 def _rung_of(source: Source) -> str:
@@ -366,3 +368,7 @@ def _rung_of(source: Source) -> str:
 
 def _text_of(answer: Seen) -> str:
     return msgspec.json.decode(answer.body + b"}", type=_Body).answer.text
+
+
+def _nothing(_is_kept: bool) -> None:
+    """What is not kept now is in the session's turn without an answer."""

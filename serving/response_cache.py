@@ -23,7 +23,7 @@ from serving.flights import Broadcast, Emit, Flight, Flights
 from serving.meters import Registry, ResponseMeters
 from serving.outbox import EventSink, Producer
 from serving.response_making import ResponseMaking
-from serving.response_store import STORE_SECONDS, Compute, Counts, Wire
+from serving.response_store import STORE_SECONDS, Ahead, Compute, Counts, Wire
 
 log = logging.getLogger(__name__)
 
@@ -60,15 +60,18 @@ class ResponseCache:
         compute: Compute,
         seconds: float,
         emit: Emit | None = None,
+        *,
         streaming_seconds: float = 0.0,
+        ahead: Ahead | None = None,
     ) -> Given | None:
         """The response to what is asked, within so many seconds; None where there is none by then.
 
         `compute` is run once for all who ask, or not at all. `emit` gets the text piece by piece,
         as it comes from the model or as it came when it was first given; whoever hears some waits
         for `streaming_seconds`. Where None is returned after pieces, they were not the answer.
+        `ahead` begins what the computation will need, while it is found out who makes it.
         """
-        flight = self._flights.of(asked.key, lambda new: self._fly(asked, compute, new))
+        flight = self._flights.of(asked.key, lambda new: self._lead(asked, compute, new, ahead))
         given = await flight.join(seconds, emit, streaming_seconds)
         self._counts.responses(_OUTCOMES[given.source] if given else "nothing").inc()
         return given
@@ -108,6 +111,16 @@ class ResponseCache:
             task.cancel()
         await asyncio.gather(*self._refreshes.values(), return_exceptions=True)
         await self._flights.close()
+
+    async def _lead(
+        self, asked: Asked, compute: Compute, flight: Flight[Given | None], ahead: Ahead | None
+    ) -> Given | None:
+        begun = ahead() if ahead is not None else None
+        try:
+            return await self._fly(asked, compute, flight)
+        finally:
+            if begun is not None:
+                begun.cancel()
 
     async def _fly(
         self, asked: Asked, compute: Compute, flight: Flight[Given | None]

@@ -1,7 +1,8 @@
 """What the response cache needs of its surroundings, as protocols."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapters.redis_serving_responses import Claim, Shared
 from domain.response_cache import Generated, StoredResponse
@@ -16,6 +17,9 @@ Compute = Callable[[Emit], Awaitable[Generated]]
 
 Raises a MangaAssistError where there is no answer. Is cancelled when everybody who waits has left.
 """
+
+Ahead = Callable[[], asyncio.Task[Any]]
+"""Begins a part of the computation; the task is cancelled where nobody here computes."""
 
 
 class ResponseStore(Protocol):

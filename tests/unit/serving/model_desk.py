@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from dataclasses import dataclass, field
 
 from config import budgets, models, response_cache, texts
@@ -127,9 +128,10 @@ class ModelDesk:
         """A question over a connection."""
         self.path.stock.answers |= self.process.store.stored
         listener = Listener(KeptAhead(context or Context(0.0, Session("s-1", ""))))
-        asked = Asked(listener, MessageFrame(message=message), 0.0)  # type: ignore[arg-type]
+        now = time.perf_counter()
+        asked = Asked(listener, MessageFrame(message=message), now)  # type: ignore[arg-type]
         request = ChatRequest(session_id="s-1", message=message)
-        self.path.chat.ask(asked, request, "", traceparent=None, started=0.0, auth_seconds=0.0)
+        self.path.chat.ask(asked, request, "", traceparent=None, started=now, auth_seconds=0.0)
         return listener, asked
 
     def completed(self) -> list[AnswerCompleted]:

@@ -23,6 +23,7 @@ from tests.samples import LIFETIMES
 from tests.unit.serving.fakes import FakeExchange, stored
 from tests.unit.serving.jumping import run
 from tests.unit.serving.model_desk import FALLBACK, model_desk
+from tests.unit.serving.response_fakes import FakeResponseStore
 
 DARK = "a dark title"
 
@@ -66,7 +67,7 @@ async def test_the_question_is_recorded_at_once_and_its_answer_before_it_goes_ou
     assert (completed.asked_event_id, completed.answer_preview) == (reply.event_id, "Title b.")
     assert (completed.source, completed.rung, completed.owner) == ("model", "fresh", "alice")
     assert completed.event_id != taken.event_id
-    assert desk.path.sink.copied == [taken, completed]
+    assert desk.path.sink.copied == [taken, completed], "what the outbox loses is sent again"
 
 
 @pytest.mark.parametrize("fault", [NotDone("read only"), Late("late")])
@@ -133,6 +134,17 @@ async def test_somebody_unknown_with_a_history_shares_nothing() -> None:
         assert read(await desk.ask(DARK)).source == "model"
     assert not desk.process.store.stored
     assert [one.answer_preview for one in desk.completed()] == ["Title b."] * 2
+
+
+async def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:
+    store = FakeResponseStore()
+    one, other = model_desk(store), model_desk(store)
+    one.model.seconds_between = 0.05
+    exchanges = one.begin(DARK), other.begin(DARK, session="s-2")
+    await one.settled()
+    await other.settled()
+    assert [read(exchange).source for exchange in exchanges] == ["model", "cache"]
+    assert len(one.model.prompts) + len(other.model.prompts) == 1
 
 
 async def test_hard_questions_go_to_the_large_model() -> None:
