@@ -15,6 +15,7 @@ from bench import (
     sockets,
     stampede,
     sync,
+    waterfall,
 )
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
@@ -73,6 +74,12 @@ def _ws(arguments: argparse.Namespace) -> report.Result:
     return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=200))
 
 
+def _waterfall(arguments: argparse.Namespace) -> report.Result:
+    pictures = None if arguments.keep_nothing else report.RESULTS
+    questions = 100 if arguments.quick else 1000 * (arguments.rounds or 1)
+    return waterfall.run(waterfall.Plan(questions, visitors=4, pictures=pictures))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
@@ -82,6 +89,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "stampede": _stampede,
     "recommendations": _recommendations,
     "ws": _ws,
+    "waterfall": _waterfall,
 }
 
 

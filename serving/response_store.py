@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from adapters.redis_serving_responses import Claim, Shared
+from adapters.redis_serving_responses import Claim, Mine, Shared
 from domain.response_cache import Generated, StoredResponse
 from serving.flights import Emit
 from serving.meters import Counter
@@ -25,7 +25,7 @@ Ahead = Callable[[], asyncio.Task[Any]]
 class ResponseStore(Protocol):
     """Redis; every method raises Transient. `adapters/redis_serving_responses` has the details."""
 
-    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Claim:
+    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Mine | Claim:
         """The response, if there is one newer than the version `known`, else who makes it."""
         ...
 
