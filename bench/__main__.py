@@ -11,6 +11,7 @@ from bench import (
     paraphrases,
     questions,
     recommendations,
+    replay,
     report,
     sockets,
     stampede,
@@ -80,6 +81,10 @@ def _waterfall(arguments: argparse.Namespace) -> report.Result:
     return waterfall.run(waterfall.Plan(questions, visitors=4, pictures=pictures))
 
 
+def _replay(arguments: argparse.Namespace) -> report.Result:
+    return replay.run(replay.Plan(5.0 if arguments.quick else 60.0 * (arguments.rounds or 1)))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
@@ -90,6 +95,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "recommendations": _recommendations,
     "ws": _ws,
     "waterfall": _waterfall,
+    "replay": _replay,
 }
 
 

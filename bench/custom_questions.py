@@ -55,15 +55,15 @@ class Question:
     asked: Asked | None = None
 
 
-def mix(count: int, seed: int = 7) -> list[Question]:
-    """So many questions in the shares of the mix, shuffled."""
-    chance = random.Random(seed)
+def mix(count: int, skip: int = 0) -> list[Question]:
+    """So many questions in the shares of the mix, shuffled; not the first `skip` custom ones."""
+    chance = random.Random(7)
     questions = [
         Question(kind, row.message, row)
         for kind, share in SHARES.items()
         for row in itertools.islice(itertools.cycle(PRECOMPUTED[kind]), round(share * count))
     ]
-    questions += itertools.islice(custom(), count - len(questions))
+    questions += itertools.islice(custom(), skip, skip + count - len(questions))
     chance.shuffle(questions)
     return questions
 

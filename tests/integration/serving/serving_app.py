@@ -1,7 +1,7 @@
 """A serving process for tests and benchmarks: the real request path over a real Redis, with the
 catalogue, the sessions and the keys in memory or in a file instead of AWS.
 
-    python tests/integration/serving/serving_app.py PORT REDIS_URL JWKS_URL SPOOL [CATALOGUE_TITLES]
+    python -m tests.integration.serving.serving_app PORT REDIS_URL JWKS_URL SPOOL [CATALOGUE_TITLES]
 """
 
 import logging
