@@ -78,7 +78,7 @@ def _ws(arguments: argparse.Namespace) -> report.Result:
 def _waterfall(arguments: argparse.Namespace) -> report.Result:
     pictures = None if arguments.keep_nothing else report.RESULTS
     questions = 100 if arguments.quick else 1000 * (arguments.rounds or 1)
-    return waterfall.run(waterfall.Plan(questions, visitors=4, pictures=pictures))
+    return waterfall.run(waterfall.Plan(questions, visitors=2, pictures=pictures))
 
 
 def _replay(arguments: argparse.Namespace) -> report.Result:

@@ -9,16 +9,14 @@ out.
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
-
 from config.budgets import Budgets
-from domain.answers import PREVIEW_CHARS, Answer, AnswerKey, Damage
-from domain.errors import MangaAssistError, Transient
-from domain.events import AnswerCompleted, QuestionTaken
+from domain.answers import Answer, AnswerKey, Damage
+from domain.errors import MangaAssistError
+from domain.events import QuestionTaken
 from domain.model_answers import NOTHING_KNOWN, Background, background
 from domain.questions import Question, QuestionKind
 from domain.response_cache import Asked as AskedResponse
@@ -26,13 +24,14 @@ from domain.response_cache import Generated
 from serving.answers import Seen, Source
 from serving.asked import Asked
 from serving.chat import ChatRoute, Place, Turn
+from serving.completing import Completed, tell
 from serving.context import Context
-from serving.exchange import Exchange, guarded, new_id
+from serving.exchange import Exchange, guarded, refuse
 from serving.flights import Emit, Flight
-from serving.frames import AnswerText
 from serving.generating import SEGMENTS, Generating, Making, Wish
 from serving.ladder import Ladder, made, seen
 from serving.meters import GenerationMeters
+from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope
 
@@ -52,10 +51,6 @@ class ReadsContexts(Protocol):
     async def read(self, session_id: str, user: str) -> Context:
         """What is known, as far as it could be read."""
         ...
-
-
-class _Body(msgspec.Struct):
-    answer: AnswerText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +75,7 @@ class ModelPath:
 
     def start(self, steps: Coroutine[None, None, None], exchange: Exchange) -> None:
         """Go on in the background, until the client leaves."""
-        task = asyncio.create_task(steps, name="answer of the model")
+        task = asyncio.create_task(_answered(steps, exchange), name="answer of the model")
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
         exchange.when_abandoned(task.cancel)
@@ -137,7 +132,7 @@ class ModelTurn(Turn):
         elif is_found and type(stored) is bytes:
             if self._give(stored):
                 return
-            stored = None
+            stored, self.is_told = None, False
         self.path.start(self._make(stored, is_fallback), self.exchange)
 
     def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
@@ -253,7 +248,7 @@ class ModelTurn(Turn):
             return await (self._shared() if self.asked is not None else self._alone())
         except MangaAssistError as error:
             log.info("a question could not be answered: %s", error)
-        except Exception:  # the edge of a background task: whoever waits gets another answer
+        except Exception:  # whatever it is, whoever waits gets another answer
             log.exception("a question could not be answered")
         return None
 
@@ -324,51 +319,25 @@ class ModelTurn(Turn):
         if self.is_told:
             self.respond(answer, source)
         else:
-            self._tell(answer, source, rung)
+            completed = Completed(answer, source, rung)
+            tell(self.desk, self.taken, completed, lambda: self._respond_guarded(answer, source))
 
-    def _tell(self, answer: Seen, source: Source, rung: str) -> None:
-        desk, taken = self.desk, self.taken
-        event = AnswerCompleted(
-            event_id=new_id(),
-            occurred_at=max(desk.clock(), taken.occurred_at),
-            producer=desk.producer.name,
-            seq=desk.producer.next(),
-            traceparent=taken.traceparent,
-            asked_event_id=taken.event_id,
-            asked_at=taken.occurred_at,
-            session_id=taken.session_id,
-            owner=taken.owner,
-            message_id=taken.message_id,
-            question=taken.question,
-            locale=taken.locale,
-            answer_preview=_text_of(answer)[:PREVIEW_CHARS],
-            source=source,
-            rung=rung,
+    def _respond_guarded(self, answer: Seen, source: Source) -> None:
+        guarded(
+            lambda: self.respond(answer, source),
+            self.route,
+            self.exchange,
+            self.desk.meters.refused,
         )
-        encoded = desk.producer.encode(event)
 
-        def respond() -> None:
-            guarded(
-                lambda: self.respond(answer, source), self.route, self.exchange, desk.meters.refused
-            )
 
-        def written(outcomes: Sequence[Transient | None]) -> None:
-            if outcomes[0] is not None:
-                desk.sink.keep(event.type, (encoded,), _nothing, is_audited=event.is_audited)
-
-        # The copy outlives this process, and is sent where the outbox turns out not to have it: so
-        # nobody waits for another trip to Redis.
-        desk.stock.append([(taken.session_id, encoded)], desk.redis_seconds, written)
-        desk.sink.copy(encoded, respond)
+async def _answered(steps: Coroutine[None, None, None], exchange: Exchange) -> None:
+    try:
+        await steps
+    except Exception:  # the edge of a background task: the client gets no stack trace
+        log.exception("a question failed")
+        refuse(exchange, internal_error())
 
 
 def _rung_of(source: Source) -> str:
     return "stale" if source == "stale" else "fresh"
-
-
-def _text_of(answer: Seen) -> str:
-    return msgspec.json.decode(answer.body + b"}", type=_Body).answer.text
-
-
-def _nothing(_is_kept: bool) -> None:
-    """What is not kept now is in the session's turn without an answer."""

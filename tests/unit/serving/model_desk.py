@@ -37,8 +37,11 @@ class FakeContexts:
     """`ReadsContexts`: what is known of each session."""
 
     known: dict[str, Context] = field(default_factory=dict)
+    fault: Exception | None = None
 
     async def read(self, session_id: str, user: str) -> Context:
+        if self.fault is not None:
+            raise self.fault
         return self.known.get(session_id, Context(0.0, Session(session_id, user)))
 
 

@@ -299,6 +299,14 @@ def test_when_the_last_client_leaves_the_call_ends(history: Sequence[str]) -> No
     run(steps())
 
 
+async def test_a_mistake_of_ours_is_a_problem_document_and_no_silence() -> None:
+    desk = model_desk()
+    desk.contexts.fault = RuntimeError("a mistake")
+    exchange = await desk.ask(DARK)
+    assert exchange.status == 500
+    assert b"a mistake" not in exchange.answer
+
+
 def test_an_http_client_that_leaves_ends_the_call_too() -> None:
     async def steps() -> None:
         desk = model_desk()
@@ -350,6 +358,7 @@ async def test_a_damaged_response_is_not_given_and_made_anew() -> None:
     desk.process.store.stored[key] = good[:-1] + bytes([good[-1] ^ 1])
     assert read(await desk.ask(DARK, session="s-2")).source == "model"
     assert desk.process.registry.sums["answer_invalid_total", "checksum"] == 2
+    assert len(desk.completed()) == 2, "what the outbox has beside the question is not the answer"
     assert read(await desk.ask(DARK, session="s-3")).source == "cache"
 
 

@@ -1,0 +1,70 @@
+"""Tells the session, by an event, what was answered to a question that was taken before.
+
+Nobody waits for another trip to Redis: a copy on local disk outlives this process, and is sent
+where the outbox turns out not to have the event (`workers/copy_watching.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from domain.answers import PREVIEW_CHARS
+from domain.errors import Transient
+from domain.events import AnswerCompleted, QuestionTaken
+from serving.answers import Seen, Source
+from serving.chat import ChatRoute
+from serving.exchange import new_id
+from serving.frames import AnswerText
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The answer, where it comes from, and the step of the ladder that gave it."""
+
+    answer: Seen
+    source: Source
+    rung: str
+
+
+class _Body(msgspec.Struct):
+    answer: AnswerText
+
+
+def tell(
+    desk: ChatRoute, taken: QuestionTaken, completed: Completed, done: Callable[[], None]
+) -> None:
+    """Hand the event over; `done` is called once it would outlive this process."""
+    event = AnswerCompleted(
+        event_id=new_id(),
+        occurred_at=max(desk.clock(), taken.occurred_at),
+        producer=desk.producer.name,
+        seq=desk.producer.next(),
+        traceparent=taken.traceparent,
+        asked_event_id=taken.event_id,
+        asked_at=taken.occurred_at,
+        session_id=taken.session_id,
+        owner=taken.owner,
+        message_id=taken.message_id,
+        question=taken.question,
+        locale=taken.locale,
+        answer_preview=_text_of(completed.answer)[:PREVIEW_CHARS],
+        source=completed.source,
+        rung=completed.rung,
+    )
+    encoded = desk.producer.encode(event)
+
+    def written(outcomes: Sequence[Transient | None]) -> None:
+        if outcomes[0] is not None:
+            desk.sink.keep(event.type, (encoded,), _nothing, is_audited=event.is_audited)
+
+    desk.stock.append([(taken.session_id, encoded)], desk.redis_seconds, written)
+    desk.sink.copy(encoded, done)
+
+
+def _text_of(answer: Seen) -> str:
+    return msgspec.json.decode(answer.body + b"}", type=_Body).answer.text
+
+
+def _nothing(_is_kept: bool) -> None:
+    """What is not kept now leaves the turn of the session without an answer."""
