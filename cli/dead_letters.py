@@ -24,12 +24,10 @@ def list_rows(queue: str | None, limit: int, data_dir: Path | None, *, as_json: 
     found = places(data_dir)
     with ThreadPoolExecutor(len(names)) as threads:  # SQS makes us wait for every empty queue
         letters = threads.map(lambda name: dead_letters.rows(found.letters, [name], limit), names)
-        parked = islice(parked_jobs.chosen(found.parking, Choice(queues=names)), limit)
-        now = time.time()
-        rows = [
-            *map(documents.letter_row, chain.from_iterable(letters)),
-            *(documents.parked_row(one, now) for one in parked),
-        ]
+        rows = [*map(documents.letter_row, chain.from_iterable(letters))]
+    now = time.time()
+    parked = islice(parked_jobs.chosen(found.parking, Choice(queues=names)), limit)
+    rows += [documents.parked_row(one, now) for one in parked]
     rows.sort(key=lambda row: str(row["first_seen"]))
     if as_json:
         output.document(rows)
@@ -61,14 +59,15 @@ def retry(
     """Send them to their queues again; raises Failure for what did not go through."""
     choice = Choice(queues=queues_named(queue), ids=frozenset(ids))
     found = places(data_dir)
-    parked = _last(
-        parked_jobs.retry(found.parking, found.send, choice, dry_run=dry_run, per_second=per_second)
-    )
+    # Letters first: the scheduled retry moves them to where we look next, and never back.
     letters = Retried()
-    if not choice.ids or not choice.ids <= parked.seen():
+    if not ids or choice.ids - {one.id for one in parked_jobs.chosen(found.parking, choice)}:
         letters = _last(
             dead_letters.retry(found.letters, choice, dry_run=dry_run, per_second=per_second)
         )
+    parked = _last(
+        parked_jobs.retry(found.parking, found.send, choice, dry_run=dry_run, per_second=per_second)
+    )
     done = Retried(
         sent=letters.sent + parked.sent,
         refused=letters.refused | parked.refused,

@@ -265,3 +265,5 @@ class Intake:
             logger.exception("queue %s: Celery refused a message", queue)
             self._setbacks.dropped(queue)
             self._channel.basic_reject(tag)
+            if self._begun.pop(tag, None) is not None:
+                self.visibility.release([tag])  # it had not even become a message

@@ -185,21 +185,24 @@ def test_malformed_messages_reach_the_dead_letters_and_stop_nothing(stage: Stage
 def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -> None:
     queue = stage.queue("ending")
     other = stage.queue("ending-too")
+
+    def hidden() -> int:
+        return stage.count(queue, hidden=True) + stage.count(other, hidden=True)
+
     # Two queues each fill the two free slots, so that messages wait in the worker.
-    stage.send(queue, "test.slow", *[f"end-{i} 2" for i in range(4)])
-    stage.send(other, "test.slow", *[f"end-{i} 2" for i in range(4, 8)])
+    stage.send(queue, "test.wait", *[f"end-{i}" for i in range(4)])
+    stage.send(other, "test.wait", *[f"end-{i}" for i in range(4, 8)])
     with stage.worker("threads", 2, queue, other) as worker:
         eventually(
-            lambda: stage.count(queue, hidden=True) + stage.count(other, hidden=True) > 2,
-            10,
+            lambda: hidden() > 2 and sum(n.startswith("end-") for n in stage.noted("begun")) == 2,
+            20,
             "nothing waits in the worker",
         )
         worker.process.send_signal(signal.SIGTERM)
-        eventually(
-            lambda: stage.count(queue, hidden=True) + stage.count(other, hidden=True) <= 2,
-            1.5,
-            "what was not begun is not handed back",
-        )
+        # What runs ends only when it is told to.
+        eventually(lambda: hidden() <= 2, 20, "what was not begun is not handed back")
+        assert worker.is_alive
+        stage.log.with_suffix(".go").touch()
         assert worker.process.wait(20) == 0
     begun = [name for name in stage.noted("begun") if name.startswith("end-")]
     ended = [name for name in stage.noted("done") if name.startswith("end-")]
@@ -237,3 +240,39 @@ def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:
         )
         assert worker.stop() == 0
     assert stage.count(queue) == stage.count(queue, hidden=True) == 0
+
+
+def test_a_task_that_kills_a_worker_with_threads_is_a_dead_letter_after_its_receives(
+    stage: Stage,
+) -> None:
+    """The whole process dies each time, and whoever runs it starts it again."""
+    queue = stage.queue("deadly", max_receives=2)
+    row: dict[str, Any] = {"visibility_timeout": SHORT_VISIBILITY, "max_receives": 2}
+    stage.send(queue, "test.die", "deadly")
+    for _ in range(2):
+        with stage.worker("threads", 2, queue, **row) as worker:
+            assert worker.process.wait(30) == -signal.SIGKILL
+    stage.send(queue, "test.note", "good-after-deadly")
+    with stage.worker("threads", 2, queue, **row) as worker:
+        eventually(lambda: stage.count(queue + "-dlq") == 1, 20, "it is not redriven")
+        eventually(lambda: "good-after-deadly" in stage.noted("done"), 10, "others do not run")
+        assert worker.is_alive
+    assert stage.noted("begun").count("deadly") == 2
+
+
+def test_a_delayed_job_waits_in_sqs_and_not_in_a_worker(stage: Stage) -> None:
+    queue = stage.queue("delayed")
+    with stage.worker("threads", 2, queue) as worker:
+        stage.sqs.send_message(
+            QueueUrl=queue,
+            MessageBody=build("test.note", b"delayed", message_id="delayed"),
+            DelaySeconds=5,
+        )
+        before = stage.receives()
+        eventually(lambda: stage.receives() > before, 20, "the worker does not ask")
+        assert stage.count(queue, hidden=True) == 0
+        worker.kill()
+    assert "delayed" not in stage.noted("done")
+    with stage.worker("threads", 2, queue) as worker:
+        eventually(lambda: "delayed" in stage.noted("done"), 20, "it is not done")
+    assert stage.noted("done").count("delayed") == 1

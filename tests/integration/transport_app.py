@@ -65,6 +65,14 @@ def slow(pack: bytes) -> None:
     _note("done", pack)
 
 
+@app.task(name="test.wait")
+def wait(pack: bytes) -> None:
+    _note("begun", pack)
+    while not _log.with_suffix(".go").exists():
+        time.sleep(0.02)
+    _note("done", pack)
+
+
 @app.task(name="test.fail")
 def fail(pack: bytes) -> None:
     _note("begun", pack)
