@@ -218,7 +218,9 @@ class _Turn:
             self._copy(complaint.stored, is_fallback)
 
     def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
-        self.route.sink.copy(self.encoded, lambda: self._finish(stored, is_fallback, is_kept=True))
+        self.route.sink.copy(
+            (self.encoded,), lambda: self._finish(stored, is_fallback, is_kept=True)
+        )
 
     def _keep(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
         self.route.sink.keep(
