@@ -52,18 +52,23 @@ def meaning(error: BotoCoreError | ClientError, service: str) -> MangaAssistErro
     A transient one names the service as its dependency.
     """
     if isinstance(error, ClientError):
-        code = code_of(error)
-        what = f"{service} answers {code or 'with an error'} to {error.operation_name}"
-        if code in REFUSED_CODES:
-            return Refused(what)
-        if code in PERMANENT_CODES:
-            return Permanent(what)
-        return Transient(what, dependency=service)
+        return meaning_of_code(code_of(error), service, error.operation_name)
     what = f"{service}: {type(error).__name__}"
     if isinstance(error, ParamValidationError):
         return Permanent(what)
     if isinstance(error, (AwsConnectionError, HTTPClientError)):
         what = f"{service} does not answer: {type(error).__name__}"
+    return Transient(what, dependency=service)
+
+
+def meaning_of_code(code: str, service: str, operation: str) -> MangaAssistError:
+    """The error of ours for a code of the API."""
+    what = f"{service} answers {code or 'with an error'} to {operation}"
+    if code in REFUSED_CODES:
+        return Refused(what)
+    # an event of a stream names the same error with a small letter
+    if code[:1].upper() + code[1:] in PERMANENT_CODES:
+        return Permanent(what)
     return Transient(what, dependency=service)
 
 

@@ -2,13 +2,14 @@
 
 Key `session_id`; attributes `owner`, `turns`, `updated_at`, `expires_at` (the table's TTL, epoch
 seconds, also honoured on read, since DynamoDB deletes late) and `pruned_through`, the place of the
-newest turn that was dropped, so that a late duplicate of a dropped turn does not come back.
+newest turn that was dropped, so that a late duplicate of a dropped turn does not come back, and
+`summary` with `summarised_through`, the place of the newest turn that it covers.
 A call is one conditional UpdateItem; the first of a session also a PutItem, and about every tenth
 of a long session one that prunes. Items stay below 400 KB. Needs GetItem, PutItem, UpdateItem.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
@@ -86,6 +87,33 @@ class DynamoDBSessions:
             return None
         return _newest(stored.session)
 
+    def summarise(self, session: Session) -> bool:
+        """Keep the session's summary, unless one that covers as much is there; whether it is."""
+        update = _Update(
+            sets=["summary = :summary", "summarised_through = :through"],
+            conditions=[
+                "#owner = :owner",
+                "(attribute_not_exists(summarised_through) OR summarised_through < :through)",
+            ],
+            names={"#owner": "owner"},
+            values={
+                ":summary": {"S": session.summary},
+                ":through": {"S": session.summarised_through},
+                ":owner": {"S": session.owner},
+            },
+        )
+        expression = "SET " + ", ".join(update.sets)
+        with translated("dynamodb"):
+            try:
+                self._aws.dynamodb.update_item(
+                    **self._request(session.session_id, expression, update)
+                )
+            except ClientError as error:
+                if code_of(error) not in REFUSED_CODES:
+                    raise
+                return False
+        return True
+
     def _add(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
         for _ in range(CONTENDED_TRIES):
             try:
@@ -101,7 +129,7 @@ class DynamoDBSessions:
                 continue
             if found.session.owner != owner:
                 raise OwnedByAnother(found.session.owner)
-            turns = [turn for turn in turns if _place(turn) > found.pruned_through]
+            turns = [turn for turn in turns if turn.place > found.pruned_through]
             if not turns:
                 return found.session
         raise Transient("a session is being written too often at once")
@@ -120,7 +148,7 @@ class DynamoDBSessions:
             ":now": _number(now),
             ":expires": _number(self._expiry(now)),
             ":owner": {"S": owner},
-            ":oldest": {"S": min(map(_place, turns))},
+            ":oldest": {"S": min(turn.place for turn in turns)},
         }
         request = self._request(session_id, "SET " + ", ".join(update.sets), update)
         request["ReturnValues"] = "ALL_NEW"
@@ -159,7 +187,7 @@ class DynamoDBSessions:
         return kept
 
     def _prune(self, session: Session, surplus: Sequence[Turn]) -> None:
-        update = _Update(values={":through": {"S": max(map(_place, surplus))}})
+        update = _Update(values={":through": {"S": max(turn.place for turn in surplus)}})
         update.conditions.append(
             "attribute_exists(session_id) AND "
             "(attribute_not_exists(pruned_through) OR pruned_through <= :through)"
@@ -210,7 +238,7 @@ def _writes(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
     once = {turn.event_id: turn for turn in turns}.values()
     some: list[Turn] = []
     size = 0
-    for turn in sorted(once, key=_place)[-MAX_TURNS:]:
+    for turn in sorted(once, key=lambda turn: turn.place)[-MAX_TURNS:]:
         size += _size_bytes(turn)
         if some and size > WRITE_BYTES:
             yield some
@@ -229,17 +257,12 @@ def _newest(session: Session) -> Session:
         if size > KEPT_BYTES:
             break
         kept[turn.event_id] = turn
-    return Session(session.session_id, session.owner, kept)
+    return replace(session, turns=kept)
 
 
 def _size_bytes(turn: Turn) -> int:
     texts = (turn.event_id, turn.message_id, turn.question, turn.answer_preview)
     return sum(len(text.encode()) for text in texts) + 100
-
-
-def _place(turn: Turn) -> str:
-    """Where a turn stands in its session, as text that sorts as `Session.in_order` does."""
-    return f"{turn.at:021.9f}#{turn.event_id}"
 
 
 def _attributes(turn: Turn) -> "AttributeValueTypeDef":
@@ -265,10 +288,20 @@ def _stored(item: "Attributes") -> _Stored:
         for event_id, turn in item["turns"]["M"].items()
     }
     return _Stored(
-        Session(item["session_id"]["S"], item["owner"]["S"], turns),
+        Session(
+            item["session_id"]["S"],
+            item["owner"]["S"],
+            turns,
+            _text(item, "summary"),
+            _text(item, "summarised_through"),
+        ),
         float(item["expires_at"]["N"]),
-        item["pruned_through"]["S"] if "pruned_through" in item else "",
+        _text(item, "pruned_through"),
     )
+
+
+def _text(item: "Attributes", name: str) -> str:
+    return item[name]["S"] if name in item else ""
 
 
 def _number(value: float) -> "AttributeValueTypeDef":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from adapters.msgpack_wire import decode_event, encode_job, largest_job_bytes
 from domain.answers import Header
 from domain.errors import Malformed
-from domain.events import AnswerServed, Event, Served, ServedFrom
+from domain.events import AnswerServed, Event, RecommendationServed, Served, ServedFrom
 from domain.reactions import react
 
 EVENT, FOUND, HEAD = b"e", b"f", b"h"
@@ -32,7 +32,7 @@ def translate(fields: Mapping[bytes, bytes]) -> Translated:
     if encoded is None:
         raise Malformed("the entry holds no event")
     event = decode_event(encoded)
-    served = _served(fields) if isinstance(event, AnswerServed) else None
+    served = _served(fields) if isinstance(event, (AnswerServed, RecommendationServed)) else None
     return Translated(type(event).type, _jobs(event, served))
 
 

@@ -6,9 +6,8 @@ bounded by the titles kept, whatever a line's length.
 """
 
 import gzip
-import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,14 +16,13 @@ import msgspec
 import zstandard
 
 from adapters.catalogue_rows import parse_row
+from adapters.jsonl_lines import MAX_LINE_BYTES, lines_of
 from domain.catalogue import Catalogue, CatalogueRejected, RowError, Title
 from domain.errors import Malformed
 
 MAX_BAD_SHARE = 0.05
-MAX_LINE_BYTES = 256 * 1024
 _PROGRESS_ROWS = 500
 _KEPT_ERRORS = 10_000
-_GZIP_MAGIC = b"\x1f\x8b"
 _SNAPSHOT_MAGIC = b"MAC1"
 
 Progress = Callable[[int, int], None]
@@ -56,7 +54,7 @@ def _read(raw: IO[bytes], path: Path, on_progress: Progress | None) -> Loaded:
     errors: list[RowError] = []
     bad = rows = line = 0
     try:
-        for line, data in enumerate(_lines(raw), 1):
+        for line, data in enumerate(lines_of(raw), 1):
             if on_progress and line % _PROGRESS_ROWS == 0:
                 on_progress(raw.tell(), size)
             if data is not None and not data.strip():
@@ -75,20 +73,6 @@ def _read(raw: IO[bytes], path: Path, on_progress: Progress | None) -> Loaded:
         on_progress(size, size)
     _judge(path.name, rows, bad, errors)
     return Loaded(Catalogue(titles.values()), rows, tuple(errors))
-
-
-def _lines(raw: IO[bytes]) -> Iterator[bytes | None]:
-    """The lines of a plain or compressed stream; None for one too long to be a row."""
-    magic = raw.read(len(_GZIP_MAGIC))
-    raw.seek(0)
-    stream = io.BufferedReader(gzip.GzipFile(fileobj=raw)) if magic == _GZIP_MAGIC else raw
-    while data := stream.readline(MAX_LINE_BYTES):
-        if data.endswith(b"\n") or len(data) < MAX_LINE_BYTES:
-            yield data
-            continue
-        while data and not data.endswith(b"\n"):
-            data = stream.readline(MAX_LINE_BYTES)
-        yield None
 
 
 def _take(data: bytes | None, titles: dict[str, Title]) -> str | None:

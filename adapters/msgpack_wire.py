@@ -20,6 +20,7 @@ from domain.jobs import JOB_TYPES, MAX_PACK_BYTES, Job
 
 MAX_EVENT_BYTES = 64 * 1024
 MAX_PACK_JOBS = 10_000
+MAX_ITEMS = 100
 JOB_OVERHEAD_BYTES = 8
 PACK_OVERHEAD_BYTES = 64
 BODY_OVERHEAD_BYTES = 2048
@@ -36,8 +37,11 @@ _BY_NAME: Mapping[str, object] = {
     "event_id": _Id,
     "session_id": _Id,
     "item_id": _Id,
+    "items": Annotated[tuple[tuple[_Id, _Number], ...], Meta(max_length=MAX_ITEMS)],
     "occurred_at": _Epoch,
+    "stored": Annotated[bytes, Meta(max_length=48 * 1024)],
     "question": Annotated[str, Meta(max_length=4000)],
+    "comment": Annotated[str, Meta(max_length=500)],
     "answer_preview": Annotated[str, Meta(max_length=1000)],
     "seq": Annotated[int, Meta(ge=0, le=_MAX_INT)],
     "attributes": Annotated[

@@ -1,4 +1,4 @@
-"""Creates what must exist in AWS: queues with dead letters, tables, the stream, the log group.
+"""Creates what must exist in AWS: queues with dead letters, tables, stream, log group, features.
 
 Idempotent: what is there stays and gets the declared attributes. Waits until all of it is usable.
 Raises Transient or Permanent. Needs the Create, Describe and Set or Update actions of each service.
@@ -14,6 +14,8 @@ from botocore.exceptions import ClientError, WaiterError
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import code_of, translated
+from adapters.provision_features import provision_group
+from config import features
 from config.queues import Queue, Queues, dead_letter_name, sqs_name
 from config.settings import Settings
 from domain.errors import Transient
@@ -48,6 +50,10 @@ def provision(settings: Settings, queues: Queues, aws: AwsClients | None = None)
         *(lambda name=name, keys=keys: _table(aws, name, keys) for name, keys in tables.items()),
         lambda: _stream(aws, settings.analytics_stream),
         lambda: _log_group(aws, settings.audit_log_group),
+        *(
+            lambda name=name, group=group: provision_group(aws, name, group)
+            for name, group in features.declared().groups.items()
+        ),
     ]
     with ThreadPoolExecutor(4) as threads:
         for step in [threads.submit(step) for step in steps]:

@@ -221,6 +221,110 @@ local function write(keys, args)
   return 1
 end
 
+-- The response cache: `response:<hash>` is a response, `response_lease:<hash>` who makes it anew, or
+-- '!' while its computation fails, `response_retracted:<hash>` the fingerprints that failed a check.
+
+local FINGERPRINT_AT = 32 -- bytes into the body of a stored response
+local FINGERPRINT_BYTES = 16
+local FAILING = '!'
+
+local function fingerprint_of(stored)
+  if version_of(stored) < 0 then return '' end
+  local at = HEADER_BYTES + u16(stored, 7) + FINGERPRINT_AT
+  return string.sub(stored, at + 1, at + FINGERPRINT_BYTES)
+end
+
+-- The response if there is one newer than the caller knows, else the right to make it.
+-- KEYS: response, lease
+-- ARGV: the caller's token, milliseconds of a lease, the version known (-1 for none)
+-- Returns {0, response}, {1} where the lease is the caller's now, {2} where it is another one's, or
+-- {3} where the computation has just failed. A response of a wrong type is no response.
+local function claim(keys, args)
+  local stored = get_string(keys[1])
+  if stored and version_of(stored) > tonumber(args[3]) then return {0, stored} end
+  local holder = get_string(keys[2])
+  if holder == args[1] then return {1} end
+  if holder == FAILING then return {3} end
+  if holder then return {2} end
+  redis.call('SET', keys[2], args[1], 'PX', args[2])
+  return {1}
+end
+
+-- Gives a lease back, unless it expired and is somebody else's now.
+-- KEYS: lease; ARGV: the caller's token, milliseconds in which nobody tries again (0 for none)
+local function release(keys, args)
+  if get_string(keys[1]) ~= args[1] then return 0 end
+  if tonumber(args[2]) > 0 then
+    redis.call('SET', keys[1], FAILING, 'PX', args[2])
+  else
+    redis.call('DEL', keys[1])
+  end
+  return 1
+end
+
+-- Makes a response, unless one at least as new is there or its content was retracted.
+-- Returns 1, 2 where this version is there already (it then lasts as long as it should), 3 where a
+-- newer one is, or 4 where the content was retracted.
+local function keep(key, tombstone, version, milliseconds, stored)
+  local banned = redis.pcall('SISMEMBER', tombstone, fingerprint_of(stored))
+  if banned == 1 then return 4 end
+  local known = version_of(get_string(key))
+  if known > tonumber(version) then return 3 end
+  if known == tonumber(version) then
+    if redis.call('PTTL', key) < tonumber(milliseconds) then
+      redis.call('PEXPIRE', key, milliseconds)
+    end
+    return 2
+  end
+  redis.call('SET', key, stored, 'PX', milliseconds)
+  return 1
+end
+
+-- Gives a new response to those who wait for it, with the event that has it kept, and ends the lease.
+-- KEYS: response, lease, tombstone, outbox
+-- ARGV: token, version, milliseconds, response, event
+-- Returns what `keep` does, then why the event was not written ('' if it was).
+local function share(keys, args)
+  local kept = keep(keys[1], keys[3], args[2], args[3], args[4])
+  release({keys[2]}, {args[1], 0})
+  local written = redis.pcall('XADD', keys[4], '*', 'e', args[5])
+  return {kept, fault_of(written) or ''}
+end
+
+-- KEYS: response, tombstone; ARGV: version, milliseconds, response. Returns what `keep` does.
+local function keep_response(keys, args)
+  return keep(keys[1], keys[2], args[1], args[2], args[3])
+end
+
+-- Takes back a content: it goes where it is kept, and is not kept again for a while.
+-- KEYS: response, tombstone; ARGV: fingerprint, seconds
+-- Returns 1 if it was there.
+local function retract(keys, args)
+  redis.call('SADD', keys[2], args[1])
+  redis.call('EXPIRE', keys[2], args[2])
+  if fingerprint_of(get_string(keys[1])) ~= args[1] then return 0 end
+  redis.call('DEL', keys[1])
+  return 1
+end
+
+-- Deletes a response that was found damaged, unless it was replaced since.
+-- KEYS: response; ARGV: the damaged bytes
+local function drop(keys, args)
+  if get_string(keys[1]) ~= args[1] then return 0 end
+  redis.call('DEL', keys[1])
+  return 1
+end
+
+-- Counts an answer to a similar question as right or wrong.
+-- KEYS: tally; ARGV: 1 where it was wrong, seconds that a tally lasts
+-- Returns {compared, wrong}.
+local function tally(keys, args)
+  local compared = redis.call('HINCRBY', keys[1], 'compared', 1)
+  local wrong = redis.call('HINCRBY', keys[1], 'wrong', args[1])
+  if compared == 1 then redis.call('EXPIRE', keys[1], args[2]) end
+  return {compared, wrong}
+end
+
 redis.register_function('ma2_serve', serve)
 redis.register_function{function_name = 'ma2_read', callback = read, flags = {'no-writes'}}
 redis.register_function('ma2_mend', mend)
@@ -228,3 +332,10 @@ redis.register_function('ma2_count', count)
 redis.register_function('ma2_publish', publish)
 redis.register_function('ma2_roll_back', roll_back)
 redis.register_function('ma2_write', write)
+redis.register_function('ma2_response_claim', claim)
+redis.register_function('ma2_response_release', release)
+redis.register_function('ma2_response_share', share)
+redis.register_function('ma2_response_keep', keep_response)
+redis.register_function('ma2_response_retract', retract)
+redis.register_function('ma2_response_drop', drop)
+redis.register_function('ma2_response_tally', tally)

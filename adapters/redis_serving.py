@@ -8,11 +8,14 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
+from adapters.redis_hot_users import features_key, interactions_key
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
+from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
 
@@ -33,10 +36,42 @@ class Complaint:
     """The keys that hold something else than an answer."""
 
 
+class Noted(Enum):
+    """What became of an event of a session."""
+
+    FOREIGN = 0
+    WRITTEN = 1
+    UNKNOWN = 2
+    """Nobody has asked anything in a session of this id."""
+
+
+_NOTE = """
+local owner = redis.pcall('GET', KEYS[1])
+if type(owner) ~= 'string' then return 2 end
+if owner ~= ARGV[1] then return 0 end
+local written = redis.pcall('XADD', KEYS[2], '*', 'e', ARGV[2])
+if type(written) == 'table' and written.err then return redis.error_reply(written.err) end
+return 1
+"""
+
 Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
 """Called with the stored bytes, None or what went wrong, and whether it is the fallback answer."""
 
 MENDED = {1: "rebuilt", 2: "restored"}
+
+
+class Outboxes:
+    """The streams that events are spread over."""
+
+    def __init__(self, shards: int) -> None:
+        self._names = [f"outbox:{shard}" for shard in range(shards)]
+
+    def of(self, spread_by: str) -> str:
+        """The stream of the events that are spread by this."""
+        names = self._names
+        if len(names) == 1:
+            return names[0]
+        return names[zlib.crc32(spread_by.encode()) % len(names)]
 
 
 class ServingRedis:
@@ -50,7 +85,7 @@ class ServingRedis:
         self._hot = hot
         self._bulk = bulk
         self._owner_seconds = owner_seconds
-        self._outboxes = [f"outbox:{shard}" for shard in range(shards)]
+        self._outbox = Outboxes(shards).of
         self._refusal: WritesRefused | None = None
         self._refused_until = 0.0
 
@@ -174,19 +209,74 @@ class ServingRedis:
             command = pack("XADD", self._outbox(spread_by), "*", "e", event)
             self._bulk.call(command, lambda reply, place=place: settle(place, reply), seconds)  # type: ignore[misc]
 
+    def note(
+        self,
+        session_id: str,
+        owner: str,
+        event: bytes,
+        seconds: float,
+        noted: Callable[[Noted | Transient], None],
+    ) -> None:
+        """Write an event if the session is the owner's, in one step.
+
+        `noted` gets NotDone where it was not written and Unknown where it may have been.
+        """
+
+        def read(reply: Reply) -> None:
+            if isinstance(reply, int):
+                noted(Noted(reply))
+            else:
+                noted(reply if isinstance(reply, Transient) else Unknown("an unexpected reply"))
+
+        command = pack(
+            "EVAL", _NOTE, 2, f"session_owner:{session_id}", self._outbox(session_id), owner, event
+        )
+        self._bulk.call(command, read, seconds)
+
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
-        """The copy of a session as it is stored; raises Transient."""
+        """The last turns of a session as they are stored; raises Transient."""
         return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
+
+    async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
+        """What is held of a user, in one round trip; raises Transient.
+
+        The copy of the features as it is stored, and the titles of late, newest first.
+        """
+        features, titles = await asyncio.gather(
+            self._bulk.ask(pack("GET", features_key(user_id)), seconds),
+            self._bulk.ask(pack("ZREVRANGE", interactions_key(user_id), 0, -1), seconds),
+        )
+        ids = titles if isinstance(titles, list) else []
+        recent = [one.decode(errors="replace") for one in ids if isinstance(one, bytes)]
+        return _string(features), recent
+
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose the session is, None for one that is not known; raises Transient."""
+        owner = _string(await self._bulk.ask(pack("GET", f"session_owner:{session_id}"), seconds))
+        return None if owner is None else owner.decode(errors="replace")
+
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
+        """All turns of a session as they are stored; raises Transient."""
+        return _string(await self._bulk.ask(pack("GET", f"session_history:{session_id}"), seconds))
+
+    async def preferences(self, user: str, seconds: float) -> Preferences:
+        """What the user turns out to prefer; raises Transient."""
+        return preferences(await self._ranked(f"prefs:{user}", MAX_PREFERENCES, seconds))
+
+    async def recent_titles(self, user: str, count: int, seconds: float) -> Sequence[str]:
+        """The titles that the user did something with lately, newest first; raises Transient."""
+        return await self._ranked(f"interactions:{user}", count, seconds)
+
+    async def _ranked(self, key: str, count: int, seconds: float) -> Sequence[str]:
+        """The highest of a sorted set."""
+        match await self._bulk.ask(pack("ZREVRANGE", key, 0, count - 1), seconds):
+            case [*names]:
+                return [one.decode(errors="replace") for one in names if isinstance(one, bytes)]
+        return []
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer, read over the connection that questions use; raises Transient."""
         return _string(await self._hot.ask(pack("GET", key.redis_key()), seconds))
-
-    def _outbox(self, spread_by: str) -> str:
-        outboxes = self._outboxes
-        if len(outboxes) == 1:
-            return outboxes[0]
-        return outboxes[zlib.crc32(spread_by.encode()) % len(outboxes)]
 
 
 def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | None, bool]:

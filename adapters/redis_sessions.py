@@ -1,24 +1,32 @@
 """What the request path reads of sessions: copies of recent ones, and whose a session is.
 
-A copy is `session:<id>`, JSON with a TTL; losing one costs a read of DynamoDB. Copies of one
-session may be written in any order: a copy with fewer or older turns never replaces one with more
-or newer ones. `session_owner:<id>` is claimed by the request path, and renewed or put right here.
+`session:<id>` has the last turns and the summary, which is what an answer needs, and
+`session_history:<id>` all turns: JSON with a TTL, compressed where it is long; losing one costs a
+read of DynamoDB. Copies of one session may be written in any order: a copy with fewer or older
+turns never replaces one with more or newer ones. `session_owner:<id>` is claimed by the request
+path, and renewed or put right here.
 """
 
 from collections.abc import Sequence
 
 import msgspec
+import zstandard
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_errors import translated
 from domain.errors import Malformed
 from domain.sessions import Session, Turn
 
-# A session only ever gains turns and drops its oldest, so that the sum of their times grows.
+COMPRESSED_BYTES = 2048
+"""What is longer is compressed: zstd at level 1 makes a fifth of it in 10 to 20 µs."""
+MAX_HISTORY_BYTES = 1024 * 1024
+
+# A session only ever gains turns and drops its oldest, so that the sum of their times grows. It is
+# the first number of a value, compressed or not.
 _REPLACE = """
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'string' then
-  local newness = tonumber(string.match(stored, '^{"newness":([%d.eE+-]+)'))
+  local newness = tonumber(string.match(stored, '^[^%d]*([%d.eE+-]+)'))
   if newness and newness > tonumber(ARGV[2]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
@@ -34,6 +42,8 @@ class _Copy(msgspec.Struct, frozen=True, kw_only=True):
     session_id: str
     owner: str
     turns: Sequence[Turn]
+    summary: str = ""
+    summarised_through: str = ""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -44,20 +54,30 @@ class RedisSessions:
     """Implements `domain.ports.SessionCopies`."""
 
     def __init__(
-        self, connection: RedisConnection, *, copy_seconds: int, owner_seconds: int
+        self,
+        connection: RedisConnection,
+        *,
+        copy_seconds: int,
+        history_seconds: int,
+        owner_seconds: int,
     ) -> None:
         self._redis = connection.client
         self._copy_seconds = copy_seconds
+        self._history_seconds = history_seconds
         self._owner_seconds = owner_seconds
 
     def put(self, sessions: Sequence[Session]) -> None:
         """Replace the copies, and renew whose the sessions are."""
         pipeline = self._redis.pipeline(transaction=False)
         for session in sessions:
-            newness = _newness(session)
+            newness = repr(_newness(session))
             pipeline.eval(
-                _REPLACE, 1, f"session:{session.session_id}", encode_copy(session), repr(newness),
+                _REPLACE, 1, f"session:{session.session_id}", encode_copy(session), newness,
                 self._copy_seconds,
+            )  # fmt: skip
+            pipeline.eval(
+                _REPLACE, 1, f"session_history:{session.session_id}", encode_history(session),
+                newness, self._history_seconds,
             )  # fmt: skip
             pipeline.set(_OWNER + session.session_id, session.owner, ex=self._owner_seconds)
         with translated():
@@ -70,25 +90,52 @@ class RedisSessions:
 
 
 def encode_copy(session: Session) -> bytes:
-    """The copy as it is stored, turns by time."""
-    return _encode(
-        _Copy(
-            newness=_newness(session),
-            session_id=session.session_id,
-            owner=session.owner,
-            turns=session.in_order(),
-        )
-    )
+    """The last turns and the summary as they are stored, turns by time."""
+    return _packed(session.last(), _newness(session))
+
+
+def encode_history(session: Session) -> bytes:
+    """All turns and the summary as they are stored, turns by time."""
+    return _packed(session, _newness(session))
 
 
 def decode_copy(stored: bytes) -> Session:
-    """The session in a stored copy; raises Malformed."""
+    """The session in a stored value; raises Malformed."""
     try:
-        copy = _decode(stored)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        copy = _decode(_plain(stored))
+    except (msgspec.DecodeError, zstandard.ZstdError, ValueError, RecursionError) as error:
         raise Malformed("the copy of a session cannot be read") from error
-    return Session(copy.session_id, copy.owner, {turn.event_id: turn for turn in copy.turns})
+    turns = {turn.event_id: turn for turn in copy.turns}
+    return Session(copy.session_id, copy.owner, turns, copy.summary, copy.summarised_through)
+
+
+def _packed(session: Session, newness: float) -> bytes:
+    plain = _encode(
+        _Copy(
+            newness=newness,
+            session_id=session.session_id,
+            owner=session.owner,
+            turns=session.in_order(),
+            summary=session.summary,
+            summarised_through=session.summarised_through,
+        )
+    )
+    if len(plain) < COMPRESSED_BYTES:
+        return plain
+    return b"zstd %r " % newness + zstandard.ZstdCompressor(level=1).compress(plain)
+
+
+def _plain(stored: bytes) -> bytes:
+    if not stored.startswith(b"zstd "):
+        return stored
+    compressed = stored.split(b" ", 2)[-1]
+    if zstandard.frame_content_size(compressed) > MAX_HISTORY_BYTES:
+        raise ValueError("too long")
+    return zstandard.ZstdDecompressor().decompress(compressed, max_output_size=MAX_HISTORY_BYTES)
 
 
 def _newness(session: Session) -> float:
-    return round(sum(turn.at for turn in session.in_order()), 3)
+    """Grows with every turn, and with what the summary covers."""
+    covered = session.summarised_through.partition("#")[0]
+    turns = sum(turn.at for turn in session.in_order())
+    return round(turns + float(covered or 0), 3)

@@ -4,16 +4,35 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, questions, report
+from bench import (
+    events,
+    hit,
+    machine,
+    paraphrases,
+    questions,
+    recommendations,
+    report,
+    sockets,
+    stampede,
+    sync,
+)
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
 from bench.paced import NotAppliedError
 from bench.processes import DidNotStartError
+from bench.recommendations import NotRecommendedError
 
 PATIENCE_SECONDS = 20.0
 
-FAULTS = (BrokenLoadError, DidNotStartError, LostEventsError, NotAppliedError, WrongAnswerError)
+FAULTS = (
+    BrokenLoadError,
+    DidNotStartError,
+    LostEventsError,
+    NotAppliedError,
+    NotRecommendedError,
+    WrongAnswerError,
+)
 """What makes a benchmark end without a result."""
 
 
@@ -31,10 +50,38 @@ def _classify(arguments: argparse.Namespace) -> report.Result:
     return questions.run(arguments.rounds or (1 if arguments.quick else 3))
 
 
+def _sync(arguments: argparse.Namespace) -> report.Result:
+    return sync.run(sync.plan(arguments.rounds, quick=arguments.quick))
+
+
+def _paraphrases(arguments: argparse.Namespace) -> report.Result:
+    return paraphrases.run(300 if arguments.quick else 3000)
+
+
+def _stampede(arguments: argparse.Namespace) -> report.Result:
+    return stampede.run(arguments.rounds or (1 if arguments.quick else 5))
+
+
+def _recommendations(arguments: argparse.Namespace) -> report.Result:
+    users = 20 if arguments.quick else 100 * (arguments.rounds or 2)
+    return recommendations.run(recommendations.Plan(users, 40))
+
+
+def _ws(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return sockets.run(sockets.Plan(clients=200, questions=3, visitors=20))
+    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=200))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
+    "sync": _sync,
+    "paraphrases": _paraphrases,
+    "stampede": _stampede,
+    "recommendations": _recommendations,
+    "ws": _ws,
 }
 
 

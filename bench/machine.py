@@ -107,6 +107,13 @@ def cpu_seconds(pid: int) -> float:
     return total
 
 
+def resident_bytes(pid: int) -> int:
+    """What a process holds of the memory."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    (line,) = (line for line in lines if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
 def _busy_seconds() -> float:
     with (_PROC / "stat").open() as file:
         return parse_busy(file.readline())

@@ -7,7 +7,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from config.queues import declared
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
 from domain.ports import AnalyticsStream, CountOutcome, Ports, TaskMetrics
 from domain.sessions import Session, Turn
+from domain.summaries import extract
 from workers import lifecycle
 
 
@@ -63,6 +64,10 @@ class _Sessions:
     def get(self, session_id: str, owner: str) -> Session | None:
         return Session(session_id, owner)
 
+    def summarise(self, session: Session) -> bool:
+        """No session here is long enough."""
+        return False
+
 
 class _SessionCopies:
     def put(self, sessions: Sequence[Session]) -> None:
@@ -82,6 +87,19 @@ class _Counts:
         return {}
 
 
+class _HotUsers:
+    def note(self, interactions: Sequence[CountInteraction]) -> None:
+        """What is remembered of users is no effect of its own."""
+
+    def note_seen(self, user_ids: Iterable[str]) -> None:
+        """As above."""
+
+
+class _Recommendations:
+    def mark(self, user_ids: Iterable[str], at: float) -> None:
+        """As above."""
+
+
 def in_memory(metrics: TaskMetrics) -> Ports:
     """Ports whose every effect is a mark in the sink."""
     absent = cast("Any", None)  # not reached for by the jobs of a benchmark
@@ -89,15 +107,26 @@ def in_memory(metrics: TaskMetrics) -> Ports:
         clock=time.time,
         today=absent,
         answers=absent,
+        responses=absent,
         counts=_Counts(),
         sessions=_Sessions(),
+        summarise=extract,
         session_copies=_SessionCopies(),
+        preferences=absent,
         analytics=_Analytics(),
         audit=_Audit(),
         parking=absent,
         failures=absent,
         dead_letters=absent,
         catalogue=absent,
+        features=absent,
+        users=absent,
+        hot_users=cast("Any", _HotUsers()),
+        recommendations=cast("Any", _Recommendations()),
+        recommender=absent,
+        bookmarks=absent,
+        endpoints=absent,
+        health_reports=absent,
         metrics=metrics,
     )
 

@@ -14,7 +14,7 @@ import jwt
 import redis
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bench.processes import HOST, DidNotStartError, answers_ok, free_port, wait_for
+from bench.processes import HOST, Child, DidNotStartError, answers_ok, free_port, wait_for
 from bench.servers import DEGRADED, OURS, OURS_REPEATED, Effects, Exchange, Place, Server, http_post
 from bench.stack import start_moto
 from bench.stored import MIX, Asked, answer, varied
@@ -33,10 +33,15 @@ _HARD_SECONDS = 36_000
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A key pair's public half as a JWKS file, and a token that it verifies."""
+    """A key pair's public half as a JWKS file, and tokens that it verifies, one for each user."""
 
     jwks: Path
-    token: str
+    tokens: Sequence[str]
+
+    @property
+    def token(self) -> str:
+        """The first user's."""
+        return self.tokens[0]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -48,20 +53,36 @@ class Identity:
         }
 
 
-def new_identity(directory: Path, user: str = "bench-user") -> Identity:
-    """A user who is signed in for a day."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    algorithm = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
-    public = json.loads(algorithm.to_jwk(private.public_key()))
-    jwks = directory / "jwks.json"
-    jwks.write_text(json.dumps({"keys": [{**public, "kid": "bench", "alg": "ES256"}]}))
-    claims = {
-        "iss": _ISSUER,
-        "aud": _AUDIENCE,
-        "sub": user,
-        "exp": int(time.time()) + 86_400,
-    }
-    return Identity(jwks, jwt.encode(claims, private, "ES256", headers={"kid": "bench"}))
+class Signer:
+    """A key pair whose public half is a JWKS file, and tokens that it verifies."""
+
+    def __init__(self, directory: Path) -> None:
+        self._private = ec.generate_private_key(ec.SECP256R1())
+        algorithm = jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256)
+        public = json.loads(algorithm.to_jwk(self._private.public_key()))
+        self.jwks = directory / "jwks.json"
+        self.jwks.write_text(json.dumps({"keys": [{**public, "kid": "bench", "alg": "ES256"}]}))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings that make the request path accept the tokens."""
+        return Identity(self.jwks, ()).environment
+
+    def token(self, user: str) -> str:
+        """A token of a user who is signed in for a day."""
+        claims = {
+            "iss": _ISSUER,
+            "aud": _AUDIENCE,
+            "sub": user,
+            "exp": int(time.time()) + 86_400,
+        }
+        return jwt.encode(claims, self._private, "ES256", headers={"kid": "bench"})
+
+
+def new_identity(directory: Path, users: Sequence[str] = ("bench-user",)) -> Identity:
+    """Users who are signed in for a day."""
+    signer = Signer(directory)
+    return Identity(signer.jwks, [signer.token(user) for user in users])
 
 
 def publish(client: redis.Redis) -> dict[AnswerKey, StoredAnswer]:
@@ -121,6 +142,21 @@ def start_serving(place: Place) -> list[Server]:
     client = redis.Redis.from_url(place.valkey.url)
     answers = publish(client)
     identity = new_identity(place.processes.directory)
+    child, port = start_request_path(place, identity)
+
+    def written() -> int:
+        added: int = client.xinfo_stream(OUTBOX)["entries-added"] if client.exists(OUTBOX) else 0
+        return added
+
+    effects = Effects(1, written, lambda: _empty_outbox(client))
+    return [
+        Server(name, child, port, exchanges(identity, answers, questions), effects)
+        for name, questions in ((OURS, varied(WORDINGS)), (OURS_REPEATED, MIX))
+    ]
+
+
+def start_request_path(place: Place, identity: Identity) -> tuple[Child, int]:
+    """One serving process that is ready, and its port; answers have to be published before."""
     port, metrics_port = free_port(), free_port()
     moto = start_moto(place.processes, place.other_cores)
     aws = {**moto.environment, **place.sqs.endpoint, "MANGAASSIST_REDIS_URL": place.valkey.url}
@@ -136,16 +172,7 @@ def start_serving(place: Place) -> list[Server]:
         "serving", [sys.executable, "-m", "serving.main"], place.cores, settings
     )
     wait_for(child, lambda: answers_ok(f"http://{HOST}:{port}/readyz"))
-
-    def written() -> int:
-        added: int = client.xinfo_stream(OUTBOX)["entries-added"] if client.exists(OUTBOX) else 0
-        return added
-
-    effects = Effects(1, written, lambda: _empty_outbox(client))
-    return [
-        Server(name, child, port, exchanges(identity, answers, questions), effects)
-        for name, questions in ((OURS, varied(WORDINGS)), (OURS_REPEATED, MIX))
-    ]
+    return child, port
 
 
 def _prepare(place: Place, environment: Mapping[str, str]) -> None:

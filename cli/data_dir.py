@@ -17,6 +17,9 @@ LOCK_SECONDS = 0.5
 """Who only asks whether a stack is running holds the lock for an instant."""
 
 
+MODEL_FILE = "model.npz"
+
+
 class DataDir:
     """The directory; making an object touches nothing."""
 
@@ -29,6 +32,7 @@ class DataDir:
         self.journals = self.path / "aws"
         self.state = self.path / "state"
         self.catalogue = self.path / "catalogue.snapshot"
+        self.model = self.path / "model" / MODEL_FILE
         self.private_key = self.path / "token-key.pem"
         self.pseudonym_key = self.path / "pseudonym-key"
         self.jwks = self.path / "jwks.json"

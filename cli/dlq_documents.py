@@ -24,10 +24,12 @@ PERSONAL = frozenset(
         "actor",
         "answer_preview",
         "attributes",
+        "items",
         "message_id",
         "owner",
         "question",
         "session_id",
+        "stored",
         "subject",
         "user_id",
     }

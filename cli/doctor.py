@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from adapters.aws_clients import AwsClients
-from cli import doctor_aws, doctor_processes, doctor_redis, output
+from cli import doctor_aws, doctor_processes, doctor_redis, endpoint_commands, output
 from cli.failures import FAILED, Failure
 from cli.findings import Finding, Look, State, found
 from cli.target import Target, aim
@@ -53,6 +53,8 @@ def _checks(target: Target) -> Sequence[Check]:
         ("dynamodb", lambda: doctor_aws.tables(aws, settings), reach),
         ("kinesis", lambda: doctor_aws.stream(aws, settings), reach),
         ("logs", lambda: doctor_aws.log_group(aws, settings), reach),
+        ("feature store", lambda: doctor_aws.feature_groups(aws), reach),
+        ("endpoints", lambda: endpoint_commands.findings(aws, settings), reach),
         ("catalogue", lambda: doctor_aws.catalogue(aws, settings), doctor_aws.PROVISION),
         *(
             (name, look, f"start it, or look into {where}")

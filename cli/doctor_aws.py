@@ -1,4 +1,4 @@
-"""What `doctor` looks at in AWS: queues, tables, the stream, the log group and the catalogue."""
+"""What `doctor` looks at in AWS: queues, tables, stream, log group, features and the catalogue."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from adapters.aws_errors import translated
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
 from adapters.sqs_queues import SqsQueues
 from cli.findings import Finding, fail, ok, warn
+from config import features as feature_table
 from config import queues as queue_table
 from config.queues import dead_letter_name, sqs_name
 from config.settings import Settings
@@ -68,6 +69,23 @@ def log_group(aws: AwsClients, settings: Settings) -> Iterator[Finding]:
         yield ok(f"log group {name}", "there")
     else:
         yield fail(f"log group {name}", "not there", PROVISION)
+
+
+def feature_groups(aws: AwsClients) -> Iterator[Finding]:
+    """Each feature group answers, be it that it knows nobody."""
+    for name, group in feature_table.declared().groups.items():
+        what = f"feature group {name}"
+        try:
+            with translated("feature-store"):
+                aws.feature_store.get_record(
+                    FeatureGroupName=name,
+                    RecordIdentifierValueAsString="doctor",
+                    FeatureNames=[group.event_time],
+                )
+        except MangaAssistError as error:
+            yield fail(what, str(error), PROVISION)
+        else:
+            yield ok(what, "answers")
 
 
 def catalogue(aws: AwsClients, settings: Settings) -> Iterator[Finding]:

@@ -14,18 +14,22 @@ from cli.data_dir import DataDir
 from cli.endpoints import AUDIENCE, ISSUER, Endpoints, Pid, aws_variables, without_aws
 from cli.failures import Failure
 from cli.ports import HOST, ReservedPort, reserve_any
+from config.settings import Settings
 
 REDIS_VARIABLE = "MANGAASSIST_REDIS_URL"
+ENDPOINT_VARIABLE = "MANGAASSIST_RECOMMENDER_ENDPOINT"
 PSEUDONYM_VARIABLE = "MANGAASSIST_PSEUDONYM_KEY"
 
 OWN_SERVICES = ("sqs", "sagemaker-featurestore-runtime", "sagemaker-runtime", "bedrock-runtime")
 MOTO_SERVICES = ("dynamodb", "kinesis", "logs", "cloudwatch", "ec2")
-FEATURE_GROUPS = ("user-profile:user_id:event_time", "user-activity:user_id:event_time")
+FEATURE_GROUPS_VARIABLE = "AWS_ENDPOINT_URL_SAGEMAKER"
+"""Where feature groups are created: of SageMaker's control plane only the groups are emulated."""
 
 CATALOGUE_POLL_SECONDS = "0.5"
 """How soon an imported catalogue is noticed; shorter than a deployment needs."""
 
-STOP_STAGES = {"serving": 0, "beat": 0, "relay": 1, "worker": 2, "aws-sqs": 3, "aws-moto": 3}
+STOP_STAGES = {"serving": 0, "beat": 0, "relay": 1, "worker": 2}
+EMULATORS_STAGE = 3
 STOP_SECONDS = {"serving": 3.0, "beat": 3.0, "relay": 3.0, "worker": 4.0, "redis": 2.0}
 """Together at most 14 s with the emulators' 2."""
 WHAT = {"worker": "Celery worker", "relay": "outbox to SQS", "beat": "schedules"}
@@ -40,11 +44,13 @@ class Ports:
     redis: ReservedPort | None
     sqs: ReservedPort
     moto: ReservedPort
+    model: ReservedPort
     metrics: Mapping[str, ReservedPort]
 
     def release(self) -> None:
         """Give all of them back."""
-        for port in (self.http, self.redis, self.sqs, self.moto, *self.metrics.values()):
+        own = (self.http, self.redis, self.sqs, self.moto, self.model)
+        for port in (*own, *self.metrics.values()):
             if port is not None:
                 port.release()
 
@@ -92,16 +98,19 @@ def plan(
         redis=None if given else reserve_any(),
         sqs=reserve_any(),
         moto=reserve_any(),
+        model=reserve_any(),
         metrics={name: reserve_any() for name in ("relay", "beat", *workers)},
     )
     redis_url = given or (f"redis://{HOST}:{ports.redis.number}/0" if ports.redis else "")
     environment = {
         **without_aws(outer),
         **aws_variables(_aws(ports), otherwise=ports.moto.url),
+        FEATURE_GROUPS_VARIABLE: ports.sqs.url,
         REDIS_VARIABLE: redis_url,
         "MANGAASSIST_HOST": HOST,
         "MANGAASSIST_PORT": str(http.number),
         "MANGAASSIST_METRICS_HOST": HOST,
+        "MANGAASSIST_ALLOWED_ORIGINS": outer.get("MANGAASSIST_ALLOWED_ORIGINS", http.url),
         "MANGAASSIST_TOKEN_ISSUER": ISSUER,
         "MANGAASSIST_TOKEN_AUDIENCE": AUDIENCE,
         "MANGAASSIST_JWKS_URL": directory.jwks.as_uri(),
@@ -143,21 +152,32 @@ def _foundations(
         environment=environment,
         port=ports.moto.number,
         what="DynamoDB, Kinesis, CloudWatch, Logs, EC2",
-        stop_stage=STOP_STAGES["aws-moto"],
+        stop_stage=EMULATORS_STAGE,
         stop_seconds=EMULATOR_STOP_SECONDS,
         is_remembering=False,
     )
-    arguments = ["sqs", "featurestore", "--port", str(ports.sqs.number)]
+    arguments = ["sqs", "featurestore", "sagemaker", "bedrock", "sagemaker-stream"]
+    arguments += ["--port", str(ports.sqs.number)]
     arguments += ["--journal-dir", str(directory.journals)]
-    for group in FEATURE_GROUPS:
-        arguments += ["--feature-group", group]
+    endpoint = environment.get(ENDPOINT_VARIABLE, Settings().recommender_endpoint)
+    arguments += ["--endpoint", f"{endpoint}={ports.model.url}"]
     yield Spec(
         name="aws-sqs",
         command=python("emulators", *arguments),
         environment=environment,
         port=ports.sqs.number,
-        what="SQS, Feature Store",
-        stop_stage=STOP_STAGES["aws-sqs"],
+        what="SQS, Feature Store, SageMaker, Bedrock",
+        stop_stage=EMULATORS_STAGE,
+        stop_seconds=EMULATOR_STOP_SECONDS,
+    )
+    model = ["--port", str(ports.model.number), "--model", str(directory.model)]
+    yield Spec(
+        name="model",
+        command=python("recommender.server", *model),
+        environment=environment,
+        port=ports.model.number,
+        what="the recommender behind the endpoint",
+        stop_stage=EMULATORS_STAGE,
         stop_seconds=EMULATOR_STOP_SECONDS,
     )
     if ports.redis is not None:

@@ -59,7 +59,10 @@ def _merged(ours: Refresher, fresh: Catalogue) -> Catalogue:
 
 def _publish(ours: Refresher, target: Target, catalogue: Catalogue) -> bool:
     if target.stack is not None:
+        from cli.modelling import describe  # NumPy takes a while
+
         keep(target.stack.directory.catalogue, catalogue)
+        describe(target.stack.directory.model, catalogue)
     return ours.ports.catalogue.publish(catalogue)
 
 

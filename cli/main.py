@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from cli import answers_commands, dlq_commands, operator_commands, run_commands
+from cli import (
+    answers_commands,
+    dlq_commands,
+    features_commands,
+    model_commands,
+    operator_commands,
+    run_commands,
+)
 from cli.failures import USAGE, Failure
 
 INTERRUPTED = 130
@@ -21,6 +28,8 @@ run_commands.add_to(app)
 operator_commands.add_to(app)
 app.add_typer(answers_commands.app, name="answers")
 app.add_typer(dlq_commands.app, name="dlq")
+app.add_typer(features_commands.app, name="features")
+app.add_typer(model_commands.app, name="model")
 
 
 @app.callback(invoke_without_command=True)

@@ -13,7 +13,7 @@ NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the new
 
 def add_to(app: typer.Typer) -> None:
     """Register them."""
-    for command in (ask, token, doctor):
+    for command in (ask, token, doctor, endpoints, index):
         app.command()(command)
     app.command("import")(import_)
 
@@ -53,6 +53,20 @@ def doctor(data_dir: Target = None, as_json: AsJson = False) -> None:
     from cli.doctor import run
 
     run(data_dir, as_json=as_json)
+
+
+def endpoints(data_dir: Target = None, as_json: AsJson = False) -> None:
+    """Measure the network path to every service."""
+    from cli.endpoint_commands import run
+
+    run(data_dir, as_json=as_json)
+
+
+def index(data_dir: Target = None) -> None:
+    """Put the imported catalogue into OpenSearch, where the settings name one."""
+    from cli.indexing import run
+
+    run(data_dir)
 
 
 def import_(

@@ -58,7 +58,7 @@ class Preparing:
 
     def _child(self) -> Child:
         directory = self._stack.directory
-        arguments = [str(directory.catalogue)]
+        arguments = [str(directory.catalogue), str(directory.model)]
         if self._file is not None:
             arguments.append(str(self._file))
         spec = Spec(

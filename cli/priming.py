@@ -1,8 +1,8 @@
-"""Prepares a stack: AWS resources, Redis functions, the catalogue, and the first answers.
+"""Prepares a stack: AWS resources, Redis functions, catalogue, model, and the first answers.
 
-`python -m cli.priming SNAPSHOT [FILE]` is run by `mangaassist up` in a process of its own, since
-what it imports is slow, and again whenever the emulated AWS has lost its memory. SNAPSHOT keeps the
-catalogue that was published last; FILE replaces it.
+`python -m cli.priming SNAPSHOT MODEL [FILE]` is run by `mangaassist up` in a process of its own,
+since what it imports is slow, and again whenever the emulated AWS has lost its memory. SNAPSHOT
+keeps the catalogue that was published last; FILE replaces it. MODEL is the recommender's file.
 """
 
 import sys
@@ -13,6 +13,7 @@ from adapters.connection import redis_of
 from adapters.jsonl_catalogue import dump_snapshot, load_snapshot, read_catalogue
 from adapters.provision import provision
 from cli.answers_refresh import precomputed_kinds, refresher
+from cli.modelling import describe
 from config import queues
 from config import settings as settings_module
 from config.errors import ConfigError
@@ -21,7 +22,7 @@ from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError
 
 
-def prime(settings: Settings, catalogue: Catalogue) -> None:
+def prime(settings: Settings, catalogue: Catalogue, snapshot: Path, model: Path) -> None:
     """Prepare everything, and wait for the first answers of every kind."""
     provision(settings, queues.declared())
     _say("the AWS resources are there")
@@ -30,6 +31,9 @@ def prime(settings: Settings, catalogue: Catalogue) -> None:
     ours.ports.catalogue.publish(catalogue)
     _say(f"the catalogue of {len(catalogue)} titles is published")
     before = ours.request(precomputed_kinds())
+    if not model.exists() or model.stat().st_mtime < snapshot.stat().st_mtime:
+        describe(model, catalogue)  # while the workers make the answers
+        _say("the recommender has a model of the catalogue")
     ours.wait(before, _tell)
 
 
@@ -51,14 +55,14 @@ def _say(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     """The entry point of the process."""
-    snapshot = Path(arguments[0])
+    snapshot, model, *file = map(Path, arguments)
     try:
-        if len(arguments) > 1:
-            catalogue = read_catalogue(Path(arguments[1])).catalogue
+        if file:
+            catalogue = read_catalogue(file[0]).catalogue
             keep(snapshot, catalogue)
         else:
             catalogue = load_snapshot(snapshot.read_bytes())
-        prime(settings_module.read(), catalogue)
+        prime(settings_module.read(), catalogue, snapshot, model)
     except (ConfigError, MangaAssistError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -13,7 +13,7 @@ def run(catalogue: str | None) -> None:
     file = catalogue_files.find(catalogue) if catalogue is not None else None
     settings = aim(None).settings
     provision(settings, queues.declared())
-    output.line("queues, tables, stream and log group are there")
+    output.line("queues, tables, stream, log group and feature groups are there")
     if file is None:
         return
     found = read_catalogue(file).catalogue

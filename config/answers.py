@@ -49,6 +49,7 @@ class Kinds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     new_releases: KindRow
     genre: KindRow
     title: KindRow
+    recommendation: KindRow
     response: KindRow
     session: KindRow
     fallback: KindRow

@@ -18,7 +18,7 @@ from msgspec import Meta
 from config.errors import ConfigError
 
 PREFIX = "MANGAASSIST_"
-SECRETS = frozenset({"pseudonym_key"})
+SECRETS = frozenset({"gateway_key", "pseudonym_key"})
 DAY_SECONDS = 86_400
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
@@ -44,6 +44,13 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     allowed_origins: Annotated[
         str, Meta(description="Origins of browsers that may call, separated by commas")
     ] = ""
+    max_websockets: Annotated[
+        int, Meta(description="WebSocket connections that a process holds at once", ge=1)
+    ] = 5000
+    gateway_key: Annotated[
+        str,
+        Meta(description="Secret that API Gateway's integrations send; empty: no such routes"),
+    ] = ""
     today: Annotated[
         date | None, Meta(description="The store's today, for new releases; default: the date")
     ] = None
@@ -56,17 +63,29 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     audit_log_group: Annotated[str, Meta(description="CloudWatch log group")] = "/mangaassist/audit"
     sessions_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-sessions"
     users_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-users"
+    recommender_endpoint: Annotated[
+        str, Meta(description="SageMaker endpoint that recommends titles")
+    ] = "mangaassist-recommender"
     parked_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-parked"
     catalogue_table: Annotated[str, Meta(description="DynamoDB table")] = "mangaassist-catalogue"
     catalogue_poll_seconds: Annotated[
         float, Meta(description="How often a process looks for a newer catalogue", gt=0)
     ] = 15.0
+    opensearch_url: Annotated[
+        str, Meta(description="OpenSearch domain or collection; empty: an index in the process")
+    ] = ""
+    opensearch_alias: Annotated[
+        str, Meta(description="Alias of the index of titles", pattern="^[a-z][a-z0-9-]*$")
+    ] = "mangaassist-titles"
     session_days: Annotated[
         int, Meta(description="Days after its last turn that a session is kept", ge=1)
     ] = 30
     pseudonym_key: Annotated[
         str,
-        Meta(description="Secret that hides user ids in analytics and audit; empty: left out"),
+        Meta(
+            description="Secret that hides user ids in analytics and audit (empty: left out) and"
+            " seals cached responses"
+        ),
     ] = ""
     log_level: Annotated[str, Meta(description="Level of the log", pattern="^[A-Z]+$")] = "INFO"
     spool_dir: Annotated[
@@ -92,12 +111,14 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return self.session_days * DAY_SECONDS
 
     @property
+    def home(self) -> Path:
+        """A process's own files: in `state_dir`, or in the system's directory for such."""
+        return self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
+
+    @property
     def spool(self) -> Path:
-        """Where the spool is: as set, in `state_dir`, or in the system's directory for such."""
-        if self.spool_dir is not None:
-            return self.spool_dir
-        home = self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
-        return home / "spool"
+        """Where the spool is: as set, or at `home`."""
+        return self.spool_dir or self.home / "spool"
 
     def store_day(self, now: float) -> date:
         """What day it is in the store at a time in epoch seconds, unless a setting fixes it."""

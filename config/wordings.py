@@ -23,7 +23,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     those and `allows`.
     """
 
-    kind: Literal["trending", "new_releases", "genre", "chat"]
+    kind: Literal["trending", "new_releases", "genre", "recommendation", "chat"]
     needs: tuple[str, ...]
     allows: tuple[str, ...]
 
@@ -63,6 +63,12 @@ def genre_phrases(patterns: Patterns, slug: str) -> Iterator[str]:
     for word in patterns.plain_genres.get(slug, ()):
         for form in patterns.plain_forms:
             yield form.replace("{}", word)
+
+
+def genre_words(patterns: Patterns, slug: str) -> tuple[str, ...]:
+    """The plain words for this genre, as a text about a title would use them."""
+    named = (phrase for phrase in patterns.genres.get(slug, ()) if not _BRACKET.search(phrase))
+    return tuple(dict.fromkeys((*patterns.plain_genres.get(slug, ()), *named)))
 
 
 def expand(phrase: str) -> tuple[str, ...]:

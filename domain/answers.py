@@ -40,6 +40,8 @@ class Damage(StrEnum):
     TRUNCATED = "truncated"
     CHECKSUM = "checksum"
     FOREIGN_KEY = "foreign_key"
+    FOREIGN_OWNER = "foreign_owner"
+    SEAL = "seal"
 
 
 class Damaged(Malformed):
@@ -55,7 +57,8 @@ class StoredAnswer:
     """One precomputed answer. Times are epoch seconds, `version` grows with every publication.
 
     `body` is UTF-8 JSON without the closing brace: `{"answer":{…},"generated_at":"…","version":n`.
-    `key_hash` is that of the key it was made for.
+    `key_hash` is that of the key it was made for. `flags` says what else the body holds, for those
+    who know of it (`adapters/response_wire.py`): a plain answer has none.
     """
 
     key_hash: int
@@ -65,13 +68,14 @@ class StoredAnswer:
     hard_expires_at: float
     preview: str
     body: bytes
+    flags: int = 0
 
     def pack(self) -> bytes:
         """The bytes to store."""
         preview = self.preview.encode()
         head = HEADER.pack(
             _MAGIC,
-            0,
+            self.flags,
             len(preview),
             self.version,
             self.generated_at,
@@ -85,12 +89,15 @@ class StoredAnswer:
         return head + zlib.crc32(tail, zlib.crc32(head)).to_bytes(4, "little") + tail
 
     @classmethod
-    def unpack(cls, stored: bytes, key: str | None = None) -> "StoredAnswer":
+    def unpack(cls, stored: bytes, key: str | None = None, known_flags: int = 0) -> "StoredAnswer":
         """The answer in these bytes; raises Damaged for any that `pack` did not write.
 
-        With the `key` that they were read under, also for an answer made for another one.
+        With the `key` that they were read under, also for an answer made for another one; always
+        for one with flags that the caller does not know.
         """
         header = Header.unpack(stored)
+        if header.flags & ~known_flags:
+            raise Damaged(Damage.FORMAT)
         tail = stored[HEADER.size :]
         if len(tail) != header.preview_bytes + header.body_bytes:
             raise Damaged(Damage.TRUNCATED)
@@ -106,6 +113,7 @@ class StoredAnswer:
             hard_expires_at=header.hard_expires_at,
             preview=header.preview(stored),
             body=tail[header.preview_bytes :],
+            flags=header.flags,
         )
 
 
@@ -113,6 +121,7 @@ class StoredAnswer:
 class Header:
     """What is known of a stored answer without decoding its body."""
 
+    flags: int
     preview_bytes: int
     version: int
     generated_at: float
@@ -127,7 +136,7 @@ class Header:
         """The header at the start of these bytes; raises Damaged."""
         if len(stored) < HEADER.size:
             raise Damaged(Damage.TRUNCATED)
-        magic, _flags, *fields = HEADER.unpack_from(stored)
+        magic, *fields = HEADER.unpack_from(stored)
         if magic != _MAGIC:
             raise Damaged(Damage.FORMAT)
         return cls(*fields)

@@ -81,6 +81,23 @@ class InteractionRecorded(Event):
     value: float | None = None
 
 
+Signal = Literal["up", "down"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackGiven(Event):
+    """A customer said what an answer was worth; `comment` is empty where there was none."""
+
+    type: ClassVar[str] = "feedback.given"
+    is_audited: ClassVar[bool] = True
+
+    session_id: str
+    owner: str
+    answer_event_id: str
+    signal: Signal
+    comment: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerFoundDamaged(Event):
     """A stored answer could not be read and was deleted; `damage` is a `domain.answers.Damage`."""
@@ -91,6 +108,67 @@ class AnswerFoundDamaged(Event):
     slug: str
     locale: Locale
     damage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeaturesChanged(Event):
+    """A user's record in the feature store was written; or deleted, which only this event tells.
+
+    `deleted_at` is the event time of the deletion, in epoch seconds.
+    """
+
+    type: ClassVar[str] = "features.changed"
+
+    user_id: str
+    group: str
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationServed(Event):
+    """A user was shown what is recommended, outside of any session; comes with a `Served`."""
+
+    type: ClassVar[str] = "recommendation.served"
+    is_audited: ClassVar[bool] = True
+
+    owner: str
+    locale: Locale
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationComputed(Event):
+    """The model was asked while the user waited: title ids with scores, best first.
+
+    `occurred_at` is when that which they were made of was read.
+    """
+
+    type: ClassVar[str] = "recommendation.computed"
+
+    user_id: str
+    items: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecommendationMissed(Event):
+    """There was something to go by, but no recommendation while the user waited."""
+
+    type: ClassVar[str] = "recommendation.missed"
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerGenerated(Event):
+    """The model answered, and the answer may be cached.
+
+    `stored` are the bytes to keep under `response_key`, as `adapters/response_wire.py` writes them:
+    whoever works on them later needs nothing that might have changed since.
+    """
+
+    type: ClassVar[str] = "answer.generated"
+
+    response_key: str
+    stored: bytes
 
 
 class ServedFrom(StrEnum):
@@ -122,13 +200,33 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
     A UUID of version 5, made by hand because this is on the request path: `uuid.uuid5` takes
     three times as long.
     """
-    name = f"{owner}\x1f{session_id}\x1f{message_id}".encode()
-    digest = bytearray(sha1(_MESSAGE_NAMESPACE + name, usedforsecurity=False).digest()[:16])
+    return _id_of(f"{owner}\x1f{session_id}\x1f{message_id}")
+
+
+def event_id_of_feedback(owner: str, answer_event_id: str, signal: Signal) -> str:
+    """The one id of a user's opinion of an answer."""
+    return _id_of(f"feedback\x1f{owner}\x1f{answer_event_id}\x1f{signal}")
+
+
+def _id_of(name: str) -> str:
+    digest = bytearray(
+        sha1(_MESSAGE_NAMESPACE + name.encode(), usedforsecurity=False).digest()[:16]
+    )
     digest[6] = digest[6] & 0x0F | 0x50
     digest[8] = digest[8] & 0x3F | 0x80
     text = digest.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-EVENT_TYPES: tuple[type[Event], ...] = (AnswerServed, InteractionRecorded, AnswerFoundDamaged)
+EVENT_TYPES: tuple[type[Event], ...] = (
+    AnswerServed,
+    InteractionRecorded,
+    FeedbackGiven,
+    AnswerFoundDamaged,
+    FeaturesChanged,
+    RecommendationServed,
+    RecommendationComputed,
+    RecommendationMissed,
+    AnswerGenerated,
+)
 """Every type of event there is; a guard test checks that something reacts to each."""

@@ -43,7 +43,11 @@ class UpdateSession(Job):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmitAnalytics(Job):
-    """Send one record to the analytics stream; `attributes` holds no free text of the user."""
+    """Send one record to the analytics stream.
+
+    `attributes` holds no free text of the user, but for the comment of a feedback, which is given
+    to be read.
+    """
 
     kind: ClassVar[str] = "analytics.emit"
 
@@ -79,6 +83,17 @@ class CountInteraction(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotePreference(Job):
+    """Remember the language, and the genre if it was one, that a customer asked in and for."""
+
+    kind: ClassVar[str] = "preference.note"
+
+    user_id: str
+    locale: Locale
+    genre: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WriteAnswer(Job):
     """Write one answer to the cache that a customer asked for and that was not there."""
 
@@ -107,6 +122,37 @@ class PrecomputeAnswers(Job):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WriteRecommendation(Job):
+    """Write what the model said while a user waited, so that the next request finds it."""
+
+    kind: ClassVar[str] = "recommendation.write"
+
+    user_id: str
+    items: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshRecommendation(Job):
+    """Have a user's recommendation made anew, soon and once, however many jobs ask for it."""
+
+    kind: ClassVar[str] = "recommendation.refresh"
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrecomputeRecommendations(Job):
+    """Make the recommendations that are due anew.
+
+    `tick` is the start of a schedule's period, in epoch seconds: one that is over does nothing.
+    """
+
+    kind: ClassVar[str] = "recommendations.precompute"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDeadLetters(Job):
     """Look at the dead letters and send again, split or park what is due.
 
@@ -119,13 +165,87 @@ class RetryDeadLetters(Job):
     tick: int | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncFeatures(Job):
+    """Bring a user's features up to date with the feature store.
+
+    Where `group` was deleted at `deleted_at` (epoch seconds), the store itself no longer tells.
+    """
+
+    kind: ClassVar[str] = "features.sync"
+
+    user_id: str
+    group: str = ""
+    deleted_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepFeatures(Job):
+    """Go on bringing everybody's features up to date, from where the job before stopped.
+
+    `tick` is as in `RetryDeadLetters`.
+    """
+
+    kind: ClassVar[str] = "features.sweep"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckEndpoints(Job):
+    """Look at the network path to every watched service; `tick` is as in RetryDeadLetters."""
+
+    kind: ClassVar[str] = "endpoints.check"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFeatures(Job):
+    """Compare some users' features with the feature store, and repair what differs."""
+
+    kind: ClassVar[str] = "features.check"
+
+    tick: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResponse(Job):
+    """Keep an answer of the model in the response cache for as long as it says."""
+
+    kind: ClassVar[str] = "response.write"
+
+    response_key: str
+    stored: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAnswer(Job):
+    """Hold an answer of the model against the guardrails; take it back where it fails."""
+
+    kind: ClassVar[str] = "answers.check"
+
+    response_key: str
+    stored: bytes
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
     AppendAudit,
     CountInteraction,
+    NotePreference,
     WriteAnswer,
     PrecomputeAnswers,
+    WriteRecommendation,
+    RefreshRecommendation,
+    PrecomputeRecommendations,
     RetryDeadLetters,
+    SyncFeatures,
+    SweepFeatures,
+    CheckFeatures,
+    WriteResponse,
+    CheckAnswer,
+    CheckEndpoints,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

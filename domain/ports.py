@@ -4,8 +4,8 @@ All ports raise `Transient` for a fault that passes and `Permanent` for one that
 it says otherwise, every write is idempotent: the same call again changes nothing.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 from typing import Protocol
@@ -13,10 +13,13 @@ from typing import Protocol
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
+from domain.endpoint_health import Health, Probe
+from domain.errors import MangaAssistError
 from domain.features import GroupRecord, UserFeatures
-from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
 from domain.parking import Parked
-from domain.recommendations import Recommendation, RecommendationRequest, Recommended
+from domain.recommendations import RecommendationRequest, Recommended
+from domain.response_cache import StoredResponse
 from domain.sessions import Session, Turn
 
 
@@ -51,6 +54,8 @@ class Written(Enum):
     """This very version is there: the same write came before."""
     SUPERSEDED = 3
     """A newer version is there."""
+    RETRACTED = 4
+    """Its content failed a check and must not be there."""
 
 
 class AnswerSets(Protocol):
@@ -98,6 +103,22 @@ class AnswerSets(Protocol):
         ...
 
 
+class Responses(Protocol):
+    """The response cache, as workers need it; losing a response costs one computation."""
+
+    def open(self, key: str, stored: bytes) -> StoredResponse:
+        """The response in these bytes; raises Malformed unless they were made for this key."""
+        ...
+
+    def keep(self, response: StoredResponse, stored: bytes, seconds: float) -> Written:
+        """Keep a response for so long, unless one at least as new is there or it was retracted."""
+        ...
+
+    def retract(self, response: StoredResponse) -> bool:
+        """Take a content back and let nobody keep it again; whether it was still there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CountOutcome:
     """How many interactions were counted, were there already, or are older than the window."""
@@ -133,6 +154,18 @@ class Sessions(Protocol):
         """The session, or None where there is none of that owner."""
         ...
 
+    def summarise(self, session: Session) -> bool:
+        """Keep the session's summary, unless one that covers as much is there; whether it is."""
+        ...
+
+
+class Summarise(Protocol):
+    """Says in few words what turns were about. Raises Transient where it takes a model to."""
+
+    def __call__(self, earlier: str, turns: Sequence[Turn]) -> str:
+        """The summary so far with these turns, oldest first, at most 1,200 characters."""
+        ...
+
 
 class SessionCopies(Protocol):
     """What the request path knows of sessions; losing a copy costs one read."""
@@ -143,6 +176,14 @@ class SessionCopies(Protocol):
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         """Make the request path take the session for this owner's, whose it is in `Sessions`."""
+        ...
+
+
+class PreferenceNotes(Protocol):
+    """What customers turn out to prefer, where the request path reads it."""
+
+    def note(self, preferences: Sequence[NotePreference]) -> None:
+        """Remember what these customers asked for, in whatever order they are told."""
         ...
 
 
@@ -244,19 +285,52 @@ class FeatureBatch:
     """What a feature store answered, by user and group.
 
     `unread` are the users of whom something was not answered, each with the reason: ask again for
-    those. A record that does not exist, or exists no longer, is in neither.
+    those. `unusable` are the records without an event time that can be understood. A record that
+    does not exist, or exists no longer, is in none of them.
     """
 
     records: Mapping[str, Mapping[str, GroupRecord]]
     unread: Mapping[str, str]
+    unusable: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class IdPage:
+    """Some user ids, and what to ask for the next ones with: None where these are the last."""
+
+    user_ids: Sequence[str]
+    after: str | None
 
 
 class FeatureSource(Protocol):
     """The feature store that the features come from."""
 
     def read(self, user_ids: Sequence[str], groups: Sequence[str]) -> FeatureBatch:
-        """The records of these users, of any number, within the store's quotas."""
+        """The records of these users, of any number, within the store's quotas.
+
+        Raises Transient where nothing was answered at all.
+        """
         ...
+
+    def page(self, group: str, after: str | None) -> IdPage:
+        """Some of those who have a record in the group; Permanent where the store can't list it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A user's features after a write, and what became of each record that was to be written."""
+
+    features: UserFeatures
+    written: Mapping[str, Written]
+
+
+@dataclass(frozen=True, slots=True)
+class MergeBatch:
+    """What became of each user's write; those that failed, each with the reason."""
+
+    merged: Mapping[str, Merged]
+    failed: Mapping[str, MangaAssistError]
 
 
 class UserCache(Protocol):
@@ -269,13 +343,60 @@ class UserCache(Protocol):
         """
         ...
 
+    def merge_all(self, records: Mapping[str, Mapping[str, GroupRecord]]) -> MergeBatch:
+        """`merge` for many users at once, by user; one that fails does not cost the others."""
+        ...
+
     def get(self, user_id: str) -> UserFeatures | None:
         """Everything that is known of a user; None where that is nothing."""
         ...
 
+    def get_all(self, user_ids: Sequence[str]) -> Mapping[str, UserFeatures]:
+        """`get` for many users, those of whom nothing is known being left out."""
+        ...
+
+    def page(self, after: str | None, limit: int) -> IdPage:
+        """Some users who have features, in an order of the cache's own.
+
+        `after` may be any id, also nobody's: a made-up one is a random place to begin.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A user whose recommendation is to be made anew, and until when that is one worker's."""
+
+    user_id: str
+    until: float
+
+
+class Recommendations(Protocol):
+    """The recommendations that lie ready, and whose are due to be made anew."""
+
+    def put(self, user_id: str, answer: StoredAnswer) -> Written:
+        """Replace a user's recommendation, unless one at least as new is there."""
+        ...
+
+    def mark(self, user_ids: Collection[str], at: float) -> None:
+        """Have these users' made anew at the time, or earlier where they are due earlier."""
+        ...
+
+    def take_due(self, limit: int, lease_seconds: float) -> Sequence[Due]:
+        """Some who are due, the longest first; nobody else is given them during the lease."""
+        ...
+
+    def settle(self, due: Due, next_at: float | None) -> None:
+        """End a lease: due again at that time, or not; not for whoever was marked meanwhile."""
+        ...
+
+    def count_due(self) -> int:
+        """How many are due by now."""
+        ...
+
 
 class Recommender(Protocol):
-    """The model behind an endpoint. Raises Transient, within `seconds`."""
+    """The model behind an endpoint. Raises Transient, within about `seconds`; tries once."""
 
     def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
         """Titles for these tastes, best first."""
@@ -286,11 +407,15 @@ class HotUsers(Protocol):
     """What Redis holds of users who were seen lately; losing it costs a read elsewhere."""
 
     def put_features(self, users: Sequence[UserFeatures]) -> None:
-        """Replace the copies of these users' features."""
+        """Replace the copies of these users' features, but none by an older one."""
         ...
 
-    def put_recommendation(self, recommendation: Recommendation) -> Written:
-        """Replace a user's recommendation, unless one of newer features is there."""
+    def note(self, interactions: Sequence[CountInteraction]) -> None:
+        """Remember what these users did, and that they were here."""
+        ...
+
+    def note_seen(self, user_ids: Iterable[str]) -> None:
+        """Remember that these users were here."""
         ...
 
     def seen(self, user_ids: Sequence[str]) -> Sequence[str]:
@@ -299,6 +424,42 @@ class HotUsers(Protocol):
 
     def recent(self, user_id: str) -> Sequence[str]:
         """The ids of the titles that the user did something with lately, newest first."""
+        ...
+
+
+class Bookmarks(Protocol):
+    """Where long work has got to, by its name; losing one means to begin that work again."""
+
+    def get(self, name: str) -> str | None:
+        """Where it has got to; None where it has not begun."""
+        ...
+
+    def put(self, name: str, place: str) -> None:
+        """Remember the place."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget it: the work is done."""
+        ...
+
+
+class EndpointLooks(Protocol):
+    """The network paths to the services that `config/endpoints.toml` watches."""
+
+    def probe(self) -> Sequence[Probe]:
+        """A look at each, all at the same time; that one fails is what was found."""
+        ...
+
+    def endpoint_ids(self) -> Mapping[str, str]:
+        """The VPC endpoints that are available, by service."""
+        ...
+
+
+class HealthReports(Protocol):
+    """Where the health of endpoints is kept over time; a repeated report counts twice."""
+
+    def put(self, healths: Sequence[Health]) -> None:
+        """Report how these are now."""
         ...
 
 
@@ -341,13 +502,24 @@ class Ports:
     clock: Clock
     today: Calendar
     answers: AnswerSets
+    responses: Responses
     counts: InteractionCounts
     sessions: Sessions
+    summarise: Summarise
     session_copies: SessionCopies
+    preferences: PreferenceNotes
     analytics: AnalyticsStream
     audit: AuditLog
     parking: Parking
     failures: LastFailures
     dead_letters: DeadLetters
     catalogue: CatalogueStore
+    features: FeatureSource
+    users: UserCache
+    hot_users: HotUsers
+    recommendations: Recommendations
+    recommender: Recommender
+    bookmarks: Bookmarks
+    endpoints: EndpointLooks
+    health_reports: HealthReports
     metrics: TaskMetrics

@@ -30,6 +30,7 @@ class QuestionKind(StrEnum):
     NEW_RELEASES = "new_releases"
     GENRE = "genre"
     TITLE = "title"
+    RECOMMENDATION = "recommendation"
     CHAT = "chat"
 
 

@@ -6,22 +6,35 @@ from typing import TypedDict
 
 from domain.events import (
     AnswerFoundDamaged,
+    AnswerGenerated,
     AnswerServed,
     Event,
+    FeaturesChanged,
+    FeedbackGiven,
     InteractionRecorded,
     InteractionType,
+    RecommendationComputed,
+    RecommendationMissed,
+    RecommendationServed,
     Served,
     ServedFrom,
 )
 from domain.jobs import (
     AppendAudit,
+    CheckAnswer,
     CountInteraction,
     EmitAnalytics,
     Job,
+    NotePreference,
     PrecomputeAnswers,
+    RefreshRecommendation,
+    SyncFeatures,
     UpdateSession,
     WriteAnswer,
+    WriteRecommendation,
+    WriteResponse,
 )
+from domain.personal_answers import preview_in
 from domain.questions import QuestionKind
 
 _NOT_PRECOMPUTED = {QuestionKind.CHAT.value}
@@ -52,6 +65,7 @@ def _after_answer(event: AnswerServed, served: Served | None = None) -> Sequence
         _answer_analytics(event, found),
         _answer_audit(event, found),
         *_look_up(event),
+        *_preference(event),
         *_cache_upkeep(event, found),
     ]
 
@@ -63,7 +77,7 @@ def _session_turn(event: AnswerServed, served: Served) -> Job:
         owner=event.owner,
         message_id=event.message_id,
         question=event.question,
-        answer_preview=served.preview,
+        answer_preview=preview_in(served.preview, event.locale),
     )
 
 
@@ -108,26 +122,95 @@ def _look_up(event: AnswerServed) -> Sequence[Job]:
     ]
 
 
+def _preference(event: AnswerServed) -> Sequence[Job]:
+    if not event.owner:
+        return []
+    genre = event.slug if event.kind == QuestionKind.GENRE else ""
+    return [NotePreference(**_header(event), user_id=event.owner, locale=event.locale, genre=genre)]
+
+
 def _cache_upkeep(event: AnswerServed, served: Served) -> Sequence[Job]:
     """A missing title is written when asked for; any other missing or stale set is recomputed."""
     if event.kind in _NOT_PRECOMPUTED:
         return []
-    missing = served.source is not ServedFrom.PRECOMPUTED
-    if event.kind == QuestionKind.TITLE and (missing or served.stale_at(event.occurred_at)):
+    if event.kind == QuestionKind.RECOMMENDATION and event.owner:
+        return _recommendation_upkeep(event, event.owner, served)
+    if event.kind != QuestionKind.TITLE:
+        return _set_upkeep(event, event.kind, served)
+    if served.source is not ServedFrom.PRECOMPUTED or served.stale_at(event.occurred_at):
         return [
             WriteAnswer(
                 **_header(event), answer_kind=event.kind, slug=event.slug, locale=event.locale
             )
         ]
-    if missing or served.stale_at(event.occurred_at):
-        return [
-            PrecomputeAnswers(
-                **_header(event),
-                answer_kind=event.kind,
-                stale_version=0 if missing else served.version,
-            )
-        ]
     return []
+
+
+def _set_upkeep(event: Event, kind: str, served: Served) -> Sequence[Job]:
+    missing = served.source is not ServedFrom.PRECOMPUTED
+    if not missing and not served.stale_at(event.occurred_at):
+        return []
+    version = 0 if missing else served.version
+    return [PrecomputeAnswers(**_header(event), answer_kind=kind, stale_version=version)]
+
+
+def _recommendation_upkeep(event: Event, owner: str, served: Served) -> Sequence[Job]:
+    """A stale one is made anew. One that is missing the request path makes, and says so itself."""
+    if served.source is ServedFrom.NOTHING:
+        return _set_upkeep(event, QuestionKind.RECOMMENDATION.value, served)
+    if served.stale_at(event.occurred_at):
+        return [RefreshRecommendation(**_header(event), user_id=owner)]
+    return []
+
+
+@react.register
+def _after_recommendation(
+    event: RecommendationServed,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    found = served or Served(ServedFrom.NOTHING)
+    age = event.occurred_at - found.generated_at if found.generated_at else None
+    if event.owner:
+        upkeep = _recommendation_upkeep(event, event.owner, found)
+    else:
+        upkeep = _set_upkeep(event, QuestionKind.RECOMMENDATION.value, found)
+    return [
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "locale": event.locale,
+                "source": found.source.value,
+                "answer_version": found.version,
+                "answer_age_seconds": age,
+                "signed_in": bool(event.owner),
+            },
+        ),
+        AppendAudit(
+            **_header(event),
+            action=event.type,
+            actor=event.owner,
+            subject="",
+            outcome=found.source.value,
+        ),
+        *upkeep,
+    ]
+
+
+@react.register
+def _after_missing(
+    event: RecommendationMissed,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [RefreshRecommendation(**_header(event), user_id=event.user_id)]
+
+
+@react.register
+def _after_computing(
+    event: RecommendationComputed,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [WriteRecommendation(**_header(event), user_id=event.user_id, items=event.items)]
 
 
 @react.register
@@ -157,6 +240,29 @@ def _after_interaction(
 
 
 @react.register
+def _after_feedback(event: FeedbackGiven, served: Served | None = None) -> Sequence[Job]:
+    return [
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "answer_event_id": event.answer_event_id,
+                "signal": event.signal,
+                "comment": event.comment or None,
+                "user": event.owner,
+            },
+        ),
+        AppendAudit(
+            **_header(event),
+            action=event.type,
+            actor=event.owner,
+            subject=event.answer_event_id,
+            outcome=event.signal,
+        ),
+    ]
+
+
+@react.register
 def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Sequence[Job]:
     """What was deleted is made anew, unless a set that is newer than the damage is there."""
     if event.kind == QuestionKind.TITLE:
@@ -169,6 +275,31 @@ def _after_damage(event: AnswerFoundDamaged, served: Served | None = None) -> Se
     stale_version = int(event.occurred_at * 1000)
     return [
         PrecomputeAnswers(**_header(event), answer_kind=event.kind, stale_version=stale_version)
+    ]
+
+
+@react.register
+def _after_change_of_features(
+    event: FeaturesChanged,
+    served: Served | None = None,
+) -> Sequence[Job]:
+    return [
+        SyncFeatures(
+            **_header(event),
+            user_id=event.user_id,
+            group=event.group,
+            deleted_at=event.deleted_at,
+        )
+    ]
+
+
+@react.register
+def _after_model(event: AnswerGenerated, served: Served | None = None) -> Sequence[Job]:
+    """The two come in any order: what fails the check is not kept after it either."""
+    header, key, stored = _header(event), event.response_key, event.stored
+    return [
+        WriteResponse(**header, response_key=key, stored=stored),
+        CheckAnswer(**header, response_key=key, stored=stored),
     ]
 
 

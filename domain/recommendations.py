@@ -3,8 +3,16 @@
 Personal: every value carries its owner, and a value that names another owner is no answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+
+from domain.catalogue import Catalogue, Title
+from domain.features import UserFeatures
+
+SPARE = 2
+"""The model is asked for so many times what is shown: some may not stand in a list."""
+MAX_ASKED = 100
+"""What an endpoint gives at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +27,13 @@ class Recommended:
 class Recommendation:
     """What was computed for `user_id`, best first; times are epoch seconds.
 
-    `features_at` is the newest event time of the features it was made of, 0 where there were none:
-    a recommendation of older features is superseded by one of newer ones.
+    `generated_at` is when that which it was made of was read: of two recommendations the later one
+    knows more, however long the model took over either.
     """
 
     user_id: str
     items: Sequence[Recommended]
     generated_at: float
-    features_at: float = 0.0
-    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +46,33 @@ class RecommendationRequest:
     recent: Sequence[str]
     features: Mapping[str, Mapping[str, str]]
     limit: int
+
+
+def request_of(
+    features: UserFeatures | None,
+    recent: Sequence[str],
+    *,
+    wanted: Collection[str],
+    limit: int,
+    now: float,
+) -> RecommendationRequest | None:
+    """What to ask the model, with the wanted features alone; None where nothing is known."""
+    live = features.live(now) if features is not None else {}
+    told = {
+        group: kept
+        for group, values in live.items()
+        if (kept := {name: values[name] for name in sorted(wanted & values.keys())})
+    }
+    if not recent and not told:
+        return None
+    return RecommendationRequest(recent, told, min(MAX_ASKED, limit * SPARE + len(recent)))
+
+
+def presentable(
+    items: Sequence[Recommended], catalogue: Catalogue, known: Collection[str], limit: int
+) -> Sequence[tuple[Title, float]]:
+    """The titles that the store has, may list, and the user does not know already."""
+    found = [(catalogue.get(one.item_id), one.score) for one in items if one.item_id not in known]
+    return [(title, score) for title, score in found if title is not None and title.listable][
+        :limit
+    ]

@@ -102,6 +102,22 @@ def title_answer(phrases: Phrases, title: Title, locale: Locale) -> Answer:
     return _answer("title", title.id, locale, sentences.about(phrases, locale, title), [title])
 
 
+def popular_recommendation(material: Material) -> Iterator[Answer]:
+    """For whom nothing is known of: the titles with the highest scores, then popular ones."""
+    liked = {title.id: (title, score) for title, score in _scored(material) if title.listable}
+    popular = {t.id: (t, 0.0) for t in material.catalogue.by_popularity if t.id not in liked}
+    rows = [*liked.values(), *popular.values()][: material.top_n]
+    titles = [title for title, _ in rows]
+    items = [{**item(title), "score": score} for title, score in rows]
+    is_plain = not material.scores
+    sentence = "recommendation_popular" if titles else "recommendation_none"
+    for locale in material.locales:
+        shown = sentences.names(material.phrases, locale, titles)
+        worded = _unless_unknown(sentence, titles) if titles and is_plain else sentence
+        text = material.phrases.say(locale, worded, titles=shown)
+        yield Answer(AnswerKey("recommendation", "", locale), text, items)
+
+
 def fallback(material: Material) -> Iterator[Answer]:
     """Popular titles, with a text that says that they do not answer the question."""
     titles = material.catalogue.by_popularity[: material.top_n]
@@ -117,6 +133,7 @@ _RENDERERS: Mapping[str, Callable[[Material], Iterator[Answer]]] = {
     "new_releases": new_releases,
     "genre": genres,
     "title": titles_asked_for,
+    "recommendation": popular_recommendation,
     "fallback": fallback,
 }
 RENDERED_KINDS = frozenset(_RENDERERS)

@@ -1,10 +1,15 @@
 """A conversation: turns keyed by event id, so that duplicates and reordering change nothing."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MAX_TURNS = 50
 """How many turns a session keeps at the most; long ones may fill the store's item earlier."""
+
+LAST_TURNS = 5
+"""The turns that a prompt has whole, from the second seed; older ones are in the summary."""
+SUMMARISED_AT_ONCE = 5
+"""How many older turns are waited for before they are summarised: one write more in five."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +22,25 @@ class Turn:
     answer_preview: str
     at: float
 
+    @property
+    def place(self) -> str:
+        """Where it stands in its session, as text that sorts as `Session.in_order` does."""
+        return f"{self.at:021.9f}#{self.event_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The turns of one session, which belongs to the user who opened it."""
+    """The turns of one session, which belongs to the user who opened it.
+
+    `summary` says what the turns through the place `summarised_through` were about, also those
+    that are not kept any more. A turn that comes later than its summary is not in it.
+    """
 
     session_id: str
     owner: str
     turns: Mapping[str, Turn] = field(default_factory=dict)
+    summary: str = ""
+    summarised_through: str = ""
 
     def in_order(self) -> Sequence[Turn]:
         """The turns by time; those of one instant by event id."""
@@ -33,4 +49,15 @@ class Session:
     def with_turns(self, turns: Iterable[Turn]) -> "Session":
         """The session with these turns in it, each event id once."""
         added = {turn.event_id: turn for turn in turns}
-        return Session(self.session_id, self.owner, {**added, **self.turns})
+        return replace(self, turns={**added, **self.turns})
+
+    def last(self) -> "Session":
+        """The session with no more than its last turns, and the summary."""
+        return replace(self, turns={turn.event_id: turn for turn in self.in_order()[-LAST_TURNS:]})
+
+    def to_summarise(self) -> Sequence[Turn]:
+        """The turns that the summary is to cover next, oldest first; none while they are few."""
+        older = [
+            turn for turn in self.in_order()[:-LAST_TURNS] if turn.place > self.summarised_through
+        ]
+        return older if len(older) >= SUMMARISED_AT_ONCE else []

@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME:RECORD_ID:EVENT_TIME[:STORAGE]",
     )
+    parser.add_argument("--endpoint", action="append", default=[], metavar="NAME=URL")
     return parser
 
 
@@ -48,6 +49,7 @@ def _settings(arguments: argparse.Namespace) -> EmulatorSettings:
         account=arguments.account,
         region=arguments.region,
         feature_groups=tuple(arguments.feature_group),
+        endpoints=tuple(arguments.endpoint),
         seed=arguments.seed,
     )
 

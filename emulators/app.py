@@ -7,12 +7,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulators.bedrock_service import BedrockService
 from emulators.dispatch import Dispatcher
 from emulators.faults import Faults
 from emulators.featurestore_service import FeatureStoreService
 from emulators.featurestore_state import Group
 from emulators.http_server import HttpServer
 from emulators.journal import Journal
+from emulators.opensearch_service import OpenSearchService
+from emulators.sagemaker_service import SageMakerService
+from emulators.sagemakerstream_service import SageMakerStreamService
 from emulators.sqs_service import SqsService
 
 if TYPE_CHECKING:
@@ -27,7 +31,8 @@ DEFAULT_REGION = "ap-northeast-1"
 
 @dataclass(frozen=True, slots=True)
 class EmulatorSettings:
-    """`feature_groups` are declarations NAME:record_id_name:event_time_name[:storage_type]."""
+    """`feature_groups` are declarations NAME:record_id_name:event_time_name[:storage_type],
+    `endpoints` are NAME=URL of the container behind it."""
 
     services: Sequence[str] = ("sqs",)
     host: str = "127.0.0.1"
@@ -36,6 +41,7 @@ class EmulatorSettings:
     account: str = DEFAULT_ACCOUNT
     region: str = DEFAULT_REGION
     feature_groups: Sequence[str] = ()
+    endpoints: Sequence[str] = ()
     clock: Clock = time.time
     seed: int | None = None
 
@@ -56,16 +62,27 @@ def _sqs(settings: EmulatorSettings, rng: random.Random) -> Service:
 def _featurestore(settings: EmulatorSettings, rng: random.Random) -> Service:
     del rng
     return FeatureStoreService(
+        account=settings.account,
+        region=settings.region,
         clock=settings.clock,
         journal=settings.journal("featurestore"),
         groups=[Group.declared(text) for text in settings.feature_groups],
     )
 
 
+def _sagemaker(settings: EmulatorSettings, rng: random.Random) -> Service:
+    del rng
+    return SageMakerService(settings.endpoints)
+
+
 # a new service is one more line here, and a module that satisfies wire.Service
 SERVICES: dict[str, Callable[[EmulatorSettings, random.Random], Service]] = {
     "sqs": _sqs,
     "featurestore": _featurestore,
+    "sagemaker": _sagemaker,
+    "bedrock": lambda _settings, _rng: BedrockService(),
+    "opensearch": lambda _settings, _rng: OpenSearchService(),
+    "sagemaker-stream": lambda _settings, _rng: SageMakerStreamService(),
 }
 
 

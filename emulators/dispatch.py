@@ -77,7 +77,10 @@ class Dispatcher:
             return service.error(service.fault(plan.error))
         if plan.partial:
             call.entry_fails = lambda: self._faults.rng.random() < plan.partial
+        if plan.entry_errors:
+            call.entry_errs = lambda: self._faults.rng.random() < plan.entry_errors
         call.delivery = plan.delivery
+        call.streaming = plan.streaming
         try:
             reply = await self._settled(service, service.invoke(call))
         except ApiError as error:

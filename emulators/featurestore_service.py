@@ -1,6 +1,7 @@
-"""SageMaker Feature Store runtime over rest-json: routes, parameters, replies.
+"""SageMaker Feature Store: the runtime over rest-json, and the control plane of its groups.
 
-Groups are declared at start or through PUT /_emulator/featurestore/groups; unknown ones are errors.
+Groups are created through CreateFeatureGroup, declared at start, or declared through
+PUT /_emulator/featurestore/groups; unknown ones are errors.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from emulators import featurestore_actions as api
+from emulators import featurestore_groups as groups_api
+from emulators import featurestore_shapes as api
+from emulators.featurestore_actions import FeatureStoreActions
+from emulators.featurestore_batches import FeatureStoreBatches
 from emulators.featurestore_state import Group, validation
 from emulators.featurestore_store import FeatureStore
 from emulators.journal import Journal, JournalError
@@ -31,6 +35,7 @@ ACTIONS = {
     ("POST", "/ListRecords"): "ListRecords",
     ("POST", "/Record"): "UpdateRecord",
 }
+GROUP_ACTIONS = ("CreateFeatureGroup", "DescribeFeatureGroup")
 BATCH_ACTIONS = {"/BatchGetRecord": "BatchGetRecord", "/BatchWriteRecord": "BatchWriteRecord"}
 
 T = TypeVar("T")
@@ -41,18 +46,28 @@ class FeatureStoreService:
     name = "featurestore"
 
     def __init__(
-        self, *, clock: Clock, journal: Journal | None = None, groups: Sequence[Group] = ()
+        self,
+        *,
+        clock: Clock,
+        account: str,
+        region: str,
+        journal: Journal | None = None,
+        groups: Sequence[Group] = (),
     ) -> None:
         self.store = FeatureStore(clock, journal)
-        actions = api.FeatureStoreActions(self.store)
+        actions = FeatureStoreActions(self.store)
+        batches = FeatureStoreBatches(self.store, actions)
+        control = groups_api.GroupActions(self.store, account, region)
         self._performers: dict[str, Callable[[Call], object]] = {
             "PutRecord": _on_group(api.PutRecord, actions.put),
             "GetRecord": _on_group(api.GetRecord, actions.get),
             "DeleteRecord": _on_group(api.DeleteRecord, actions.delete),
             "UpdateRecord": _on_group(api.UpdateRecord, actions.update),
             "ListRecords": _on_group(api.ListRecords, actions.list_records),
-            "BatchGetRecord": _on_many(api.BatchGetRecord, actions.batch_get),
-            "BatchWriteRecord": _on_many(api.BatchWriteRecord, actions.batch_write),
+            "BatchGetRecord": _on_many(api.BatchGetRecord, batches.batch_get),
+            "BatchWriteRecord": _on_many(api.BatchWriteRecord, batches.batch_write),
+            "CreateFeatureGroup": _on_account(groups_api.CreateFeatureGroup, control.create),
+            "DescribeFeatureGroup": _on_account(groups_api.DescribeFeatureGroup, control.describe),
         }
         for group in groups:
             self.store.declare(group)
@@ -60,10 +75,14 @@ class FeatureStoreService:
     # --- the service port ---
 
     def claims(self, request: Request) -> bool:
+        if _target(request) in GROUP_ACTIONS:
+            return True
         return request.path.startswith(GROUP_PREFIX) or request.path in BATCH_ACTIONS
 
     def parse(self, request: Request) -> Call:
-        if request.path in BATCH_ACTIONS and request.method == "POST":
+        if target := _target(request):
+            action, resource = target, ""
+        elif request.path in BATCH_ACTIONS and request.method == "POST":
             action, resource = BATCH_ACTIONS[request.path], ""
         else:
             # botocore escapes the slash of an ARN; other clients may not
@@ -98,8 +117,10 @@ class FeatureStoreService:
                 return ApiError("InternalFailure", "Internal failure.", status=500)
 
     def error(self, error: ApiError) -> Response:
-        body = msgspec.json.encode({"Message": error.message})
-        return Response(error.status, body, headers=(("x-amzn-ErrorType", error.code),))
+        # The runtime's clients read the header, the control plane's the body.
+        body = {"Message": error.message, "message": error.message, "__type": error.code}
+        headers = (("x-amzn-ErrorType", error.code),)
+        return Response(error.status, msgspec.json.encode(body), headers=headers)
 
     def control(self, request: Request, path: str) -> Response:
         """GET lists the declared groups, PUT declares a JSON list of them."""
@@ -129,15 +150,30 @@ def _on_group(kind: type[T], act: Callable[[str, T], object]) -> Callable[[Call]
     return perform
 
 
-def _on_many(kind: type[T], act: Callable[[T, api.EntryFails], object]) -> Callable[[Call], object]:
+def _on_many(kind: type[T], act: Callable[[T, Call], object]) -> Callable[[Call], object]:
     def perform(call: Call) -> object:
         assert isinstance(call.params, kind)  # noqa: S101 - parse() made it so
-        return act(call.params, call.entry_fails)
+        return act(call.params, call)
+
+    return perform
+
+
+def _on_account(kind: type[T], act: Callable[[T], object]) -> Callable[[Call], object]:
+    def perform(call: Call) -> object:
+        assert isinstance(call.params, kind)  # noqa: S101 - parse() made it so
+        return act(call.params)
 
     return perform
 
 
 # --- parameters ---
+
+
+def _target(request: Request) -> str:
+    """The action of the control plane that a request names, if it does."""
+    target = request.header(b"x-amz-target")
+    is_ours = target.startswith(groups_api.TARGET_PREFIX)
+    return target.removeprefix(groups_api.TARGET_PREFIX) if is_ours else ""
 
 
 def _query(request: Request) -> Query:
@@ -190,4 +226,6 @@ _PARSERS: dict[str, Callable[[Request], object]] = {
     "ListRecords": _body(api.ListRecords),
     "BatchGetRecord": _body(api.BatchGetRecord),
     "BatchWriteRecord": _body(api.BatchWriteRecord),
+    "CreateFeatureGroup": _body(groups_api.CreateFeatureGroup),
+    "DescribeFeatureGroup": _body(groups_api.DescribeFeatureGroup),
 }

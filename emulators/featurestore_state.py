@@ -47,13 +47,14 @@ class Ttl(msgspec.Struct, rename="pascal"):
 
 
 class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A declaration: what CreateFeatureGroup would have been told."""
+    """A declaration: what CreateFeatureGroup was told; without `features`, any may be written."""
 
     name: str
     record_identifier_name: str
     event_time_name: str
     storage_type: str = "Standard"
     ttl_seconds: int | None = None
+    features: list[str] | None = None
 
     def __post_init__(self) -> None:
         if not GROUP_NAME.fullmatch(self.name):
@@ -178,6 +179,7 @@ class OnlineGroup:
 def read_record(group: Group, features: list[Feature], ttl: Ttl | None) -> Record:
     """A whole record as PutRecord gives it; raises a ValidationError that says what is wrong."""
     check_features(features)
+    check_names(group, features)
     values = {feature.feature_name: feature.value_as_string for feature in features}
     identifier = values.get(group.record_identifier_name)
     if not identifier:
@@ -208,6 +210,12 @@ def check_features(features: list[Feature]) -> None:
             raise validation(f"Feature {feature.feature_name!r} has two values.")
     if sum(map(_size, features)) > MAX_RECORD_BYTES:
         raise validation(f"The record exceeds {MAX_RECORD_BYTES} bytes.")
+
+
+def check_names(group: Group, features: list[Feature]) -> None:
+    for feature in features:
+        if group.features is not None and feature.feature_name not in group.features:
+            raise validation(f"{group.name} has no feature {feature.feature_name!r}.")
 
 
 def _size(feature: Feature) -> int:

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import httptools
 
-from emulators.wire import Dropped, Outcome, Reply, Request, Response
+from emulators.wire import Dropped, Outcome, Reply, Request, Response, StreamCut
 
 log = logging.getLogger(__name__)
 
@@ -190,6 +190,8 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             self._transport.abort()
             raise
+        except StreamCut:
+            self._drop()
         except Exception:
             log.exception("unhandled error")
             self._transport.abort()

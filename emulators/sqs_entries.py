@@ -80,7 +80,7 @@ def sift(
     good: list[E] = []
     failed: list[Failure] = []
     for entry in entries:
-        if call.entry_fails is not None and call.entry_fails():
+        if call.entry_fails():
             message = "The request processing has failed because of an unknown error."
             failed.append(
                 Failure(entry.id, SenderFault=False, Code="InternalError", Message=message)

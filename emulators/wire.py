@@ -63,16 +63,49 @@ class Delivery:
     shuffle_window: int = 0
 
 
+def _never() -> bool:
+    return False
+
+
+class StreamCut(Exception):  # noqa: N818 - an order, not an error
+    """Raised within a stream: the connection is to be reset now."""
+
+
+@dataclass(slots=True)
+class Streaming:
+    """How a streaming action must behave: its pace in tokens, and after how many it breaks off.
+
+    It breaks off with a reset connection where `is_cut`, else with the API's error `error`.
+    """
+
+    first_seconds: float = 0.0
+    token_seconds: float = 0.0
+    breaks_after: int | None = None
+    is_cut: bool = False
+    error: str = ""
+
+
 @dataclass(slots=True)
 class Call:
-    """One request, recognised: `resource` is the queue or feature group it speaks of, if any."""
+    """One request, recognised: `resource` is the queue, feature group, endpoint or model, if any.
+
+    Of each entry of a batch `entry_fails` says whether it is left undone, and `entry_errs` whether
+    it is answered with an error of its own, where the API knows both.
+    """
 
     action: str
     request: Request
     params: object
     resource: str = ""
-    entry_fails: Callable[[], bool] | None = None
+    entry_fails: Callable[[], bool] = _never
+    entry_errs: Callable[[], bool] = _never
     delivery: Delivery = field(default_factory=Delivery)
+    streaming: Streaming = field(default_factory=Streaming)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a part of it is to be left undone."""
+        return self.entry_fails is not _never
 
 
 class Service(Protocol):

@@ -15,7 +15,7 @@ from domain.events import Locale
 MAX_SEEN = 8192
 MAX_SEEN_BYTES = 64 * 1024 * 1024
 
-Source = Literal["precomputed", "stale", "fallback"]
+Source = Literal["precomputed", "cache", "model", "stale", "fallback"]
 
 
 @dataclass(frozen=True, slots=True)

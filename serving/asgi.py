@@ -25,6 +25,7 @@ from serving.exchange import (
     HotRoute,
     dispatch,
     no_answer_lines,
+    pairs,
     rendered,
 )
 from serving.problems import Problem, internal_error, too_large
@@ -44,7 +45,7 @@ class HotEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body, let the route answer, send what it answered."""
-        exchange = _AsgiExchange(scope["headers"])
+        exchange = _AsgiExchange(scope["headers"], scope["query_string"])
         body = bytearray()
         try:
             async for piece in _pieces(receive):
@@ -62,9 +63,10 @@ class HotEndpoint:
 
 
 class _AsgiExchange:
-    def __init__(self, headers: HeaderList) -> None:
+    def __init__(self, headers: HeaderList, query: bytes) -> None:
         self.started = time.perf_counter()
         self.headers = headers
+        self.query = query
         self.body: bytes | bytearray = b""
         self.response: asyncio.Future[tuple[int, bytes, bytes]] = (
             asyncio.get_running_loop().create_future()
@@ -134,7 +136,8 @@ def application(
         return problem_response(found)
 
     hot_routes = [
-        Route(path, HotEndpoint(route, refused), methods=["POST"]) for path, route in hot.items()
+        Route(path, HotEndpoint(route, refused), methods=[route.method.decode()])
+        for path, route in hot.items()
     ]
     return Starlette(
         routes=[*hot_routes, *routes],
@@ -160,12 +163,6 @@ def problem_response(problem: Problem) -> Response:
     for name, text in pairs(lines):
         response.headers[name.decode()] = text.decode()
     return response
-
-
-def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """Header lines as names and values."""
-    split = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
-    return [(name, text) for name, _, text in split]
 
 
 def _as_problem(error: Exception) -> Problem:

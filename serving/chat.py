@@ -18,7 +18,7 @@ from adapters.redis_serving import Complaint
 from config.failpoints import Failpoint, reach
 from domain.answers import AnswerKey, Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
-from domain.events import AnswerServed, Locale, event_id_of_message
+from domain.events import AnswerServed, Locale, RecommendationServed, event_id_of_message
 from domain.questions import Question, QuestionKind
 from serving.answers import BuiltInAnswers, Seen, SeenAnswers, Source, splice
 from serving.exchange import (
@@ -38,9 +38,10 @@ from serving.problems import forbidden, too_busy, unprocessable
 from serving.tokens import Gate
 
 OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
-ROUTE = "chat"
 BODY_LIMIT = 64 * 1024
 """4,000 characters as JSON escapes of surrogate pairs are 48,000 bytes."""
+
+Segments = tuple[tuple[str, float], ...]
 
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DECODE = msgspec.json.Decoder(ChatRequest).decode
@@ -64,10 +65,21 @@ class Place:
     fallback: AnswerKey
 
 
-class ChatRoute:
-    """The hot route of questions."""
+class OpensTurns(Protocol):
+    """Opens the turns of questions whose answer is the asking user's own."""
 
-    name = ROUTE
+    def __call__(
+        self, desk: "ChatRoute", exchange: Exchange, question: Question, event: AnswerServed
+    ) -> "Turn":
+        """The turn of this question."""
+        ...
+
+
+class ChatRoute:
+    """The hot route of questions; also the desk with everything that any turn needs."""
+
+    name = "chat"
+    method = b"POST"
     body_limit = BODY_LIMIT
 
     def __init__(
@@ -83,8 +95,10 @@ class ChatRoute:
         built_in: BuiltInAnswers,
         meters: Meters,
         redis_seconds: float,
+        personal: OpensTurns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.personal = personal
         self.gate = gate
         self.classify = classify
         self.stock = stock
@@ -103,33 +117,52 @@ class ChatRoute:
         started = time.perf_counter()
         headers = headers_of(exchange)
         caller = self.gate.caller(headers.get(b"authorization"))
-        authorised = time.perf_counter()
+        auth_seconds = time.perf_counter() - started
         require_json(headers)
         asked = decode(exchange.body)
+        self.ask(
+            exchange,
+            asked,
+            caller.user,
+            traceparent=headers.get(b"traceparent"),
+            started=started,
+            auth_seconds=auth_seconds,
+        )
+
+    def ask(
+        self,
+        exchange: Exchange,
+        asked: ChatRequest,
+        owner: str,
+        *,
+        traceparent: bytes | None,
+        started: float,
+        auth_seconds: float,
+    ) -> None:
+        """Answer a question of this owner, however it came; raises Problem."""
         parsed = time.perf_counter()
         question = self.classify(asked.message, asked.locale)
         classified = time.perf_counter()
-        event = self._event(asked, question, caller.user, headers.get(b"traceparent"))
-        turn = _Turn(self, exchange, question, event)
-        turn.started, turn.classified = started, classified
-        turn.auth_seconds, turn.classify_seconds = authorised - started, classified - parsed
-        reach(Failpoint.SERVING_BEFORE_REDIS)
-        self.stock.serve(
-            answer_key=turn.place.key,
-            fallback_key=turn.place.fallback_key,
-            session_id=asked.session_id,
-            owner=caller.user,
-            event=turn.encoded,
-            seconds=self.redis_seconds,
-            found=turn.found,
-        )
+        event = self._event(asked, question, owner, traceparent)
+        is_personal = question.kind is QuestionKind.RECOMMENDATION and owner
+        opens = self.personal if is_personal and self.personal is not None else Turn
+        turn = opens(self, exchange, question, event)
+        turn.started, turn.asked_at = started, classified
+        turn.before = (("auth", auth_seconds), ("classify", classified - parsed))
+        turn.serve(asked.session_id)
 
     def dry(self, stock: Stock, meters: Meters) -> "ChatRoute":
         """The same route with stand-ins for Redis and the metrics."""
         twin = copy(self)
-        twin.stock, twin.meters, twin.seen = stock, meters, SeenAnswers()
+        twin.stock, twin.meters, twin.seen, twin.personal = stock, meters, SeenAnswers(), None
         twin.sink = DrySink()
         twin.producer = Producer("warm-up", self.producer.encode)
+        return twin
+
+    def named(self, name: str) -> "ChatRoute":
+        """The same route, measured under another name."""
+        twin = copy(self)
+        twin.name = name
         return twin
 
     def _event(
@@ -172,31 +205,53 @@ class ChatRoute:
         return place
 
 
-class _Turn:
+class Turn:
     """One question between its one round trip and its response."""
 
     __slots__ = (
-        "auth_seconds", "classified", "classify_seconds", "encoded", "event", "exchange", "place",
-        "question", "route", "started",
+        "after", "answered_at", "asked_at", "before", "desk", "encoded", "event", "exchange",
+        "place", "question", "route", "started",
     )  # fmt: skip
 
     started: float
-    classified: float
-    auth_seconds: float
-    classify_seconds: float
+    asked_at: float
+    answered_at: float
+    before: Segments
+    """The segments before Redis was asked, with their seconds; `after` are those behind it."""
+    after: Segments
 
     def __init__(
-        self, route: ChatRoute, exchange: Exchange, question: Question, event: AnswerServed
+        self,
+        desk: ChatRoute,
+        exchange: Exchange,
+        question: Question,
+        event: AnswerServed | RecommendationServed,
     ) -> None:
-        self.route = route
+        self.desk = desk
+        self.route = desk.name
         self.exchange = exchange
         self.question = question
         self.event = event
-        self.encoded = route.producer.encode(event)
-        self.place = route.place(question)
+        self.encoded = desk.producer.encode(event)
+        self.place = desk.place(question)
+        self.after = ()
+
+    def serve(self, session_id: str) -> None:
+        """Ask Redis for the answer, and hand the event over with that."""
+        reach(Failpoint.SERVING_BEFORE_REDIS)
+        self.desk.stock.serve(
+            answer_key=self.place.key,
+            fallback_key=self.place.fallback_key,
+            session_id=session_id,
+            owner=self.event.owner,
+            event=self.encoded,
+            seconds=self.desk.redis_seconds,
+            found=self.found,
+        )
 
     def found(self, stored: bytes | Complaint | MangaAssistError | None, is_fallback: bool) -> None:
         """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
+        self.answered_at = time.perf_counter()
         reach(Failpoint.SERVING_AFTER_REDIS)
         if type(stored) is bytes or stored is None:
             self._copy(stored, is_fallback)
@@ -204,7 +259,7 @@ class _Turn:
             self._complain(stored, is_fallback)
         elif isinstance(stored, Transient):
             if isinstance(stored, Late):
-                self.route.meters.budget_exceeded("redis").inc()
+                self.desk.meters.budget_exceeded("redis").inc()
             self._keep(stored, is_fallback)
         else:  # somebody else's session
             self._finish(stored, is_fallback, is_kept=True)
@@ -218,31 +273,31 @@ class _Turn:
             self._copy(complaint.stored, is_fallback)
 
     def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
-        self.route.sink.copy(
+        self.desk.sink.copy(
             (self.encoded,), lambda: self._finish(stored, is_fallback, is_kept=True)
         )
 
     def _keep(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
-        self.route.sink.keep(
-            AnswerServed.type,
+        self.desk.sink.keep(
+            self.event.type,
             (self.encoded,),
             lambda is_kept: self._finish(stored, is_fallback, is_kept=is_kept),
-            is_audited=AnswerServed.is_audited,
+            is_audited=self.event.is_audited,
         )
 
     def _mend(self, key: str, damaged: bytes, damage: Damage) -> None:
         place = self.place
         named = place.own if key == place.key else place.fallback
-        self.route.mending.report(named, damaged, damage)
+        self.desk.mending.report(named, damaged, damage)
 
     def _finish(
         self, stored: bytes | MangaAssistError | None, is_fallback: bool, *, is_kept: bool
     ) -> None:
         guarded(
             lambda: self._answer(stored, is_fallback, is_kept=is_kept),
-            ROUTE,
+            self.route,
             self.exchange,
-            self.route.meters.refused,
+            self.desk.meters.refused,
         )
 
     def _answer(
@@ -255,13 +310,17 @@ class _Turn:
             )
         if not is_kept:
             raise too_busy("the question can't be taken note of at the moment, ask again")
-        self._respond(*self._choose(stored, is_fallback))
+        self.settle(stored, is_fallback)
         reach(Failpoint.SERVING_AFTER_RESPONSE)
 
-    def _choose(
+    def settle(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
+        """Respond with the best answer there is, now or later."""
+        self.respond(*self.choose(stored, is_fallback))
+
+    def choose(
         self, stored: bytes | MangaAssistError | None, is_fallback: bool
     ) -> tuple[Seen, Source]:
-        place, seen, now = self.place, self.route.seen, self.event.occurred_at
+        place, seen, now = self.place, self.desk.seen, self.event.occurred_at
         if type(stored) is bytes:
             key = place.fallback_key if is_fallback else place.key
             try:
@@ -277,37 +336,36 @@ class _Turn:
             if last is not None:
                 return last, "fallback" if place.key is place.fallback_key else "stale"
         last = seen.last(place.fallback_key, now)
-        return last or self.route.built_in.get(self.question.locale), "fallback"
+        return last or self.desk.built_in.get(self.question.locale), "fallback"
 
-    def _respond(self, answer: Seen, source: Source) -> None:
-        now = time.perf_counter()
-        redis_seconds, total_seconds = now - self.classified, now - self.started
+    def respond(self, answer: Seen, source: Source) -> None:
+        """Send the answer, with where it comes from and what took how long."""
+        total_seconds = time.perf_counter() - self.started
         age = max(0.0, self.event.occurred_at - answer.generated_at)
+        redis = ("redis", self.answered_at - self.asked_at)
+        segments = (*self.before, redis, *self.after)
         event_id = self.event.event_id
+        timing = ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in segments])
         lines = (
-            b"%bx-answer-source: %b\r\nx-event-id: %b\r\nserver-timing: auth;dur=%.3f, "
-            b"classify;dur=%.3f, redis;dur=%.3f, total;dur=%.3f\r\n"
+            b"%bx-answer-source: %b\r\nx-event-id: %b\r\nserver-timing: %b, total;dur=%.3f\r\n"
         ) % (
             JSON_LINES,
             source.encode(),
             event_id.encode(),
-            self.auth_seconds * 1000,
-            self.classify_seconds * 1000,
-            redis_seconds * 1000,
+            timing.encode(),
             total_seconds * 1000,
         )
         self.exchange.respond(OK, lines, splice(answer, source, age, event_id))
-        self._measure(source, age, redis_seconds, total_seconds)
+        self._measure(source, age, (*self.before, redis), total_seconds)
 
     def _measure(
-        self, source: Source, age: float, redis_seconds: float, total_seconds: float
+        self, source: Source, age: float, segments: Segments, total_seconds: float
     ) -> None:
-        meters = self.route.meters
-        meters.requests(ROUTE, source).inc()
-        meters.request_seconds(ROUTE).observe(total_seconds)
-        meters.segment_seconds("auth").observe(self.auth_seconds)
-        meters.segment_seconds("classify").observe(self.classify_seconds)
-        meters.segment_seconds("redis").observe(redis_seconds)
+        meters = self.desk.meters
+        meters.requests(self.route, source).inc()
+        meters.request_seconds(self.route).observe(total_seconds)
+        for name, seconds in segments:
+            meters.segment_seconds(name).observe(seconds)
         kind = "fallback" if source == "fallback" else self.question.kind
         meters.answer_age(kind).observe(age)
 
@@ -315,9 +373,14 @@ class _Turn:
 def decode(body: bytes | bytearray) -> ChatRequest:
     """The request in these bytes; raises Problem."""
     asked = decoded(_DECODE, body)
-    if asked.message.isspace():
-        raise unprocessable("the message is blank")
+    require_words(asked.message)
     return asked
+
+
+def require_words(message: str) -> None:
+    """Raises Problem for a message of nothing but white space."""
+    if message.isspace():
+        raise unprocessable("the message is blank")
 
 
 def trace_of(header: bytes | None) -> str | None:

@@ -43,6 +43,8 @@ class Exchange(Protocol):
     """When its first bytes came, by `time.perf_counter`."""
     headers: HeaderList
     """Names in lower case, in the order of arrival."""
+    query: bytes
+    """What stands behind the `?` of the URL."""
     body: bytes | bytearray
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
@@ -54,6 +56,7 @@ class HotRoute(Protocol):
     """A route that is answered without a task: it responds at once or from a callback."""
 
     name: str
+    method: bytes
     body_limit: int
 
     def handle(self, exchange: Exchange) -> None:
@@ -109,6 +112,12 @@ def rendered(problem: Problem) -> tuple[int, bytes, bytes]:
     for name, text in problem.headers.items():
         lines += f"{name}: {text}\r\n".encode()
     return int(problem.status), lines, problem.body()
+
+
+def pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as names and values."""
+    split = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, text) for name, _, text in split]
 
 
 def headers_of(exchange: Exchange) -> Mapping[bytes, bytes]:

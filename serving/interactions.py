@@ -56,6 +56,7 @@ class InteractionsRoute:
     """The hot route of interactions."""
 
     name = ROUTE
+    method = b"POST"
     body_limit = BODY_LIMIT
 
     def __init__(

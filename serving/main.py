@@ -11,10 +11,12 @@ from typing import Any, cast
 
 import uvicorn
 
+from adapters.apigateway_posts import ApiGatewayPosts
 from adapters.aws_clients import AwsClients
-from adapters.connection import connect
+from adapters.connection import connect, connect_path
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
+from adapters.redis_hot_users import decode_features
 from adapters.redis_sessions import decode_copy
 from adapters.spool_writing import SpoolWriter
 from adapters.sqs_direct import DirectSqs
@@ -25,6 +27,7 @@ from config.settings import Settings, read
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
 from serving.service import MIB, Parts, Service
+from serving.websocket import WebSocketProtocol
 
 GRACEFUL_SECONDS = 8
 MAX_CONNECTIONS_WAITING = 2048
@@ -42,15 +45,22 @@ def connected(settings: Settings) -> Parts:
     failpoints.arm(settings.failpoint)
     metrics = Metrics()
     ports = connect(settings, metrics)
+    table = budgets.declared()
+    path = connect_path(settings, metrics, table.routes["recommendations"].total_ms / 1000)
     patterns = answers.declared().patterns
     return Parts(
         settings=settings,
-        budgets=budgets.declared(),
+        budgets=table,
         catalogue=ports.catalogue,
         sessions=ports.sessions,
+        users=path.users,
+        features=path.features,
+        recommender=path.recommender,
+        decode_features=decode_features,
         metrics=metrics,
         encode_event=encode_event,
         decode_session=decode_copy,
+        posts=ApiGatewayPosts(AwsClients()) if settings.gateway_key else None,
         spool=SpoolWriter(settings.spool, max_bytes=settings.spool_max_mb * MIB),
         send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
@@ -68,7 +78,7 @@ def serve(parts: Parts) -> None:
             service.app,
             loop="uvloop",
             http=HotProtocol,
-            ws="none",
+            ws=WebSocketProtocol,
             lifespan="on",
             log_config=None,
             access_log=False,

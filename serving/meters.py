@@ -112,3 +112,79 @@ class Meters:
     def shed(self, kind: str, count: int) -> None:
         """Count events that nothing took, and that were refused therefore."""
         self._shed(kind).inc(count)
+
+
+class ConversationMeters:
+    """What conversations over connections that stay measure."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.connections = registry.gauge("ws_connections")
+
+        @cache
+        def messages(outcome: str) -> Counter:
+            return registry.counter("ws_messages_total", outcome=outcome)
+
+        @cache
+        def closed(reason: str) -> Counter:
+            return registry.counter("ws_closed_total", reason=reason)
+
+        @cache
+        def prefetched(branch: str, outcome: str) -> Counter:
+            return registry.counter("prefetch_total", branch=branch, outcome=outcome)
+
+        @cache
+        def prefetch_seconds(branch: str) -> Histogram:
+            return registry.histogram("prefetch_seconds", branch=branch)
+
+        self.messages = messages
+        self.closed = closed
+        self.prefetched = prefetched
+        self.prefetch_seconds = prefetch_seconds
+
+
+class ResponseMeters:
+    """What the response cache measures, bound in the same way."""
+
+    def __init__(self, registry: Registry) -> None:
+        @cache
+        def responses(outcome: str) -> Counter:
+            return registry.counter("responses_total", outcome=outcome)
+
+        @cache
+        def refreshes(outcome: str) -> Counter:
+            return registry.counter("response_refreshes_total", outcome=outcome)
+
+        @cache
+        def invalid(reason: str) -> Counter:
+            return registry.counter("answer_invalid_total", reason=reason)
+
+        self.responses = responses
+        self.refreshes = refreshes
+        self.invalid = invalid
+
+
+class SimilarityMeters:
+    """What the matching of similar questions measures, bound in the same way."""
+
+    def __init__(self, registry: Registry) -> None:
+        @cache
+        def answers(outcome: str) -> Counter:
+            return registry.counter("similar_answers_total", outcome=outcome)
+
+        @cache
+        def compared(outcome: str) -> Counter:
+            return registry.counter("similar_compared_total", outcome=outcome)
+
+        self.answers = answers
+        self.compared = compared
+        self._bounds = [
+            registry.gauge("similar_false_hit_rate", bound=bound)
+            for bound in ("point", "lower", "upper")
+        ]
+        self._open = registry.gauge("similar_open")
+
+    def rate(self, *point_lower_upper: float, is_open: bool) -> None:
+        """Show the false-hit rate with its interval, and whether matching goes on."""
+        for gauge, value in zip(self._bounds, point_lower_upper, strict=True):
+            gauge.set(value)
+        self._open.set(float(is_open))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from domain.events import Locale
+from domain.events import Locale, Signal
 
 END = r"$(?!\n)"
 """The end of a text in JSON Schema's dialect and in Python's, where `$` allows a line end."""
@@ -111,6 +111,21 @@ class InteractionsReply(msgspec.Struct, frozen=True, kw_only=True):
     rejected: list[RejectedInteraction]
 
 
+class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the caller thinks of an answer; `event_id` is the answer's."""
+
+    session_id: Id
+    event_id: Id
+    signal: Signal
+    comment: Annotated[str, Meta(max_length=500)] | None = None
+
+
+class FeedbackReply(msgspec.Struct, frozen=True, kw_only=True):
+    """It is stored, as this event."""
+
+    event_id: str
+
+
 class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     """One question and the beginning of its answer."""
 
@@ -135,7 +150,7 @@ class Liveness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Checks(msgspec.Struct, frozen=True, kw_only=True):
-    """What must be true before the process may take traffic."""
+    """What must be true before the process may take traffic, and what should be."""
 
     redis: bool
     catalogue: bool
@@ -143,6 +158,10 @@ class Checks(msgspec.Struct, frozen=True, kw_only=True):
     keys: bool
     classifier: bool
     warm: bool
+    soft: Annotated[
+        dict[str, bool],
+        Meta(description="Dependencies without which the process takes traffic, degraded"),
+    ]
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
-from serving import models
+from config import answers
+from serving import frames, models
 from serving.problems import ProblemDocument
 
 Document = dict[str, Any]
+
+MAX_TITLES = answers.declared().kinds.recommendation.top_n
 
 _TEXT = {"type": "string"}
 _HEADERS: Document = {
@@ -28,13 +31,25 @@ _PROBLEMS: Mapping[int, str] = {
     429: "Nothing can take note of the question now; Retry-After says when to ask again",
 }
 
+CONVERSATION = (
+    "Frames are JSON texts of at most 32 KiB. The client sends AuthFrame first, unless the "
+    "handshake has an Authorization header, and then MessageFrame; a MessageFrame as the first "
+    "frame comes from somebody who is not signed in. Another AuthFrame renews the token. The "
+    "server sends TokenFrame while an answer is being made, then the fields of ChatReply with "
+    "`type` answer and the `message_id`, or ErrorFrame. Questions are answered one at a time, "
+    "in their order. After the code `reconnect` connect again; a question without an answer may "
+    "be sent again with its `message_id`."
+)
+
 
 @cache
 def document(version: str) -> bytes:
     """The document as JSON."""
     types = (
         models.ChatRequest, models.ChatReply, models.InteractionsRequest, models.InteractionsReply,
+        models.FeedbackRequest, models.FeedbackReply,
         models.SessionReply, models.Liveness, models.Readiness, ProblemDocument,
+        frames.AuthFrame, frames.MessageFrame, frames.TokenFrame, frames.ErrorFrame,
     )  # fmt: skip
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     return msgspec.json.encode(
@@ -83,6 +98,33 @@ def _paths() -> Document:
                 },
             }
         },
+        "/v1/recommendations": {
+            "get": {
+                "operationId": "recommend",
+                "summary": "Titles that suit the caller; for nobody in particular, popular ones",
+                "security": [{}, {"token": []}],
+                "parameters": [
+                    _parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_TITLES}),
+                    _parameter("locale", {"enum": ["ja", "en"]}),
+                ],
+                "responses": {
+                    "200": _gives("ChatReply", "The recommendation", _HEADERS),
+                    **_problems(401, 422, 429),
+                },
+            }
+        },
+        "/v1/feedback": {
+            "post": {
+                "operationId": "giveFeedback",
+                "summary": "Say what an answer was worth; the session has to be the caller's",
+                "security": [{}, {"token": []}],
+                "requestBody": _takes("FeedbackRequest"),
+                "responses": {
+                    "202": _gives("FeedbackReply", "It is stored"),
+                    **_problems(400, 401, 403, 404, 413, 415, 422, 429),
+                },
+            }
+        },
         "/v1/sessions/{session_id}": {
             "get": {
                 "operationId": "session",
@@ -97,6 +139,21 @@ def _paths() -> Document:
                 },
             }
         },
+        "/v1/ws": {
+            "get": {
+                "operationId": "converse",
+                "summary": "Ask over a WebSocket",
+                "description": CONVERSATION,
+                "security": [{}, {"token": []}],
+                "parameters": [
+                    {"name": "session_id", "in": "query", "required": True, "schema": _TEXT}
+                ],
+                "responses": {
+                    "101": {"description": "Frames follow"},
+                    **_problems(400, 401, 403, 404, 422, 429),
+                },
+            }
+        },
         "/healthz": _page("liveness", "Whether the process runs", {"200": _json("Liveness")}),
         "/readyz": _page(
             "readiness",
@@ -106,6 +163,10 @@ def _paths() -> Document:
         "/metrics": _page("metrics", "Metrics for Prometheus", {"200": "text/plain"}),
         "/openapi.json": _page("openapi", "This document", {"200": "application/json"}),
     }
+
+
+def _parameter(name: str, schema: Document) -> Document:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 def _page(operation: str, summary: str, answers: Mapping[str, Document | str]) -> Document:

@@ -42,10 +42,18 @@ class Stock(Protocol):
 
 
 class Reader(Protocol):
-    """Reads outside the one round trip of a question; both raise Transient."""
+    """Reads outside the one round trip of a question; all raise Transient."""
 
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
-        """The copy of a session as it is stored."""
+        """The last turns of a session as they are stored."""
+        ...
+
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose the session is; None for one that nobody has asked anything in."""
+        ...
+
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
+        """All turns of a session as they are stored."""
         ...
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:

@@ -1,9 +1,7 @@
 """The routes that are not hot: a session's turns, health, readiness, metrics and the document."""
 
-import asyncio
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 import msgspec
@@ -11,23 +9,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from adapters.redis_multiplexed import Late
 from config.budgets import Budget
 from domain.answers import rfc3339
-from domain.errors import Malformed, Refused, Transient
-from domain.ports import Sessions
+from domain.errors import Transient
 from domain.sessions import Session
 from serving import openapi
 from serving.meters import Meters
 from serving.models import Liveness, SessionReply, TurnView
-from serving.outbox import Reader
 from serving.problems import not_found
 from serving.readiness import ReadinessChecks
 from serving.segments import Segments
+from serving.session_reader import SessionReader
 from serving.tokens import Gate
-
-SESSION_READERS = 8
-"""Threads that may wait for the sessions table at once."""
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -41,19 +34,14 @@ class SessionPage:
         self,
         *,
         gate: Gate,
-        copies: Reader,
-        decode: Callable[[bytes], Session],
-        sessions: Sessions,
+        reader: SessionReader,
         budget: Budget,
         meters: Meters,
     ) -> None:
         self._gate = gate
-        self._copies = copies
-        self._decode = decode
-        self._sessions = sessions
+        self._reader = reader
         self._budget = budget
         self._meters = meters
-        self._threads = ThreadPoolExecutor(SESSION_READERS, thread_name_prefix="sessions")
 
     async def __call__(self, request: Request) -> Response:
         """The session; another user's looks like none at all."""
@@ -72,43 +60,22 @@ class SessionPage:
         )
 
     async def _find(self, session_id: str, owner: str, segments: Segments) -> tuple[Session, str]:
+        budget = self._budget
         with segments.timed("redis"):
-            copy = await self._copy(session_id)
+            copy = await self._reader.history(session_id, budget.seconds("redis"))
         if copy is not None and copy.owner == owner:
             return copy, "cache"
         if copy is not None:
             raise not_found("there is no such session")
         try:
             with segments.timed("dynamodb"):
-                stored = await self._stored(session_id, owner)
-        except (Transient, TimeoutError):
+                stored = await self._reader.stored(session_id, owner, budget.seconds("dynamodb"))
+        except Transient:
             # Degraded, as every route is by contract: no turns are known rather than an error.
             return Session(session_id, owner), "fallback"
         if stored is None:
             raise not_found("there is no such session")
         return stored, "table"
-
-    async def _copy(self, session_id: str) -> Session | None:
-        try:
-            stored = await self._copies.session_copy(session_id, self._budget.seconds("redis"))
-            return None if stored is None else self._decode(stored)
-        except (Transient, Malformed) as error:
-            if isinstance(error, Late):
-                self._meters.budget_exceeded("redis").inc()
-            return None
-
-    async def _stored(self, session_id: str, owner: str) -> Session | None:
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(self._budget.seconds("dynamodb")):
-                return await loop.run_in_executor(
-                    self._threads, self._sessions.get, session_id, owner
-                )
-        except Refused:
-            return None
-        except TimeoutError:
-            self._meters.budget_exceeded("dynamodb").inc()
-            raise
 
 
 def routes(
@@ -165,4 +132,6 @@ def _view(session: Session) -> SessionReply:
         )
         for turn in session.in_order()
     ]
-    return SessionReply(session_id=session.session_id, turns=turns)
+    return SessionReply(
+        session_id=session.session_id, turns=turns, summary=session.summary or msgspec.UNSET
+    )

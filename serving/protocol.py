@@ -1,7 +1,7 @@
 """uvicorn's HTTP protocol with a short way for the hot routes: no ASGI, no task, one write.
 
-Only the plain case is short: a POST to the exact path, nothing else under way on the connection.
-Everything else takes uvicorn's way into the ASGI application, where the same routes are answered.
+Only the plain case is short: the exact path without a query, nothing else under way on the
+connection. All else takes uvicorn's way into the ASGI application, which has the same routes.
 Also bounds what a slow or greedy client can hold: time for a request, header bytes, idle time.
 """
 
@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -79,7 +79,7 @@ class _HotExchange:
 
     __slots__ = (
         "body", "disconnected", "headers", "is_whole", "keep_alive", "message_event", "protocol",
-        "response_complete", "route", "started",
+        "query", "response_complete", "route", "started",
     )  # fmt: skip
 
     def __init__(self, protocol: "HotProtocol", route: HotRoute, *, keep_alive: bool) -> None:
@@ -87,6 +87,7 @@ class _HotExchange:
         self.protocol = protocol
         self.route = route
         self.headers: HeaderList = protocol.headers
+        self.query = b""
         self.body: bytes | bytearray = b""
         self.is_whole = False
         self.keep_alive = keep_alive
@@ -156,7 +157,7 @@ class HotProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._header_bytes = -1
         route = self.hot.routes.get(self.url)
-        if route is None or not self._is_plain():
+        if route is None or not self._is_plain(route):
             self._take_the_long_way()
             return
         exchange = _HotExchange(self, route, keep_alive=self.parser.should_keep_alive())
@@ -229,10 +230,10 @@ class HotProtocol(HttpToolsProtocol):
         """uvicorn calls this for bytes that are not HTTP."""
         self._reject(bad_request(msg))
 
-    def _is_plain(self) -> bool:
+    def _is_plain(self, route: HotRoute) -> bool:
         parser = self.parser
         return (
-            parser.get_method() == b"POST"
+            parser.get_method() == route.method
             and self._nothing_under_way()
             and parser.get_http_version() == "1.1"
             and not self.expect_100_continue
@@ -260,6 +261,15 @@ class HotProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
+@runtime_checkable
+class Watched(Protocol):
+    """A connection that looks after its own deadlines when it is told the time."""
+
+    def close_if_overdue(self, now: float) -> None:
+        """Close the connection where one of them is over."""
+        ...
+
+
 async def sweep(connections: Iterable[object]) -> None:
     """Close what is overdue, for as long as the process serves: one timer for all connections."""
     loop = asyncio.get_running_loop()
@@ -267,5 +277,5 @@ async def sweep(connections: Iterable[object]) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         now = loop.time()
         for connection in list(connections):
-            if isinstance(connection, HotProtocol):
+            if isinstance(connection, Watched):
                 connection.close_if_overdue(now)

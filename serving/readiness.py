@@ -4,7 +4,7 @@ Once it has been ready it stays so: without Redis it still answers, and a load b
 every process out at once would leave nobody to do it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from serving.models import Checks, Readiness
 
@@ -19,11 +19,13 @@ class ReadinessChecks:
         catalogue: Callable[[], bool],
         classifier: Callable[[], bool],
         keys: Callable[[], bool],
+        soft: Mapping[str, bool],
     ) -> None:
         self._redis = redis
         self._catalogue = catalogue
         self._classifier = classifier
         self._keys = keys
+        self._soft = soft
         self.answers = False
         """The first answers are published."""
         self.warm = False
@@ -43,6 +45,8 @@ class ReadinessChecks:
             keys=self._keys(),
             classifier=self._classifier(),
             warm=self.warm,
+            soft=dict(self._soft),
         )
-        self._has_been_ready |= all(getattr(checks, name) for name in checks.__struct_fields__)
+        hard = [name for name in checks.__struct_fields__ if name != "soft"]
+        self._has_been_ready |= all(getattr(checks, name) for name in hard)
         return Readiness(ready=self._has_been_ready, checks=checks)

@@ -7,42 +7,59 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
+from adapters.redis_connections import RedisConnections
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.spool_writing import SpoolWriter
-from config import answers
+from config import answers, features, recommendations
 from config.budgets import Budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue
 from domain.errors import Transient
 from domain.events import Event
-from domain.ports import CatalogueStore, Sessions
+from domain.features import UserFeatures
+from domain.ports import CatalogueStore, FeatureSource, Recommender, Sessions, UserCache
 from domain.sessions import Session
 from serving.answers import BuiltInAnswers, SeenAnswers
 from serving.asgi import application, cross_origin
+from serving.backends import ThreadedBackends
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
+from serving.context import ContextReader
+from serving.conversation import MESSAGES_SECONDS
+from serving.feedback import FeedbackRoute
+from serving.gateway import GatewayRoutes
+from serving.gateway_line import Outgoing, Posts
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
-from serving.meters import Meters, Registry
+from serving.meters import ConversationMeters, Meters, Registry
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
+from serving.personal import PersonalAnswers
 from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
+from serving.recommendations import RecommendationsRoute
+from serving.recommending import Recommending
+from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.static_page import page_routes
+from serving.switchboard import MAX_OF_USER, Switchboard
 from serving.tokens import Gate
+from serving.warming import Warming, WarmUp
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
+from serving.websocket import WebSockets
+from serving.writing_back import WriteBack
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +67,7 @@ PULSE_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 SYNC_SECONDS = 0.05
 OVERFLOW_SECONDS = 5.0
+OUTGOING_SECONDS = 2.0
 MIB = 1024 * 1024
 
 
@@ -69,12 +87,20 @@ class Parts:
     budgets: Budgets
     catalogue: CatalogueStore
     sessions: Sessions
+    users: UserCache
+    features: FeatureSource
+    recommender: Recommender
+    decode_features: Callable[[bytes, str], UserFeatures]
     metrics: Exposed
     encode_event: Callable[[Event], bytes]
     decode_session: Callable[[bytes], Session]
     build_classifier: Callable[[Catalogue], Classify]
     spool: SpoolWriter
     send_events: SendEvents
+    warm_ups: Mapping[str, WarmUp] = field(default_factory=dict)
+    """What else is to be kept warm, by the name of the dependency."""
+    posts: Posts | None = None
+    """The way to connections that API Gateway holds, where there are such."""
 
 
 class Service:
@@ -83,6 +109,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         settings = parts.settings
         self._connections = set[object]()
+        self._outgoing: Outgoing | None = None
         self._hot = KeptRedis(settings.redis_url, name="mangaassist-hot")
         self._bulk = KeptRedis(settings.redis_url, name="mangaassist-bulk")
         self._redis = ServingRedis(
@@ -120,16 +147,28 @@ class Service:
             poll_seconds=settings.catalogue_poll_seconds,
             titles=parts.metrics.gauge("catalogue_titles"),
         )
+        self._session_reader = SessionReader(
+            self._redis, parts.decode_session, parts.sessions, self._meters
+        )
+        self._warming = Warming(
+            {"dynamodb": self._session_reader.warm, **parts.warm_ups}, parts.metrics
+        )
         self.readiness = ReadinessChecks(
             redis=lambda: self._redis.up,
             catalogue=self._watch.loaded,
             classifier=self._watch.ready,
             keys=lambda: self._keys.loaded,
+            soft=self._warming.state,
         )
-        self._chat = self._chat_route(parts)
-        hot: Mapping[str, ChatRoute | InteractionsRoute] = {
+        self._backends = self._recommendation_backends(parts)
+        self._making = set[asyncio.Task[None]]()
+        personal = self._personal_answers(parts)
+        self._chat = self._chat_route(parts, personal)
+        hot: Mapping[str, ChatRoute | InteractionsRoute | FeedbackRoute | RecommendationsRoute] = {
             "/v1/chat": self._chat,
             "/v1/events": self._interactions_route(parts),
+            "/v1/feedback": self._feedback_route(parts),
+            "/v1/recommendations": RecommendationsRoute(self._chat, personal),
         }
         origins = frozenset(filter(None, map(str.strip, settings.allowed_origins.split(","))))
         self._hot_routes = HotRoutes(
@@ -137,6 +176,8 @@ class Service:
             cross_origin=cross_origin(origins),
             refused=self._meters.refused,
         )
+        switchboard = self._switchboard(parts)
+        self._websockets = WebSockets(switchboard, origins)
         pages = routes(
             session=self._session_page(parts),
             readiness=self.readiness,
@@ -144,14 +185,49 @@ class Service:
             version=version("mangaassist"),
         )
         self.app: Starlette = application(
-            [*pages, *(page_routes() if settings.page else [])],
+            [
+                *pages,
+                *self._gateway_routes(parts, origins),
+                *(page_routes() if settings.page else []),
+            ],
             hot,
             refused=self._meters.refused,
             allowed_origins=origins,
             lifespan=self._lifespan,
         )
 
-    def _chat_route(self, parts: Parts) -> ChatRoute:
+    def _recommendation_backends(self, parts: Parts) -> ThreadedBackends:
+        return ThreadedBackends(
+            redis=self._redis,
+            decode_features=parts.decode_features,
+            users=parts.users,
+            features=parts.features,
+            recommender=parts.recommender,
+            groups=tuple(features.declared().groups),
+        )
+
+    def _personal_answers(self, parts: Parts) -> PersonalAnswers:
+        limit = answers.declared().kinds.recommendation.top_n
+        write_back = WriteBack(self._redis, self._producer, self._meters)
+        recommending = Recommending(
+            self._backends,
+            parts.budgets.routes["recommendations"],
+            self._meters,
+            wanted=recommendations.declared().features,
+            limit=limit,
+            done=write_back,
+            missed=write_back.missed,
+        )
+
+        def keep(task: asyncio.Task[None]) -> None:
+            self._making.add(task)
+            task.add_done_callback(self._making.discard)
+
+        return PersonalAnswers(
+            recommending, lambda: self._watch.catalogue, limit=limit, keep_task=keep
+        )
+
+    def _chat_route(self, parts: Parts, personal: PersonalAnswers) -> ChatRoute:
         return ChatRoute(
             gate=self._gate,
             classify=self._watch.classify,
@@ -163,7 +239,50 @@ class Service:
             built_in=BuiltInAnswers(lambda locale: canned(self._watch.catalogue, locale)),
             meters=self._meters,
             redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
+            personal=personal.open,
         )
+
+    def _switchboard(self, parts: Parts) -> Switchboard:
+        counted = ConversationMeters(parts.metrics)
+        contexts = ContextReader(
+            sessions=self._session_reader,
+            users=self._redis,
+            answers=self._redis,
+            seen=self._seen,
+            budget=parts.budgets.routes["connect"],
+            meters=counted,
+        )
+        return Switchboard(
+            self._chat,
+            self._gate,
+            self._meters,
+            counted,
+            contexts,
+            limit=parts.settings.max_websockets,
+        )
+
+    def _gateway_routes(self, parts: Parts, origins: frozenset[str]) -> list[BaseRoute]:
+        if not parts.settings.gateway_key or parts.posts is None:
+            return []
+        counted = ConversationMeters(parts.metrics)
+        seconds = parts.budgets.routes["connect"].seconds("redis")
+        connections = RedisConnections(
+            self._bulk, of_user=MAX_OF_USER, window_seconds=MESSAGES_SECONDS, clock=time.time
+        )
+        self._outgoing = Outgoing(
+            parts.posts, counted, lambda gone: connections.forget(gone, seconds)
+        )
+        return GatewayRoutes(
+            key=parts.settings.gateway_key,
+            chat=self._chat,
+            gate=self._gate,
+            connections=connections,
+            outgoing=self._outgoing,
+            meters=self._meters,
+            counted=counted,
+            allowed_origins=origins,
+            redis_seconds=seconds,
+        ).routes()
 
     def _interactions_route(self, parts: Parts) -> InteractionsRoute:
         return InteractionsRoute(
@@ -175,12 +294,20 @@ class Service:
             redis_seconds=parts.budgets.routes["events"].seconds("redis"),
         )
 
+    def _feedback_route(self, parts: Parts) -> FeedbackRoute:
+        return FeedbackRoute(
+            gate=self._gate,
+            outbox=self._redis,
+            sink=self._sink,
+            producer=self._producer,
+            meters=self._meters,
+            redis_seconds=parts.budgets.routes["feedback"].seconds("redis"),
+        )
+
     def _session_page(self, parts: Parts) -> SessionPage:
         return SessionPage(
             gate=self._gate,
-            copies=self._redis,
-            decode=parts.decode_session,
-            sessions=parts.sessions,
+            reader=self._session_reader,
             budget=parts.budgets.routes["sessions"],
             meters=self._meters,
         )
@@ -199,6 +326,7 @@ class Service:
                 "keys": self._keys.keep,
                 "catalogue": self._watch.keep,
                 "warm-up": self._warm_up,
+                "warming": self._warming.keep,
                 "pulse": self._pulse,
                 "last good": self._last_good.keep,
                 "spool": self._sync_spool,
@@ -206,11 +334,16 @@ class Service:
             }.items()
         ]
         try:
-            yield {"hot": self._hot_routes}
+            yield {"hot": self._hot_routes, "ws": self._websockets}
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*tasks, *self._making, return_exceptions=True)
+            if self._outgoing is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(OUTGOING_SECONDS):
+                        await self._outgoing.settled()
+            self._backends.close()
             await self._hot.close()
             await self._bulk.close()
             await asyncio.to_thread(self._overflow.close, OVERFLOW_SECONDS)
@@ -231,7 +364,9 @@ class Service:
         with contextlib.suppress(Transient):  # else it comes a moment later
             await self._last_good.refresh()
         self._gate.warm_up()
+        await self._backends.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, self._redis)
+        await self._warming.first()
         freeze()
         self.readiness.warm = True
         log.info("ready")

@@ -66,6 +66,10 @@ class Gate:
         self._verified[authorization] = (caller, expires_at)
         return caller
 
+    def expiry(self, authorization: bytes) -> float:
+        """When what `caller` has just verified stops being valid, in epoch seconds."""
+        return self._verified[authorization][1]
+
     def known_caller(self, authorization: bytes | None) -> Caller:
         """The caller where a token is needed; raises Problem without one."""
         if authorization is None:

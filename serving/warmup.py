@@ -73,6 +73,7 @@ class DryExchange:
     body: bytes | bytearray
     headers: HeaderList = ((b"content-type", b"application/json"),)
     started: float = 0.0
+    query: bytes = b""
     status: int = 0
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:

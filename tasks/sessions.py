@@ -1,7 +1,8 @@
-"""Adds turns to sessions: durably first, then in the copy that the request path reads."""
+"""Adds turns to sessions and summarises long ones: durably, then in what the request path reads."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from domain.errors import MangaAssistError, OwnedByAnother, PartlyFailed, Refused
 from domain.jobs import UpdateSession
@@ -21,6 +22,7 @@ def update_sessions(jobs: Sequence[UpdateSession], ports: Ports) -> None:
     by_session = _by_session(jobs)
     written = _write(by_session, ports)
     _tell_request_path(written, ports)
+    ports.hot_users.note_seen({job.owner for job in jobs})
     refused = sum(len(by_session[key]) for key, it in written.items() if isinstance(it, Refused))
     _count(ports, len(jobs), refused)
     _raise_failures(by_session, written)
@@ -38,7 +40,8 @@ def _write(
 ) -> Mapping[_Key, Session | MangaAssistError]:
     def write(key: _Key) -> Session | MangaAssistError:
         try:
-            return ports.sessions.add_turns(*key, [_turn(job) for job in by_session[key]])
+            session = ports.sessions.add_turns(*key, [_turn(job) for job in by_session[key]])
+            return _summarised(session, ports)
         except MangaAssistError as error:
             return error
 
@@ -46,6 +49,17 @@ def _write(
         return {key: write(key) for key in by_session}
     with ThreadPoolExecutor(min(THREADS, len(by_session))) as threads:
         return dict(zip(by_session, threads.map(write, by_session), strict=True))
+
+
+def _summarised(session: Session, ports: Ports) -> Session:
+    """The session with the older of its turns in its summary, once they are enough."""
+    turns = session.to_summarise()
+    if not turns:
+        return session
+    summary = ports.summarise(session.summary, turns)
+    longer = replace(session, summary=summary, summarised_through=turns[-1].place)
+    # Who was quicker has covered the same turns, and tells the request path.
+    return longer if ports.sessions.summarise(longer) else session
 
 
 def _tell_request_path(written: Mapping[_Key, Session | MangaAssistError], ports: Ports) -> None:

@@ -2,19 +2,38 @@
 the fakes and the real adapters to it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from domain import trending
 from domain.answers import AnswerKey, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
-from domain.errors import MangaAssistError, OwnedByAnother, Refused, Transient
-from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job
+from domain.endpoint_health import Health, Probe
+from domain.errors import Malformed, MangaAssistError, OwnedByAnother, Permanent, Refused, Transient
+from domain.features import GroupRecord, UserFeatures
+from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, Job, NotePreference
+from domain.merging import outcomes
 from domain.parking import Parked, parked_again
-from domain.ports import CountOutcome, Failure, Ports, PublishedSet, TaskMetrics, Written
+from domain.ports import (
+    CountOutcome,
+    Due,
+    Failure,
+    FeatureBatch,
+    IdPage,
+    MergeBatch,
+    Merged,
+    Ports,
+    PublishedSet,
+    TaskMetrics,
+    Written,
+)
+from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
+from domain.recommendations import RecommendationRequest, Recommended
+from domain.response_cache import StoredResponse
 from domain.sessions import MAX_TURNS, Session, Turn
+from domain.summaries import extract
 from domain.trending import Counted, Rule
 
 NOW = 1_800_000_000.0
@@ -115,6 +134,42 @@ class FakeAnswerSets:
         versions.current = version
 
 
+class FakeResponses:
+    """`Responses`: `sealed` are the responses by their bytes; `fail` is raised by writes."""
+
+    def __init__(self) -> None:
+        self.sealed: dict[bytes, StoredResponse] = {}
+        self.kept: dict[str, tuple[StoredResponse, float]] = {}
+        self.retracted: set[tuple[str, bytes]] = set()
+        self.fail: MangaAssistError | None = None
+
+    def open(self, key: str, stored: bytes) -> StoredResponse:
+        response = self.sealed.get(stored)
+        if response is None or response.key != key:
+            raise Malformed("nobody sealed this")
+        return response
+
+    def keep(self, response: StoredResponse, stored: bytes, seconds: float) -> Written:
+        if self.fail is not None:
+            raise self.fail
+        if (response.key, response.fingerprint) in self.retracted:
+            return Written.RETRACTED
+        found = self.kept.get(response.key)
+        if found is not None and found[0].version >= response.version:
+            is_same = found[0].version == response.version
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
+        self.kept[response.key] = response, seconds
+        return Written.APPLIED
+
+    def retract(self, response: StoredResponse) -> bool:
+        self.retracted.add((response.key, response.fingerprint))
+        found = self.kept.get(response.key)
+        if found is None or found[0].fingerprint != response.fingerprint:
+            return False
+        del self.kept[response.key]
+        return True
+
+
 class FakeCounts:
     """`InteractionCounts`."""
 
@@ -163,12 +218,21 @@ class FakeSessions:
         for turn in turns[:-MAX_TURNS]:
             self._pruned[session_id] = (turn.at, turn.event_id)
         kept = {turn.event_id: turn for turn in turns[-MAX_TURNS:]}
-        self._sessions[session_id] = Session(session_id, owner, kept)
+        self._sessions[session_id] = replace(session, turns=kept)
         return self._sessions[session_id]
 
     def get(self, session_id: str, owner: str) -> Session | None:
         session = self._sessions.get(session_id)
         return session if session is not None and session.owner == owner else None
+
+    def summarise(self, session: Session) -> bool:
+        found = self.get(session.session_id, session.owner)
+        if found is None or found.summarised_through >= session.summarised_through:
+            return False
+        self._sessions[session.session_id] = replace(
+            found, summary=session.summary, summarised_through=session.summarised_through
+        )
+        return True
 
 
 class FakeSessionCopies:
@@ -186,6 +250,25 @@ class FakeSessionCopies:
 
     def restore_owner(self, session_id: str, owner: str) -> None:
         self.owners[session_id] = owner
+
+
+class FakePreferences:
+    """`PreferenceNotes`: when each name was asked for last, by user."""
+
+    def __init__(self) -> None:
+        self.noted: dict[str, dict[str, float]] = {}
+
+    def note(self, preferences: Sequence[NotePreference]) -> None:
+        for job in preferences:
+            names = [name_of_locale(job.locale), *([name_of_genre(job.genre)] * bool(job.genre))]
+            for name in names:
+                of_user = self.noted.setdefault(job.user_id, {})
+                of_user[name] = max(job.occurred_at, of_user.get(name, 0.0))
+
+    def of(self, user_id: str) -> Sequence[str]:
+        of_user = self.noted.get(user_id, {})
+        ranked = sorted(of_user, key=lambda name: (of_user[name], name), reverse=True)
+        return ranked[:MAX_PREFERENCES]
 
 
 class FakeAnalytics:
@@ -312,6 +395,38 @@ class FakeDeadLetters:
         self.hidden -= {letter.id for letter in letters}
 
 
+class FakeEndpointLooks:
+    """`EndpointLooks`: finds `probes`, and knows `ids` unless `fail` says why not."""
+
+    def __init__(self) -> None:
+        self.probes: list[Probe] = []
+        self.ids: dict[str, str] = {}
+        self.fail: MangaAssistError | None = None
+        self.asked = 0
+
+    def probe(self) -> Sequence[Probe]:
+        return self.probes
+
+    def endpoint_ids(self) -> Mapping[str, str]:
+        self.asked += 1
+        if self.fail is not None:
+            raise self.fail
+        return self.ids
+
+
+class FakeHealthReports:
+    """`HealthReports`; `fail` is raised by the next report."""
+
+    def __init__(self) -> None:
+        self.reported: list[Health] = []
+        self.fail: MangaAssistError | None = None
+
+    def put(self, healths: Sequence[Health]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.reported += healths
+
+
 class FakeCatalogueStore:
     """`CatalogueStore`."""
 
@@ -331,6 +446,188 @@ class FakeCatalogueStore:
             return False
         self._catalogue = catalogue
         return True
+
+
+class FakeHotUsers:
+    """`HotUsers`."""
+
+    def __init__(self, recent_titles: int = 50) -> None:
+        self.features: dict[str, UserFeatures] = {}
+        self._acts: dict[str, dict[str, float]] = {}
+        self._seen: set[str] = set()
+        self._recent_titles = recent_titles
+
+    def put_features(self, users: Sequence[UserFeatures]) -> None:
+        for user in users:
+            standing = self.features.get(user.user_id, UserFeatures(user.user_id))
+            self.features[user.user_id] = standing.merged(user.groups)
+
+    def note(self, interactions: Sequence[CountInteraction]) -> None:
+        for job in interactions:
+            if job.user_id:
+                acts = self._acts.setdefault(job.user_id, {})
+                acts[job.item_id] = max(job.occurred_at, acts.get(job.item_id, 0.0))
+                self._seen.add(job.user_id)
+
+    def note_seen(self, user_ids: Iterable[str]) -> None:
+        self._seen.update(filter(None, user_ids))
+
+    def seen(self, user_ids: Sequence[str]) -> Sequence[str]:
+        return [user_id for user_id in user_ids if user_id in self._seen]
+
+    def recent(self, user_id: str) -> Sequence[str]:
+        acts = self._acts.get(user_id, {})
+        return sorted(acts, key=lambda item: -acts[item])[: self._recent_titles]
+
+
+class FakeRecommendations:
+    """`Recommendations`; `fail` is raised by the next write."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.stored: dict[str, StoredAnswer] = {}
+        self.due: dict[str, float] = {}
+        self.fail: MangaAssistError | None = None
+        self._clock = clock
+
+    def put(self, user_id: str, answer: StoredAnswer) -> Written:
+        if self.fail is not None:
+            raise self.fail
+        found = self.stored.get(user_id)
+        if found is not None and found.version >= answer.version:
+            is_same = found.version == answer.version
+            return Written.ALREADY_APPLIED if is_same else Written.SUPERSEDED
+        self.stored[user_id] = answer
+        return Written.APPLIED
+
+    def mark(self, user_ids: Collection[str], at: float) -> None:
+        for user_id in user_ids:
+            self.due[user_id] = min(at, self.due.get(user_id, at))
+
+    def take_due(self, limit: int, lease_seconds: float) -> Sequence[Due]:
+        now = self._clock()
+        waiting = sorted((at, user_id) for user_id, at in self.due.items() if at <= now)
+        taken = [Due(user_id, now + lease_seconds) for _, user_id in waiting[:limit]]
+        self.due |= {due.user_id: due.until for due in taken}
+        return taken
+
+    def settle(self, due: Due, next_at: float | None) -> None:
+        if self.due.get(due.user_id) != due.until:
+            return
+        del self.due[due.user_id]
+        if next_at is not None:
+            self.due[due.user_id] = next_at
+
+    def count_due(self) -> int:
+        return sum(at <= self._clock() for at in self.due.values())
+
+
+class FakeRecommender:
+    """`Recommender`: says `items` to everybody, or fails."""
+
+    def __init__(self) -> None:
+        self.items: Sequence[Recommended] = ()
+        self.fail: MangaAssistError | None = None
+        self.asked: list[RecommendationRequest] = []
+
+    def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
+        self.asked.append(request)
+        if self.fail is not None:
+            raise self.fail
+        return self.items
+
+
+class FakeBookmarks:
+    """`Bookmarks`."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, str] = {}
+
+    def get(self, name: str) -> str | None:
+        return self.places.get(name)
+
+    def put(self, name: str, place: str) -> None:
+        self.places[name] = place
+
+    def remove(self, name: str) -> None:
+        self.places.pop(name, None)
+
+
+class FakeUserCache:
+    """`UserCache`; `failing` user ids are not written."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, UserFeatures] = {}
+        self.failing: dict[str, MangaAssistError] = {}
+
+    def merge(self, user_id: str, groups: Mapping[str, GroupRecord]) -> Mapping[str, Written]:
+        if user_id in self.failing:
+            raise self.failing[user_id]
+        before = self.users.get(user_id, UserFeatures(user_id))
+        self.users[user_id] = before.merged(groups)
+        return outcomes(before, groups)
+
+    def merge_all(self, records: Mapping[str, Mapping[str, GroupRecord]]) -> MergeBatch:
+        merged, failed = dict[str, Merged](), dict[str, MangaAssistError]()
+        for user_id, groups in records.items():
+            try:
+                written = self.merge(user_id, groups)
+            except MangaAssistError as error:
+                failed[user_id] = error
+            else:
+                merged[user_id] = Merged(self.users[user_id], written)
+        return MergeBatch(merged, failed)
+
+    def get(self, user_id: str) -> UserFeatures | None:
+        return self.users.get(user_id)
+
+    def get_all(self, user_ids: Sequence[str]) -> Mapping[str, UserFeatures]:
+        return {one: self.users[one] for one in user_ids if one in self.users}
+
+    def page(self, after: str | None, limit: int) -> IdPage:
+        left = sorted(user_id for user_id in self.users if user_id > (after or ""))
+        return IdPage(left[:limit], left[limit - 1] if len(left) > limit else None)
+
+
+class FakeFeatures:
+    """`FeatureSource`; does not answer for `silent` users, and `fail` is raised by every read."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, dict[str, GroupRecord]] = {}
+        self.silent: dict[str, str] = {}
+        self.unusable: dict[str, set[str]] = {}
+        self.unlisted: set[str] = set()
+        self.reads: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        self.fail: MangaAssistError | None = None
+        self.page_ids = 3
+
+    def put(self, user_id: str, group: str, record: GroupRecord) -> None:
+        self.stored.setdefault(user_id, {})[group] = record
+
+    def delete(self, user_id: str, group: str) -> None:
+        del self.stored[user_id][group]
+
+    def read(self, user_ids: Sequence[str], groups: Sequence[str]) -> FeatureBatch:
+        if self.fail is not None:
+            raise self.fail
+        self.reads.append((tuple(user_ids), tuple(groups)))
+        records = {
+            user_id: {name: it for name, it in self.stored[user_id].items() if name in groups}
+            for user_id in user_ids
+            if user_id in self.stored and user_id not in self.silent
+        }
+        return FeatureBatch(
+            {user_id: found for user_id, found in records.items() if found},
+            {one: self.silent[one] for one in user_ids if one in self.silent},
+            {one: self.unusable[one] for one in user_ids if one in self.unusable},
+        )
+
+    def page(self, group: str, after: str | None) -> IdPage:
+        if group in self.unlisted:
+            raise Permanent("the store does not list this group")
+        having = (user_id for user_id, groups in self.stored.items() if group in groups)
+        left = sorted(user_id for user_id in having if user_id > (after or ""))
+        some = left[: self.page_ids]
+        return IdPage(some, some[-1] if len(left) > len(some) else None)
 
 
 class RecordingMetrics:
@@ -367,29 +664,50 @@ class World:
     catalogue: FakeCatalogueStore = field(default_factory=FakeCatalogueStore)
     clock: FakeClock = field(default_factory=FakeClock)
     answers: FakeAnswerSets = field(default_factory=FakeAnswerSets)
+    responses: FakeResponses = field(default_factory=FakeResponses)
     sessions: FakeSessions = field(default_factory=FakeSessions)
     session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
+    preferences: FakePreferences = field(default_factory=FakePreferences)
     analytics: FakeAnalytics = field(default_factory=FakeAnalytics)
     audit: FakeAudit = field(default_factory=FakeAudit)
     failures: FakeLastFailures = field(default_factory=FakeLastFailures)
     dead_letters: FakeDeadLetters = field(default_factory=FakeDeadLetters)
+    features: FakeFeatures = field(default_factory=FakeFeatures)
+    users: FakeUserCache = field(default_factory=FakeUserCache)
+    hot_users: FakeHotUsers = field(default_factory=FakeHotUsers)
+    bookmarks: FakeBookmarks = field(default_factory=FakeBookmarks)
+    recommender: FakeRecommender = field(default_factory=FakeRecommender)
+    endpoints: FakeEndpointLooks = field(default_factory=FakeEndpointLooks)
+    health_reports: FakeHealthReports = field(default_factory=FakeHealthReports)
     metrics: RecordingMetrics = field(default_factory=RecordingMetrics)
 
     def __post_init__(self) -> None:
         self.parking = FakeParking(self.clock, self.metrics, PARKED_SECONDS)
         self.counts = FakeCounts(self.rule, self.clock)
+        self.recommendations = FakeRecommendations(self.clock)
         self.ports = Ports(
             clock=self.clock,
             today=lambda now: datetime.fromtimestamp(now, UTC).date(),
             answers=self.answers,
+            responses=self.responses,
             counts=self.counts,
             sessions=self.sessions,
+            summarise=extract,
             session_copies=self.session_copies,
+            preferences=self.preferences,
             analytics=self.analytics,
             audit=self.audit,
             parking=self.parking,
             failures=self.failures,
             dead_letters=self.dead_letters,
             catalogue=self.catalogue,
+            features=self.features,
+            users=self.users,
+            hot_users=self.hot_users,
+            recommendations=self.recommendations,
+            recommender=self.recommender,
+            bookmarks=self.bookmarks,
+            endpoints=self.endpoints,
+            health_reports=self.health_reports,
             metrics=self.metrics,
         )

@@ -1,11 +1,21 @@
 """Made-up titles, jobs and answers that tests share."""
 
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.catalogue import Title
 from domain.events import InteractionType
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, UpdateSession
+from domain.response_cache import (
+    PUBLIC,
+    Asked,
+    Generated,
+    Lifetimes,
+    Scope,
+    StoredResponse,
+    respond,
+)
 from domain.sessions import Turn
 from domain.trending import Rule
 from tests.fakes import NOW
@@ -44,6 +54,8 @@ def interaction(
     event_id: str | None = None,
     kind: InteractionType = InteractionType.VIEW,
     value: float | None = None,
+    *,
+    user_id: str = "",
 ) -> CountInteraction:
     return CountInteraction(
         event_id=event_id or f"event-{next(_numbers)}",
@@ -52,6 +64,7 @@ def interaction(
         occurred_at=occurred_at,
         interaction=kind,
         item_id=item_id,
+        user_id=user_id,
         value=value,
     )
 
@@ -103,4 +116,39 @@ def session_update(
 def answer(key: AnswerKey, version: int, text: str = "text", now: float = NOW) -> StoredAnswer:
     return store(
         Answer(key, text, []), version=version, now=now, ttl_seconds=60, hard_ttl_seconds=600
+    )
+
+
+LIFETIMES = Lifetimes(ttl=3600, jitter=240, negative_ttl=60, hard_ttl=36_000)
+
+
+def asked(
+    question: str = "What is a good manga about cooking?",
+    scope: Scope = PUBLIC,
+    context: str = "",
+    **others: str,
+) -> Asked:
+    parts = {"kind": "chat", "model": "m-1", "prompt_version": "7", "catalogue": "c-1"} | others
+    return Asked(scope=scope, locale="en", question=question, context=context, **parts)
+
+
+def response(
+    text: str = "Try Food Wars!",
+    *,
+    of: Asked | None = None,
+    now: float = NOW,
+    took: float = 1.5,
+    after: int = 0,
+    items: Sequence[Mapping[str, object]] = (),
+    chunks: Sequence[int] = (4, 5, 5),
+    is_negative: bool = False,
+) -> StoredResponse:
+    return respond(
+        of or asked(),
+        Generated(text, items, chunks, is_negative),
+        started=now - took,
+        now=now,
+        lifetimes=LIFETIMES,
+        chance=0.0,
+        after=after,
     )

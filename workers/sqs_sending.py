@@ -33,6 +33,20 @@ class SqsSending:
             if not outcome.sent
         }
 
+    def jobs(self, jobs: Sequence[Job]) -> None:
+        """Send jobs of one kind in full packs; raises MangaAssistError unless all were taken."""
+        kind = jobs[0].kind
+        queue = self.table.of_job(kind)
+        size = self.table.queues[queue].pack_jobs
+        bodies = [
+            body_of(kind, [encode_job(job) for job in jobs[at : at + size]], str(uuid4()))
+            for at in range(0, len(jobs), size)
+        ]
+        for outcome in self.queues.send_batch(sqs_name(queue), bodies):
+            if not outcome.sent:
+                error = Permanent if outcome.final else Transient
+                raise error(f"SQS did not take jobs of {kind}: {outcome.code}")
+
     def job(self, job: Job, delay_seconds: int) -> None:
         """Send one job as a pack of its own; raises MangaAssistError unless it was taken."""
         queue = sqs_name(self.table.of_job(job.kind))

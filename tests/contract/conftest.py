@@ -47,24 +47,28 @@ def redis_connection(valkey_url: str) -> Iterator[RedisConnection]:
 
 
 @pytest.fixture(scope="session")
-def aws_environment() -> Iterator[None]:
-    """Endpoints and credentials as a process would get them."""
+def aws_environment() -> Iterator[emulators.RunningEmulator]:
+    """Endpoints and credentials as a process would get them, and our own emulator."""
     port = _free_port()
     moto = subprocess.Popen([sys.executable, "-m", "cli.moto_server", "--port", str(port)])
-    with emulators.run_in_thread("sqs") as sqs, pytest.MonkeyPatch.context() as environment:
+    with (
+        emulators.run_in_thread("sqs", "featurestore") as ours,
+        pytest.MonkeyPatch.context() as environment,
+    ):
         environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        environment.setenv("AWS_ENDPOINT_URL_SQS", sqs.url)
+        for service in ("SQS", "SAGEMAKER", "SAGEMAKER_FEATURESTORE_RUNTIME"):
+            environment.setenv(f"AWS_ENDPOINT_URL_{service}", ours.url)
         environment.setenv("AWS_REGION", "ap-northeast-1")
         environment.setenv("AWS_ACCESS_KEY_ID", "test")
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         _wait_for(port)
-        yield
+        yield ours
     moto.terminate()
     moto.wait(10)
 
 
 @pytest.fixture(scope="session")
-def aws(aws_environment: None) -> Iterator[AwsClients]:
+def aws(aws_environment: emulators.RunningEmulator) -> Iterator[AwsClients]:
     """Clients of an account in which everything is provisioned."""
     clients = AwsClients()
     provision(Settings(), declared(), clients)

@@ -245,7 +245,7 @@ def test_records_and_groups_survive_a_kill(start: Callable[..., Process], tmp_pa
         return [{"FeatureName": k, "ValueAsString": v} for k, v in pairs.items()]
 
     arguments = ("featurestore", "--journal-dir", str(tmp_path))
-    process = start(*arguments, "--feature-group", "users:id:at")
+    process = start(*arguments, "--feature-group", "users:id:at:Standard_V2")
     store = process.client("sagemaker-featurestore-runtime")
     for user in "ab":
         store.put_record(FeatureGroupName="users", Record=record(user, 10))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
 import pytest
@@ -372,17 +372,108 @@ class TestBatches:
         self, store: SageMakerFeatureStoreRuntimeClient
     ) -> None:
         for name in ("c", "a", "b"):
-            store.put_record(FeatureGroupName="users", Record=record(name, 1))
+            store.put_record(FeatureGroupName="updatable", Record=record(name, 1))
         store.delete_record(
-            FeatureGroupName="users", RecordIdentifierValueAsString="b", EventTime="2"
+            FeatureGroupName="updatable", RecordIdentifierValueAsString="b", EventTime="2"
         )
-        first = store.list_records(FeatureGroupName="users", MaxResults=1)
+        first = store.list_records(FeatureGroupName="updatable", MaxResults=1)
         assert first["RecordIdentifiers"] == ["a"]
-        rest = store.list_records(FeatureGroupName="users", NextToken=first["NextToken"])
+        rest = store.list_records(FeatureGroupName="updatable", NextToken=first["NextToken"])
         assert rest["RecordIdentifiers"] == ["c"]
         assert "NextToken" not in rest
-        everything = store.list_records(FeatureGroupName="users", IncludeSoftDeletedRecords=True)
+        everything = store.list_records(
+            FeatureGroupName="updatable", IncludeSoftDeletedRecords=True
+        )
         assert everything["RecordIdentifiers"] == ["a", "b", "c"]
+
+    def test_standard_storage_has_no_list(self, store: SageMakerFeatureStoreRuntimeClient) -> None:
+        assert refused(store.list_records, FeatureGroupName="users") == ("ValidationError", 400)
+
+    def test_an_entry_error_is_told_of_each_record(
+        self, aws: RunningEmulator, store: SageMakerFeatureStoreRuntimeClient
+    ) -> None:
+        store.put_record(FeatureGroupName="users", Record=record("u", 1))
+        aws.inject(FaultRule(kind="entry_error", service="featurestore", fraction=1.0))
+        answer = store.batch_get_record(
+            Identifiers=[{"FeatureGroupName": "users", "RecordIdentifiersValueAsString": ["u"]}]
+        )
+        assert answer["Records"] == []
+        assert [error["ErrorCode"] for error in answer["Errors"]] == ["InternalFailure"]
+        failed = store.batch_write_record(
+            Entries=[{"FeatureGroupName": "users", "Record": record("v", 1)}]
+        )
+        assert [error["ErrorCode"] for error in failed["Errors"]] == ["InternalFailure"]
+        aws.heal()
+        assert read(store, "v") is None
+
+    def test_a_quota_throttles_what_is_beyond_it(
+        self, aws: RunningEmulator, store: SageMakerFeatureStoreRuntimeClient
+    ) -> None:
+        aws.inject(FaultRule(kind="throttle", action="GetRecord", per_second=0.001))
+        assert read(store, "u") is None
+        code = refused(
+            store.get_record, FeatureGroupName="users", RecordIdentifierValueAsString="u"
+        )
+        assert code == ("ThrottlingException", 400)
+
+
+@pytest.fixture
+def control(aws: RunningEmulator) -> Iterator[Any]:
+    client = boto3.session.Session().client(
+        "sagemaker",
+        endpoint_url=aws.url,
+        region_name="ap-northeast-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106
+        config=Config(retries={"max_attempts": 0}),
+    )
+    yield client
+    client.close()
+
+
+class TestGroups:
+    GROUP: ClassVar[dict[str, Any]] = {
+        "FeatureGroupName": "made",
+        "RecordIdentifierFeatureName": "user_id",
+        "EventTimeFeatureName": "at",
+        "FeatureDefinitions": [
+            {"FeatureName": name, "FeatureType": "String"} for name in ("user_id", "at", "genre")
+        ],
+        "OnlineStoreConfig": {
+            "EnableOnlineStore": True,
+            "StorageType": "InMemory",
+            "TtlDuration": {"Unit": "Hours", "Value": 1},
+        },
+    }
+
+    def test_a_group_is_created_once_and_described(self, control: Any) -> None:
+        arn = control.create_feature_group(**self.GROUP)["FeatureGroupArn"]
+        found = control.describe_feature_group(FeatureGroupName="made")
+        assert found["FeatureGroupArn"] == arn
+        assert found["FeatureGroupStatus"] == "Created"
+        assert found["OnlineStoreConfig"]["StorageType"] == "InMemory"
+        assert found["OnlineStoreConfig"]["TtlDuration"] == {"Unit": "Seconds", "Value": 3600}
+        assert refused(control.create_feature_group, **self.GROUP) == ("ResourceInUse", 400)
+
+    def test_a_group_that_is_not_there_is_not_found(self, control: Any) -> None:
+        code = refused(control.describe_feature_group, FeatureGroupName="strangers")
+        assert code == ("ResourceNotFound", 404)
+
+    def test_a_group_takes_only_the_features_it_defines(
+        self, control: Any, store: SageMakerFeatureStoreRuntimeClient
+    ) -> None:
+        control.create_feature_group(**self.GROUP)
+        now = int(time.time())
+        store.put_record(FeatureGroupName="made", Record=record("u", now, genre="少年"))
+        assert read(store, "u", "made") is not None
+        code = refused(
+            store.put_record, FeatureGroupName="made", Record=record("u", now + 1, colour="red")
+        )
+        assert code == ("ValidationError", 400)
+
+    def test_a_group_without_an_online_store_is_refused(self, control: Any) -> None:
+        offline = {**self.GROUP, "OnlineStoreConfig": {"EnableOnlineStore": False}}
+        assert refused(control.create_feature_group, **offline) == ("ValidationError", 400)
 
 
 class TestControl:

@@ -1,13 +1,14 @@
 """The copies of sessions that the request path reads: the contract of `SessionCopies`."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import pytest
+import zstandard
 
 from adapters.redis_connection import RedisConnection
-from adapters.redis_sessions import RedisSessions, decode_copy
+from adapters.redis_sessions import COMPRESSED_BYTES, RedisSessions, decode_copy, encode_history
 from domain.errors import Malformed
 from domain.ports import SessionCopies
 from domain.sessions import Session
@@ -46,7 +47,9 @@ def desk(request: pytest.FixtureRequest) -> Desk:
 
 
 def over(connection: RedisConnection) -> RedisSessions:
-    return RedisSessions(connection, copy_seconds=300, owner_seconds=OWNER_SECONDS)
+    return RedisSessions(
+        connection, copy_seconds=300, history_seconds=3000, owner_seconds=OWNER_SECONDS
+    )
 
 
 def session(session_id: str, *ats: int, owner: str = "ann") -> Session:
@@ -82,7 +85,52 @@ def test_a_pruned_session_replaces_the_one_with_older_turns(
     copies = over(redis_connection)
     copies.put([session("a", 2, 3, 4)])
     copies.put([session("a", 1, 2, 3)])
-    assert decode_copy(redis_connection.client.get("session:a")) == session("a", 2, 3, 4)
+    assert stored(redis_connection, "session:a") == session("a", 2, 3, 4)
+    assert stored(redis_connection, "session_history:a") == session("a", 2, 3, 4)
+
+
+def stored(connection: RedisConnection, key: str) -> Session:
+    return decode_copy(connection.client.get(key))
+
+
+def test_the_short_copy_has_the_last_turns_and_the_history_all(
+    redis_connection: RedisConnection,
+) -> None:
+    whole = replace(session("a", *range(40)), summary="要約", summarised_through="9#e")
+    over(redis_connection).put([whole])
+    assert stored(redis_connection, "session:a") == whole.last()
+    assert stored(redis_connection, "session_history:a") == whole
+
+
+def test_a_long_history_is_compressed_and_still_replaced_by_newer_ones_alone(
+    redis_connection: RedisConnection,
+) -> None:
+    copies = over(redis_connection)
+    for size in (10, 40, 30, 50, 20):
+        copies.put([session("a", *range(size))])
+    packed = redis_connection.client.get("session_history:a")
+    assert packed.startswith(b"zstd ")
+    assert stored(redis_connection, "session_history:a") == session("a", *range(50))
+    assert redis_connection.client.strlen("session_history:a") < COMPRESSED_BYTES
+    assert 300 < redis_connection.client.ttl("session_history:a") <= 3000
+
+
+def test_a_summary_that_covers_more_is_newer(redis_connection: RedisConnection) -> None:
+    copies, plain = over(redis_connection), session("a", 1, 2)
+    covering = replace(plain, summary="one", summarised_through=plain.in_order()[0].place)
+    copies.put([covering])
+    copies.put([plain])
+    assert stored(redis_connection, "session:a") == covering
+
+
+def test_a_history_that_would_fill_the_memory_is_malformed() -> None:
+    bomb = b"zstd 1.0 " + zstandard.ZstdCompressor().compress(bytes(64 * 1024 * 1024))
+    with pytest.raises(Malformed):
+        decode_copy(bomb)
+    whole = encode_history(session("a", *range(50)))
+    for damaged in (whole[:-9], whole.replace(b"zstd ", b"zstx "), b"zstd ", b"zstd 1 x"):
+        with pytest.raises(Malformed):
+            decode_copy(damaged)
 
 
 def test_a_copy_expires(redis_connection: RedisConnection) -> None:

@@ -10,7 +10,7 @@ from adapters.aws_clients import AwsClients
 from adapters.dynamodb_sessions import DynamoDBSessions
 from domain.errors import OwnedByAnother
 from domain.ports import Sessions
-from domain.sessions import MAX_TURNS
+from domain.sessions import MAX_TURNS, Session
 from tests.fakes import NOW, FakeClock, FakeSessions
 from tests.samples import DAY, turn
 
@@ -166,3 +166,35 @@ def test_the_item_carries_its_expiry_for_the_table(
     item = aws.dynamodb.get_item(TableName=TABLE, Key={"session_id": {"S": session_id}})["Item"]
     assert item["expires_at"] == {"N": str(int(NOW + 30 * DAY))}
     assert item["turns"]["M"].keys() == {"e1"}
+
+
+def test_a_summary_is_kept_and_replaced_by_one_that_covers_more(
+    sessions: Sessions, session_id: str
+) -> None:
+    short, long = turn("e1", NOW + 1).place, turn("e2", NOW + 2).place
+    session = sessions.add_turns(session_id, "ann", [turn("e1", NOW + 1)])
+    assert sessions.summarise(replace(session, summary="one", summarised_through=short))
+    assert sessions.summarise(replace(session, summary="two", summarised_through=long))
+    assert not sessions.summarise(replace(session, summary="2", summarised_through=long))
+    assert not sessions.summarise(replace(session, summary="late", summarised_through=short))
+    found = sessions.add_turns(session_id, "ann", [turn("e2", NOW + 2)])
+    assert (found.summary, found.summarised_through) == ("two", long)
+    assert found == sessions.get(session_id, "ann")
+
+
+def test_a_strangers_summary_is_not_kept(sessions: Sessions, session_id: str) -> None:
+    session = sessions.add_turns(session_id, "ann", [turn("e1")])
+    assert not sessions.summarise(
+        replace(session, owner="bob", summary="x", summarised_through=turn("e1").place)
+    )
+    assert not sessions.summarise(Session("nowhere", "ann", {}, "x", turn("e1").place))
+
+
+def test_a_summary_outlives_the_turns_that_it_covers(sessions: Sessions, session_id: str) -> None:
+    session = sessions.add_turns(session_id, "ann", [turn("e0", NOW)])
+    sessions.summarise(replace(session, summary="s", summarised_through=turn("e0", NOW).place))
+    for first in range(1, 2 * MAX_TURNS, 10):
+        many = [turn(f"e{n}", NOW + n) for n in range(first, first + 10)]
+        found = sessions.add_turns(session_id, "ann", many)
+    assert "e0" not in found.turns
+    assert found.summary == "s"

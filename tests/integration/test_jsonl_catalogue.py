@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.jsonl_catalogue import (
-    MAX_LINE_BYTES,
-    dump_snapshot,
-    load_snapshot,
-    read_catalogue,
-)
+from adapters.jsonl_catalogue import dump_snapshot, load_snapshot, read_catalogue
+from adapters.jsonl_lines import MAX_LINE_BYTES
 from domain.catalogue import CatalogueRejected
 from domain.errors import Malformed
 from domain.genres import DEMOGRAPHICS, GENRE_NAMES, slug_of

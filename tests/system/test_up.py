@@ -32,7 +32,7 @@ AWS = {
     "cloudwatch",
     "ec2",
 }
-CHILDREN = {"serving", "relay", "beat", "redis", "aws-sqs", "aws-moto", *WORKERS}
+CHILDREN = {"serving", "relay", "beat", "redis", "aws-sqs", "aws-moto", "model", *WORKERS}
 TRENDING = "what's popular this week"
 
 

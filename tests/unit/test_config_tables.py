@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from config import answers, budgets, metrics, queues, schedules, settings, tables
+from config import (
+    answers,
+    budgets,
+    endpoints,
+    features,
+    metrics,
+    models,
+    queues,
+    schedules,
+    search,
+    settings,
+    tables,
+)
 from config.errors import ConfigError
 
 CONFIG = Path(tables.__file__).parent
@@ -36,6 +48,9 @@ def test_the_shipped_tables_are_accepted() -> None:
     assert schedules.load().schedules
     assert budgets.load().routes
     assert metrics.load().metrics
+    assert models.load().routing.phrases
+    assert search.load().stop_words.latin
+    assert endpoints.load().services
 
 
 @pytest.mark.parametrize(
@@ -169,3 +184,83 @@ def test_printed_settings_hide_the_key_of_pseudonyms() -> None:
     assert shown["pseudonym_key"] == "***"
     assert "hunter2" not in str(shown)
     assert settings.read({}).redacted()["pseudonym_key"] == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('storage = "Standard_V2"', 'storage = "Fast"', "Fast"),
+        ('event_time = "event_time"', 'event_time = "user_id"', "both keys"),
+        ('locale = "String"', 'event_time = "String"', "is a key"),
+        ('locale = "String"', 'locale = "Text"', "Text"),
+        ("[groups.user-profile]", '[groups."user profile"]', "matching regex"),
+        ("ttl_days = 90", "ttl_days = 0", "ttl_days"),
+        ("worker_share = 0.1", "worker_share = 0.7", "more than the quota"),
+        ("features_jitter_seconds = 30", "features_jitter_seconds = 300", "below features_seconds"),
+        ("run_seconds = 8", "run_second = 8", "run_second"),
+    ],
+)
+def test_a_wrong_feature_table_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"features\.toml") as refusal:
+        features.load(edit("features", old, new))
+    assert complaint in str(refusal.value)
+
+
+def test_feature_groups_fit_into_one_request() -> None:
+    assert len(features.declared().groups) <= features.MAX_GROUPS
+    assert all(group.is_listed for group in features.declared().groups.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('provider = "bedrock"', 'provider = "basement"', "basement"),
+        ("temperature = 0.2", "temperature = 2", "temperature"),
+        ("context_tokens = 1500", "context_tokens = 9", "context_tokens"),
+        ("prompt_version = 1", "prompt_version = 0", "prompt_version"),
+        ("dimensions = 256", "dimensions = 257", "257"),
+        ("[models.large]", "[models.huge]", "huge"),
+    ],
+)
+def test_a_wrong_model_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"models\.toml") as refusal:
+        models.load(edit("models", old, new))
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("limit = 5", "limit = 0", "limit"),
+        ("min_similarity = 0.35", "min_similarity = 1.5", "min_similarity"),
+        ("japanese = [", "french = [", "french"),
+    ],
+)
+def test_a_wrong_search_table_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"search\.toml") as refusal:
+        search.load(edit("search", old, new))
+    assert complaint in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ('kind = "gateway"', 'kind = "gate"', "gate"),
+        ("max_dns_ms = 5", "max_dns_ms = 0", "max_dns_ms"),
+        ("nat_baseline_ms = 45", "nat_baseline_ms = 9", "above nat_baseline_ms"),
+        ("{region}.bedrock", "{place}.bedrock", "vpc_service"),
+        ("timeout_seconds = 3", "timeout_seconds = 60", "timeout_seconds"),
+    ],
+)
+def test_a_wrong_endpoint_is_refused_with_its_reason(
+    edit: Edit, old: str, new: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"endpoints\.toml") as refusal:
+        endpoints.load(edit("endpoints", old, new))
+    assert complaint in str(refusal.value)

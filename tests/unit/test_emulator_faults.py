@@ -75,3 +75,19 @@ def test_latency_is_never_negative(distribution: str) -> None:
 def test_a_rule_that_makes_no_sense_is_refused(rule: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(rule, FaultRule)
+
+
+def test_a_quota_strikes_what_comes_too_fast_and_lets_the_rest_pass() -> None:
+    now = 100.0
+    made = Faults(random.Random(3), lambda: now)
+    made.rules.append(FaultRule(kind="throttle", per_second=2))
+    struck = [made.plan("featurestore", "BatchGetRecord", "") is not None for _ in range(4)]
+    assert struck == [False, False, True, True]
+    now += 0.5
+    struck = [made.plan("featurestore", "BatchGetRecord", "") is not None for _ in range(2)]
+    assert struck == [False, True]
+
+
+def test_a_quota_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="per_second"):
+        FaultRule(kind="throttle", per_second=0)

@@ -3,10 +3,20 @@
 import random
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.features import GroupRecord, UserFeatures, merge
+from domain.errors import Malformed
+from domain.features import (
+    GroupRecord,
+    UserFeatures,
+    event_time_of,
+    iso_8601,
+    merge,
+    tombstone_over,
+)
+from domain.merging import admit
 
 Write = Mapping[str, GroupRecord]
 
@@ -51,3 +61,49 @@ def test_a_record_past_its_time_to_live_is_not_read() -> None:
     user = UserFeatures("u", {"user-profile": GroupRecord(5.0, {"age": "40"}, expires_at=10.0)})
     assert user.live(now=9.9) == {"user-profile": {"age": "40"}}
     assert user.live(now=10.0) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1700000000", 1_700_000_000.0),
+        ("1700000000.25", 1_700_000_000.25),
+        ("2023-11-14T22:13:20Z", 1_700_000_000.0),
+        ("2023-11-14T22:13:20.250Z", 1_700_000_000.25),
+    ],
+)
+def test_event_times_of_both_kinds_are_numbers(text: str, seconds: float) -> None:
+    assert event_time_of(text) == seconds
+
+
+@given(st.integers(0, 4_000_000_000_000))
+def test_an_event_time_is_written_to_the_millisecond(milliseconds: int) -> None:
+    assert event_time_of(iso_8601(milliseconds / 1000)) == pytest.approx(milliseconds / 1000)
+
+
+@pytest.mark.parametrize("text", ["soon", "", "2026-13-01T00:00:00Z", "-1", "1e9", "nan"])
+def test_what_is_no_event_time_is_refused(text: str) -> None:
+    with pytest.raises(Malformed, match="event time"):
+        event_time_of(text)
+
+
+def test_a_record_of_a_clock_that_is_ahead_is_kept_back_alone() -> None:
+    records = {"a": GroupRecord(1300.0), "b": GroupRecord(1300.1)}
+    admitted = admit(records, now=1000.0)
+    assert admitted.records.keys() == {"a"}
+    assert admitted.ahead.keys() == {"b"}
+
+
+def test_a_tombstone_for_one_record_stands_over_it_and_nothing_newer() -> None:
+    record = GroupRecord(1_700_000_000.25, {"age": "40"})
+    grave = tombstone_over(record, 60.0)
+    assert grave.supersedes(record)
+    assert GroupRecord(1_700_000_000.251).supersedes(grave)
+    assert not grave.is_live(record.event_time)
+
+
+def test_features_expire_with_the_last_of_their_groups() -> None:
+    first, last = GroupRecord(1.0, expires_at=5.0), GroupRecord(1.0, expires_at=9.0)
+    assert UserFeatures("u", {"a": first, "b": last}).expires_at == 9.0
+    assert UserFeatures("u", {"a": first, "b": GroupRecord(1.0)}).expires_at is None
+    assert UserFeatures("u").expires_at is None

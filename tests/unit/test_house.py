@@ -12,7 +12,18 @@ import pytest
 from config import metrics, queues
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("adapters", "cli", "config", "domain", "emulators", "serving", "tasks", "web", "workers")
+ROOMS = (
+    "adapters",
+    "cli",
+    "config",
+    "domain",
+    "emulators",
+    "recommender",
+    "serving",
+    "tasks",
+    "web",
+    "workers",
+)
 
 
 @pytest.mark.parametrize("room", ROOMS)

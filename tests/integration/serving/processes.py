@@ -74,7 +74,7 @@ class Valkey:
     def publish(self) -> None:
         now = time.time()
         with self.client() as client:
-            for kind in ("trending", "new_releases", "fallback"):
+            for kind in ("trending", "new_releases", "recommendation", "fallback"):
                 for locale in LOCALES:
                     key = AnswerKey(kind, "", locale)
                     answer = Answer(key, f"{kind} in {locale}", [])

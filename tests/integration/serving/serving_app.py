@@ -8,15 +8,20 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
+from adapters.redis_hot_users import decode_features
 from adapters.redis_sessions import decode_copy
 from adapters.spool_writing import SpoolWriter
 from config import answers, budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue, Title
 from domain.errors import Transient
+from domain.features import GroupRecord, UserFeatures
+from domain.ports import FeatureBatch
+from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
 from serving.chat import Classify
 from serving.main import serve
@@ -50,10 +55,33 @@ class MemorySessions:
     def add_turns(self, session_id: str, owner: str, turns: object) -> Session:
         raise NotImplementedError
 
+    def summarise(self, session: Session) -> bool:
+        raise NotImplementedError
+
     def get(self, session_id: str, owner: str) -> Session | None:
         if session_id == "in-table" and owner == "alice":
             return Session(session_id, owner, {"e": Turn("e", "m", "q?", "a", 1.0)})
         return None
+
+
+class MemoryUsers:
+    """DynamoDB, which knows alice alone."""
+
+    def get(self, user_id: str) -> UserFeatures | None:
+        record = GroupRecord(1.0, {"favourite_genres": "Action"})
+        return UserFeatures(user_id, {"user-profile": record}) if user_id == "alice" else None
+
+
+class EmptyStore:
+    def read(self, user_ids: Sequence[str], groups: Sequence[str]) -> FeatureBatch:
+        return FeatureBatch({}, {})
+
+
+class FirstTitles:
+    """A model that recommends the same to everybody."""
+
+    def recommend(self, request: RecommendationRequest, seconds: float) -> Sequence[Recommended]:
+        return [Recommended(f"t{n}", 1.0 / (n + 1)) for n in range(request.limit)]
 
 
 def build_classifier(catalogue: Catalogue) -> Classify:
@@ -87,6 +115,10 @@ def main() -> None:
             budgets=budgets.declared(),
             catalogue=MemoryCatalogue(int(rest[0]) if rest else 20),
             sessions=MemorySessions(),
+            users=cast("Any", MemoryUsers()),
+            features=cast("Any", EmptyStore()),
+            recommender=FirstTitles(),
+            decode_features=decode_features,
             metrics=Metrics(),
             encode_event=encode_event,
             decode_session=decode_copy,

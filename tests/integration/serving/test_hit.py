@@ -8,9 +8,9 @@ import redis
 
 from adapters.msgpack_wire import decode_event
 from config.settings import Settings
-from domain.events import AnswerServed, event_id_of_message
+from domain.events import AnswerServed, FeedbackGiven, event_id_of_message
 from serving.models import ChatReply
-from tests.integration.serving.client import Connection, chat
+from tests.integration.serving.client import Connection, chat, post
 from tests.integration.serving.processes import Serving, token
 
 HITS = 20
@@ -86,4 +86,22 @@ async def test_a_session_belongs_to_who_opened_it(serving: Serving) -> None:
     assert (await connection.send(chat(question, "own-1", token("alice")))).status == 200
     with serving.valkey.client() as client:
         assert client.ttl("session_owner:own-1") > Settings().session_days * 86_400 - 60
+    await connection.close()
+
+
+async def test_feedback_is_written_for_the_owner_of_the_session_alone(serving: Serving) -> None:
+    connection = await Connection.to(serving)
+    alice, bob = token("alice"), token("bob")
+    answered = await connection.send(chat("new releases", "feedback-1", alice))
+    body = {"session_id": "feedback-1", "event_id": answered.json["event_id"], "signal": "up"}
+    given = [await connection.send(post("/v1/feedback", body, alice)) for _ in range(2)]
+    assert [reply.status for reply in given] == [202, 202]
+    assert (await connection.send(post("/v1/feedback", body, bob))).status == 403
+    nowhere = {**body, "session_id": "feedback-0"}
+    assert (await connection.send(post("/v1/feedback", nowhere, alice))).status == 404
+    with serving.valkey.client() as client:
+        events = [decode_event(fields[b"e"]) for _, fields in client.xrange("outbox:0")]
+    found = [event for event in events if isinstance(event, FeedbackGiven)]
+    assert [event.event_id for event in found] == [reply.json["event_id"] for reply in given]
+    assert {event.owner for event in found} == {"alice"}
     await connection.close()

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import msgspec
 import pytest
 
-from adapters.redis_sessions import encode_copy
+from adapters.redis_sessions import encode_history
 from domain.sessions import Session, Turn
 from serving.models import ChatReply, InteractionsReply, Readiness, SessionReply
 from serving.problems import ProblemDocument
@@ -196,10 +196,10 @@ async def test_events_are_confirmed_and_wrong_ones_named(serving: Serving) -> No
 
 def test_a_session_is_its_owners_alone(serving: Serving) -> None:
     turn = Turn("e-1", "m-1", "what is new?", "these", 1_800_000_000.0)
-    copy = encode_copy(Session("page-1", "alice", {"e-1": turn}))
+    copy = encode_history(Session("page-1", "alice", {"e-1": turn}))
     with serving.valkey.client() as client:
-        client.set("session:page-1", copy, ex=60)
-        client.set("session:broken", b"{}", ex=60)
+        client.set("session_history:page-1", copy, ex=60)
+        client.set("session_history:broken", b"{}", ex=60)
     for session_id in ("page-1", "in-table"):
         status, headers, body = serving.get(f"/v1/sessions/{session_id}", token("alice"))
         assert (status, "server-timing" in headers) == (200, True)
@@ -220,8 +220,8 @@ def test_health_readiness_metrics_and_the_document(serving: Serving) -> None:
     document = json.loads(serving.get("/openapi.json")[2])
     assert document["openapi"] == "3.1.0"
     assert set(document["paths"]) == {
-        "/v1/chat", "/v1/events", "/v1/sessions/{session_id}", "/healthz", "/readyz", "/metrics",
-        "/openapi.json",
+        "/v1/chat", "/v1/events", "/v1/feedback", "/v1/recommendations",
+        "/v1/sessions/{session_id}", "/v1/ws", "/healthz", "/readyz", "/metrics", "/openapi.json",
     }  # fmt: skip
     text = json.dumps(document)
     for reference in set(text.split('"#/components/schemas/')[1:]):

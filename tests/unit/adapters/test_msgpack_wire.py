@@ -24,6 +24,8 @@ from domain.events import (
     Event,
     InteractionRecorded,
     InteractionType,
+    RecommendationComputed,
+    RecommendationServed,
     Served,
     ServedFrom,
 )
@@ -46,7 +48,7 @@ answers_served = st.builds(
     owner=texts,
     message_id=texts,
     question=st.text(st.characters(codec="utf-8"), max_size=4000),
-    kind=st.sampled_from(["trending", "new_releases", "genre", "title", "chat"]),
+    kind=st.sampled_from(["trending", "new_releases", "genre", "title", "recommendation", "chat"]),
     slug=texts,
     locale=st.sampled_from(["ja", "en"]),
 )
@@ -58,7 +60,16 @@ interactions = st.builds(
     user_id=texts,
     value=st.none() | st.floats(0, 10),
 )
-events = answers_served | interactions
+computed = st.builds(
+    RecommendationComputed,
+    **header,
+    user_id=texts,
+    items=st.lists(st.tuples(ids, st.floats(-1e9, 1e9)), max_size=100).map(tuple),
+)
+served = st.builds(
+    RecommendationServed, **header, owner=texts, locale=st.sampled_from(["ja", "en"])
+)
+events = answers_served | interactions | computed | served
 found = st.builds(
     Served,
     source=st.sampled_from(list(ServedFrom)),

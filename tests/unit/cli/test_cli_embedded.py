@@ -28,7 +28,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 def test_every_group_of_workers_runs(stack: Stack) -> None:
     names = [spec.name for spec in (*stack.foundations, *stack.processes)]
     assert sorted(names) == sorted(
-        ["aws-moto", "aws-sqs", "redis", "serving", "relay", "beat"]
+        ["aws-moto", "aws-sqs", "model", "redis", "serving", "relay", "beat"]
         + [f"worker-{group}" for group in GROUPS]
     )
 

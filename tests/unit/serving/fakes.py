@@ -5,14 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Complaint, Noted
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event, Locale
 from domain.questions import Question, QuestionKind
 from serving.answers import BuiltInAnswers, SeenAnswers
 from serving.chat import ChatRoute
-from serving.exchange import HeaderList, dispatch
+from serving.exchange import HeaderList, HotRoute, dispatch
+from serving.feedback import FeedbackRoute
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.mending import Mending
@@ -33,6 +34,7 @@ class FakeStock:
     append_faults: Mapping[int, Transient] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     calls: int = 0
+    owners: dict[str, str] = field(default_factory=dict)
 
     def serve(
         self,
@@ -67,6 +69,24 @@ class FakeStock:
         self.calls += 1
         self.events += [decode_event(event) for _, event in events]
         written([self.append_faults.get(place) for place in range(len(events))])
+
+    def note(
+        self,
+        session_id: str,
+        owner: str,
+        event: bytes,
+        seconds: float,
+        noted: Callable[[Noted | Transient], None],
+    ) -> None:
+        if isinstance(self.fault, Transient):
+            noted(self.fault)
+        elif session_id not in self.owners:
+            noted(Noted.UNKNOWN)
+        elif self.owners[session_id] != owner:
+            noted(Noted.FOREIGN)
+        else:
+            self.events.append(decode_event(event))
+            noted(Noted.WRITTEN)
 
 
 @dataclass
@@ -113,6 +133,7 @@ class FakeExchange:
     body: bytes | bytearray
     headers: HeaderList = ((b"content-type", b"application/json"),)
     started: float = 0.0
+    query: bytes = b""
     status: int = 0
     lines: bytes = b""
     answer: bytes = b""
@@ -169,12 +190,13 @@ class KnownCallers(Gate):
 
 @dataclass
 class RequestPath:
-    """Both hot routes over the same fakes."""
+    """The hot routes over the same fakes."""
 
     stock: FakeStock
     registry: CountingRegistry
     chat: ChatRoute
     interactions: InteractionsRoute
+    feedback: FeedbackRoute
     meters: Meters
     sink: FakeSink
     menders: FakeMenders
@@ -186,9 +208,7 @@ class RequestPath:
     def record(self, body: object, *headers: tuple[bytes, bytes]) -> FakeExchange:
         return self.send(self.interactions, body, *headers)
 
-    def send(
-        self, route: ChatRoute | InteractionsRoute, body: object, *headers: tuple[bytes, bytes]
-    ) -> FakeExchange:
+    def send(self, route: HotRoute, body: object, *headers: tuple[bytes, bytes]) -> FakeExchange:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         exchange = FakeExchange(content, [(b"content-type", b"application/json"), *headers])
         dispatch(route, exchange, self.meters.refused)
@@ -240,6 +260,15 @@ def request_path() -> RequestPath:
         InteractionsRoute(
             gate=gate,
             stock=stock,
+            sink=sink,
+            producer=producer,
+            meters=meters,
+            redis_seconds=0.1,
+            clock=lambda: NOW,
+        ),
+        FeedbackRoute(
+            gate=gate,
+            outbox=stock,
             sink=sink,
             producer=producer,
             meters=meters,

@@ -1,14 +1,15 @@
 """GET /v1/sessions/{id} without HTTP and without Redis."""
 
+import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from adapters.redis_multiplexed import Late, NotDone
-from adapters.redis_sessions import decode_copy, encode_copy
+from adapters.redis_sessions import decode_copy, encode_copy, encode_history
 from config import budgets
 from domain.answers import AnswerKey
 from domain.errors import Transient
@@ -16,6 +17,7 @@ from domain.sessions import Session, Turn
 from serving.meters import Meters
 from serving.pages import SessionPage
 from serving.problems import Problem
+from serving.session_reader import SessionReader
 from tests.fakes import FakeSessions
 from tests.samples import turn
 from tests.unit.serving.fakes import CountingRegistry, KnownCallers
@@ -27,10 +29,16 @@ class FakeCopies:
 
     stored: bytes | Transient | None = None
 
-    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         if isinstance(self.stored, Transient):
             raise self.stored
         return self.stored
+
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        raise NotImplementedError
+
+    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
+        raise NotImplementedError
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         raise NotImplementedError
@@ -45,13 +53,12 @@ class Site:
     registry: CountingRegistry = field(default_factory=CountingRegistry)
 
     async def get(self) -> Response:
+        meters = Meters(self.registry)
         page = SessionPage(
             gate=KnownCallers(),
-            copies=self.copies,
-            decode=decode_copy,
-            sessions=self.sessions,
+            reader=SessionReader(self.copies, decode_copy, self.sessions, meters),
             budget=budgets.declared().routes["sessions"],
-            meters=Meters(self.registry),
+            meters=meters,
         )
         headers = [(b"authorization", b"Bearer alice")]
         return await page(
@@ -83,6 +90,14 @@ async def test_a_copy_is_timed_and_the_table_takes_no_time(site: Site) -> None:
     assert list(times(response)) == ["redis", "dynamodb", "total"]
     assert times(response)["dynamodb"] == 0
     assert site.observed() == {"redis"}
+
+
+async def test_a_summary_is_told_where_there_is_one(site: Site) -> None:
+    session = Session("s", "alice").with_turns([turn("e1")])
+    site.copies.stored = encode_history(session)
+    assert "summary" not in json.loads(bytes((await site.get()).body))
+    site.copies.stored = encode_history(replace(session, summary="short"))
+    assert json.loads(bytes((await site.get()).body))["summary"] == "short"
 
 
 async def test_both_segments_are_timed_where_the_table_is_asked(site: Site) -> None:

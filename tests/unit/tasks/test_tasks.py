@@ -7,12 +7,14 @@ from domain.answers import AnswerKey
 from domain.catalogue import Catalogue
 from domain.errors import PartlyFailed, Permanent, Transient
 from domain.events import Locale
-from domain.jobs import JOB_TYPES, AppendAudit, WriteAnswer
+from domain.jobs import JOB_TYPES, AppendAudit, NotePreference, WriteAnswer
+from domain.summaries import extract
 from tasks.analytics import emit_analytics
 from tasks.audit import append_audit
 from tasks.cache import write_answers
 from tasks.interactions import count_interactions
 from tasks.performs import performs
+from tasks.preferences import note_preferences
 from tasks.sessions import update_sessions
 from tasks.table import TASKS
 from tests.fakes import NOW, FakeCatalogueStore, World
@@ -91,6 +93,17 @@ def test_a_session_that_fails_does_not_hold_up_the_others(world: World) -> None:
     assert world.session_copies.copies.keys() == {"good"}
 
 
+def test_a_long_session_is_summarised_once_whatever_the_packs(world: World) -> None:
+    jobs = [session_update(f"e{at:02}", "s", at=NOW + at) for at in range(20)]
+    for first in range(0, 20, 3):
+        update_sessions(jobs[first : first + 3], world.ports)
+    copy = world.session_copies.copies["s"]
+    assert copy.summarised_through == copy.in_order()[12].place
+    assert copy.summary == extract("", copy.in_order()[:13])
+    update_sessions(jobs, world.ports)
+    assert world.session_copies.copies["s"] == copy
+
+
 def test_records_that_were_not_taken_are_named(world: World) -> None:
     world.analytics.refusing["e2"] = "Throttled"
     with pytest.raises(PartlyFailed) as caught:
@@ -126,6 +139,15 @@ def test_interactions_are_counted_by_what_became_of_them(world: World) -> None:
     assert counted["events_total", "interaction.count", "expired"] == 1
     assert counted["duplicates_total", "interaction.count"] == 1
     assert world.ports.counts.scores(NOW) == {"1": 1.0}
+
+
+def test_what_customers_prefer_is_noted(world: World) -> None:
+    note = NotePreference(
+        event_id="e", producer="t", seq=0, occurred_at=NOW, user_id="ann", locale="ja", genre="gag"
+    )
+    note_preferences([note, note], world.ports)
+    assert set(world.preferences.of("ann")) == {"locale:ja", "genre:gag"}
+    assert world.metrics.counted["events_total", "preference.note", "applied"] == 2
 
 
 def wanted(slug: str, kind: str = "title", locale: Locale = "ja", at: float = NOW) -> WriteAnswer:

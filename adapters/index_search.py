@@ -1,0 +1,86 @@
+"""Search in the process, over the catalogue it holds: what a store without OpenSearch uses.
+
+Words are looked for in names and genres, likeness of spelling in names. To build the index of
+13,000 titles takes seconds of computing: do it in a thread, and use the index before until then. A
+search takes about a millisecond and no network.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.keyword_index import KeywordIndex
+from adapters.ngram_embeddings import NgramEmbeddings
+from config.search import SearchTable
+from domain.catalogue import Catalogue
+from domain.gist import Gist
+from domain.search import (
+    CANDIDATES,
+    Found,
+    GenreWords,
+    Wanted,
+    about_text,
+    fused,
+    genre_slugs,
+    hit,
+    names_text,
+)
+
+
+class IndexSearch:
+    """Implements `domain.search.Search`; immutable, and safe to share."""
+
+    def __init__(self, catalogue: Catalogue, words: GenreWords, table: SearchTable) -> None:
+        self._titles = catalogue.by_popularity
+        self._gist = Gist(table.stop_words.latin, table.stop_words.japanese)
+        self._embeddings = NgramEmbeddings(table.min_similarity)
+        names = [names_text(title) for title in self._titles]
+        about = [about_text(title, words) for title in self._titles]
+        self._keywords = KeywordIndex(
+            [f"{name}\n{text}" for name, text in zip(names, about, strict=True)]
+        )
+        self._vectors = self._embeddings.vectors(
+            [" ".join((*title.names(), *title.aliases)) for title in self._titles]
+        )
+        self._genres = _by_genre([genre_slugs(title) for title in self._titles])
+
+    async def search(self, wanted: Wanted, seconds: float) -> Found:
+        """What fits best; needs no deadline."""
+        del seconds
+        allowed = self._allowed(wanted.genres)
+        gist = self._gist.of(wanted.text)
+        by_words = self._keywords.scores(gist)
+        likeness = self._vectors @ self._embeddings.vectors([gist])[0]
+        rankings = [
+            self._ranking(by_words, allowed, above=0.0),
+            self._ranking(likeness, allowed, above=self._embeddings.min_similarity),
+        ]
+        numbers = {self._titles[number].id: number for row in rankings for number in row}
+        ids = [[self._titles[number].id for number in row] for row in rankings]
+        best = fused(ids, wanted.limit)
+        return Found(tuple(hit(self._titles[numbers[id_]], score) for id_, score in best))
+
+    def _allowed(self, genres: frozenset[str]) -> npt.NDArray[np.bool_]:
+        if not genres:
+            return np.ones(len(self._titles), dtype=np.bool_)
+        allowed = np.zeros(len(self._titles), dtype=np.bool_)
+        for slug in genres:
+            allowed[self._genres.get(slug, [])] = True
+        return allowed
+
+    def _ranking(
+        self, scores: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], *, above: float
+    ) -> list[int]:
+        """Of equal scores the more popular title comes first: titles are numbered in that order."""
+        fitting = np.flatnonzero(allowed & (scores > above))
+        order = np.argsort(-scores[fitting], kind="stable")[:CANDIDATES]
+        return [int(number) for number in fitting[order]]
+
+
+def _by_genre(slugs: Sequence[Sequence[str]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for number, row in enumerate(slugs):
+        for slug in row:
+            found.setdefault(slug, []).append(number)
+    return found

@@ -1,0 +1,196 @@
+"""`mangaassist features load`: records from a file into the feature store, in bounded memory.
+
+After each block of rows the place in the file is remembered, so that a call that was interrupted is
+gone on with. A block that comes twice changes nothing.
+"""
+
+import gzip
+import json
+import time
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.aws_clients import AwsClients
+from adapters.feature_rows import FeatureRow, parse_row
+from adapters.jsonl_lines import MAX_LINE_BYTES, lines_of
+from adapters.sagemaker_loading import SageMakerLoading
+from adapters.sqs_queues import SqsQueues
+from adapters.token_bucket import TokenBucket
+from cli import output, progress
+from cli.bookmarks import FileBookmarks
+from cli.failures import FAILED, Failure
+from cli.features_syncing import bookmarks_of
+from cli.target import aim
+from config import features, queues
+from domain.catalogue import RowError
+from domain.errors import MangaAssistError, Permanent
+from domain.jobs import SyncFeatures
+from workers.sqs_sending import SqsSending, new_pack_id
+
+BLOCK_ROWS = 1000
+SHOWN_ROWS = 1000
+BOOKMARK = "features-load"
+PRODUCER = "mangaassist-cli"
+
+
+@dataclass(slots=True)
+class _Block:
+    """Rows in a row: the good ones with their lines, and where the next block begins."""
+
+    rows: list[tuple[int, FeatureRow]]
+    bad: list[RowError]
+    line: int
+    byte: int
+
+
+@dataclass(slots=True)
+class _Total:
+    written: int = 0
+    bad: int = 0
+
+    def report(self, errors: Sequence[RowError], name: str) -> None:
+        for error in errors[: max(0, SHOWN_ROWS - self.bad)]:
+            output.warn(f"{name}: {error}")
+        self.bad += len(errors)
+
+
+class _Loading:
+    """One file on its way into one store."""
+
+    def __init__(
+        self,
+        file: Path,
+        loading: SageMakerLoading,
+        sending: SqsSending | None,
+        marks: FileBookmarks,
+    ) -> None:
+        self._file = file
+        self._loading = loading
+        self._sending = sending
+        self._marks = marks
+        self._table = features.declared()
+        found = file.stat()
+        self._identity = [str(file), found.st_size, found.st_mtime_ns]
+        self.size = found.st_size
+        self.total = _Total()
+
+    def begun_at(self) -> int:
+        """How many lines an earlier call has done of this very file."""
+        try:
+            identity, line = json.loads(self._marks.get(BOOKMARK) or "")
+        except (ValueError, TypeError):
+            return 0
+        return int(line) if identity == self._identity else 0
+
+    def blocks(self) -> Iterator[_Block]:
+        """Load block by block; each is told when it is done."""
+        for block in self._read(self.begun_at()):
+            self.total.report(block.bad, self._file.name)
+            self._write(block)
+            self._marks.put(BOOKMARK, json.dumps([self._identity, block.line]))
+            yield block
+        self._marks.remove(BOOKMARK)
+
+    def _read(self, skipped: int) -> Iterator[_Block]:
+        block = _Block([], [], skipped, 0)
+        with self._file.open("rb") as raw:
+            for line, data in enumerate(lines_of(raw), 1):
+                if line <= skipped:
+                    continue
+                self._take(block, line, data)
+                block.line, block.byte = line, raw.tell()
+                if len(block.rows) + len(block.bad) >= BLOCK_ROWS:
+                    yield block
+                    block = _Block([], [], line, raw.tell())
+        if block.rows or block.bad:
+            yield block
+
+    def _take(self, block: _Block, line: int, data: bytes | None) -> None:
+        if data is None:
+            block.bad.append(RowError(line, f"longer than {MAX_LINE_BYTES} bytes"))
+        elif data.strip():
+            try:
+                block.rows.append((line, parse_row(data, self._table.groups, time.time())))
+            except ValueError as error:
+                block.bad.append(RowError(line, str(error)))
+
+    def _write(self, block: _Block) -> None:
+        failed = self._loading.write([row for _, row in block.rows])
+        refused = {at: why for at, why in failed.items() if isinstance(why, Permanent)}
+        self.total.report(
+            [RowError(block.rows[at][0], str(why)) for at, why in refused.items()], self._file.name
+        )
+        for at, why in failed.items():
+            if at not in refused:
+                raise Failure(f"line {block.rows[at][0]} is not written: {why}", FAILED)
+        self.total.written += len(block.rows) - len(failed)
+        self._have_synced([row for at, (_, row) in enumerate(block.rows) if at not in failed])
+
+    def _have_synced(self, rows: Sequence[FeatureRow]) -> None:
+        if self._sending is None or not rows:
+            return
+        self._sending.jobs(
+            [
+                SyncFeatures(
+                    event_id=new_pack_id(),
+                    producer=PRODUCER,
+                    seq=number,
+                    occurred_at=time.time(),
+                    user_id=user_id,
+                )
+                for number, user_id in enumerate(dict.fromkeys(row.user_id for row in rows))
+            ]
+        )
+
+
+def run(
+    file: Path,
+    data_dir: Path | None,
+    *,
+    rate: float | None,
+    restart: bool,
+    sync: bool,
+    as_json: bool,
+) -> None:
+    """Load a file; raises Failure where rows were bad or the store did not take them."""
+    path = file.expanduser().resolve()
+    if not path.is_file():
+        raise Failure(f"{path} is not a file")
+    target = aim(data_dir)
+    aws, table = AwsClients(), features.declared()
+    turns = TokenBucket(rate or table.quotas.cli_per_second)
+    sending = SqsSending(SqsQueues(aws), queues.declared()) if sync else None
+    marks = bookmarks_of(target)
+    if restart:
+        marks.remove(BOOKMARK)
+    loading = _Loading(path, SageMakerLoading(aws, table.groups, turns), sending, marks)
+    _load(loading, path)
+    _tell(loading.total, as_json=as_json)
+
+
+def _load(loading: _Loading, path: Path) -> None:
+    done = loading.begun_at()
+    if done:
+        output.warn(f"going on behind line {done}, where the last call stopped")
+    try:
+        with progress.shown(path.name) as advance:
+            for block in loading.blocks():
+                done = block.line
+                if advance:
+                    advance(block.byte, loading.size)
+    except (KeyboardInterrupt, MangaAssistError, Failure):
+        output.warn(f"stopped behind line {done}; the same command goes on from there")
+        raise
+    except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Failure(f"{path.name}: cannot be read behind line {done}: {error}") from error
+
+
+def _tell(total: _Total, *, as_json: bool) -> None:
+    if as_json:
+        output.document({"written": total.written, "bad": total.bad})
+    else:
+        output.line(f"{total.written} records written, {total.bad} bad rows left out")
+    if total.bad:
+        raise Failure(f"{total.bad} rows were bad", FAILED)

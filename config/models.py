@@ -1,0 +1,82 @@
+"""The models that answer and embed, as `models.toml` declares them."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from config import tables
+
+Count = Annotated[int, Meta(ge=1)]
+Words = Annotated[str, Meta(min_length=1)]
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A chat model: a model or inference profile of Bedrock, or an endpoint of SageMaker."""
+
+    provider: Literal["bedrock", "sagemaker"]
+    id: Words
+    max_tokens: Annotated[int, Meta(ge=16, le=8192)]
+    temperature: Annotated[float, Meta(ge=0, le=1)]
+    context_tokens: Annotated[int, Meta(ge=100, le=100_000)]
+
+
+class Sizes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The chat model for each size of question."""
+
+    small: Model
+    large: Model
+
+
+class Routing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What makes a question one for the large model."""
+
+    long_question_tokens: Count
+    phrases: tuple[Words, ...]
+
+
+class Instructions(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The system text by locale."""
+
+    ja: Words
+    en: Words
+
+    def of(self, locale: str) -> str:
+        """The instructions for answers in this locale."""
+        return (self.ja if locale == "ja" else self.en).strip()
+
+
+class Embedding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The model of Bedrock that makes vectors of texts."""
+
+    id: Words
+    dimensions: Literal[256, 512, 1024]
+    min_similarity: Annotated[float, Meta(ge=0, le=1)]
+
+
+class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole table."""
+
+    prompt_version: Count
+    history_turns: Annotated[int, Meta(ge=0, le=50)]
+    models: Sizes
+    routing: Routing
+    instructions: Instructions
+    embedding: Embedding
+
+    def version(self, model: Model) -> str:
+        """What an answer of this model depends on beside the question; part of cache keys."""
+        return f"{self.prompt_version}:{model.provider}:{model.id}"
+
+
+def load(directory: Path | None = None) -> Models:
+    """The checked table; raises ConfigError."""
+    return tables.read("models", Models, *([directory] if directory else []))
+
+
+@cache
+def declared() -> Models:
+    """The table that the project ships."""
+    return load()

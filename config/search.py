@@ -1,0 +1,38 @@
+"""How titles are looked for, as `search.toml` declares it."""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from config import tables
+
+Words = tuple[Annotated[str, Meta(min_length=1)], ...]
+
+
+class StopWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is said around a wish and says nothing of a title."""
+
+    latin: Words
+    japanese: Words
+
+
+class SearchTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole table."""
+
+    limit: Annotated[int, Meta(ge=1, le=20)]
+    min_similarity: Annotated[float, Meta(ge=0, le=1)]
+    stop_words: StopWords
+
+
+def load(directory: Path | None = None) -> SearchTable:
+    """The checked table; raises ConfigError."""
+    return tables.read("search", SearchTable, *([directory] if directory else []))
+
+
+@cache
+def declared() -> SearchTable:
+    """The table that the project ships."""
+    return load()

@@ -1,0 +1,80 @@
+"""A user's recommendation as it lies in Redis: a stored answer for one user, in every locale.
+
+The body names its owner on the first line, then holds a ready JSON body for each locale in the
+order of LOCALES. What names another owner, or lies under another key, is no answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from domain import sentences
+from domain.answers import PREVIEW_CHARS, Answer, AnswerKey, Damage, Damaged, StoredAnswer, hash_of
+from domain.catalogue import Title, item
+from domain.events import Locale
+from domain.sentences import Phrases
+
+LOCALES: tuple[Locale, ...] = ("ja", "en")
+
+Rows = Sequence[tuple[Title, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long an answer is fresh, and how long it is kept."""
+
+    ttl_seconds: float
+    hard_ttl_seconds: float
+
+
+def recommendation_key(user_id: str) -> str:
+    """Where a user's recommendation is."""
+    return f"reco:{user_id}"
+
+
+def render(rows: Rows, phrases: Phrases, locale: Locale) -> Answer:
+    """The answer made of these titles and scores, best first; there is one at least."""
+    titles = [title for title, _ in rows]
+    shown = sentences.names(phrases, locale, titles)
+    text = phrases.say(locale, "recommendation", titles=shown)
+    items = [{**item(title), "score": score} for title, score in rows]
+    return Answer(AnswerKey("recommendation", "", locale), text, items)
+
+
+def store(
+    user_id: str, rows: Rows, phrases: Phrases, generated_at: float, lifetime: Lifetime
+) -> StoredAnswer:
+    """The recommendation as it is stored; its version is the time of what it was made of."""
+    version = version_at(generated_at)
+    answers = {locale: render(rows, phrases, locale) for locale in LOCALES}
+    bodies = [answers[locale].body(version, generated_at) for locale in LOCALES]
+    return StoredAnswer(
+        key_hash=hash_of(recommendation_key(user_id)),
+        version=version,
+        generated_at=generated_at,
+        soft_expires_at=generated_at + lifetime.ttl_seconds,
+        hard_expires_at=generated_at + lifetime.hard_ttl_seconds,
+        preview="\n".join(answers[locale].text[:PREVIEW_CHARS] for locale in LOCALES),
+        body=b"\n".join([user_id.encode(), *bodies]),
+    )
+
+
+def unpack(stored: bytes, user_id: str, locale: Locale) -> StoredAnswer:
+    """The user's own answer in the locale; raises Damaged for anything else."""
+    answer = StoredAnswer.unpack(stored, recommendation_key(user_id))
+    owner, *bodies = answer.body.split(b"\n")
+    if owner != user_id.encode():
+        raise Damaged(Damage.FOREIGN_KEY)
+    if len(bodies) != len(LOCALES):
+        raise Damaged(Damage.FORMAT)
+    return replace(answer, body=bodies[LOCALES.index(locale)])
+
+
+def preview_in(preview: str, locale: Locale) -> str:
+    """The beginning of the text in one locale, of the preview of all."""
+    previews = preview.split("\n")
+    return previews[LOCALES.index(locale)] if len(previews) == len(LOCALES) else preview
+
+
+def version_at(generated_at: float) -> int:
+    """Milliseconds since 1970."""
+    return int(generated_at * 1000)

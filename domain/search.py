@@ -1,0 +1,135 @@
+"""Looking for titles by words and by likeness: what is asked for, what is found, how it is ranked.
+
+Pure but for the two ports. Ranks are fused, not scores: those of words and of vectors have no
+common unit.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.catalogue import Title
+from domain.genres import genre_name, slug_of
+
+FUSION_OFFSET = 60
+"""Reciprocal rank fusion as it was published: how little the first places differ."""
+CANDIDATES = 20
+"""Places of each ranking that take part in the fusion."""
+
+Vector = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to look for; with `genres` (slugs), only titles of at least one of them."""
+
+    text: str
+    genres: frozenset[str] = frozenset()
+    limit: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A title that was found, as the index knows it; `score` orders the hits of one search."""
+
+    id: str
+    title: str
+    title_ja: str | None
+    authors: tuple[str, ...]
+    genres: tuple[str, ...]
+    published_from: str | None
+    score: float
+
+    def fact(self) -> dict[str, object]:
+        """What a prompt says of it; what is unknown is left out."""
+        known = {
+            "id": self.id,
+            "title": self.title,
+            "title_ja": self.title_ja,
+            "authors": list(self.authors),
+            "genres": list(self.genres),
+            "published_from": self.published_from,
+        }
+        return {name: value for name, value in known.items() if value}
+
+
+SOURCE_FIELDS = ("id", "title", "title_ja", "authors", "genres", "published_from")
+"""What of a title travels from the index: the fields of a Hit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The hits, best first; `is_partial` where a part of the search failed or was too slow."""
+
+    hits: tuple[Hit, ...]
+    is_partial: bool = False
+
+
+class Search(Protocol):
+    """An index of the titles that may stand in a list."""
+
+    async def search(self, wanted: Wanted, seconds: float) -> Found:
+        """What fits best, within so many seconds: by words, by likeness, or by what of the two
+        answered. Raises Transient where neither did, Permanent for what no index understands.
+        """
+        ...
+
+
+class Embedder(Protocol):
+    """Makes vectors of length 1 out of texts; what is alike gets vectors that point alike."""
+
+    dimensions: int
+    min_similarity: float
+    """The cosine below which two texts are not alike."""
+
+    async def embed(self, text: str, seconds: float) -> Vector:
+        """The vector of a text; raises Transient or Permanent."""
+        ...
+
+
+GenreWords = Callable[[str], Iterable[str]]
+"""Further words for the genre of a slug."""
+
+
+def fused(rankings: Iterable[Sequence[str]], limit: int) -> list[tuple[str, float]]:
+    """The ids that stand high in several rankings, best first with their scores; ties by id."""
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for place, title_id in enumerate(ranking[:CANDIDATES], 1):
+            scores[title_id] = scores.get(title_id, 0.0) + 1.0 / (FUSION_OFFSET + place)
+    ranked = sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
+    return ranked[:limit]
+
+
+def hit(title: Title, score: float) -> Hit:
+    """The title as a hit."""
+    return Hit(
+        title.id,
+        title.title,
+        title.title_ja,
+        title.authors or title.authors_ja,
+        (*title.demographic, *title.genres),
+        title.published_from,
+        score,
+    )
+
+
+def genre_slugs(title: Title) -> tuple[str, ...]:
+    """The slugs of a title's genres and demographics, each once."""
+    labels = (*title.demographic, *title.genres)
+    return tuple(dict.fromkeys(filter(None, map(slug_of, labels))))
+
+
+def names_text(title: Title) -> str:
+    """Every name of a title and of its authors, a line each."""
+    names = (*title.names(), *title.aliases, *title.authors, *title.authors_ja)
+    return "\n".join(dict.fromkeys(names))
+
+
+def about_text(title: Title, words: GenreWords) -> str:
+    """The genres of a title in both languages, in the words by which customers ask for them."""
+    lines: list[str] = []
+    for slug in genre_slugs(title):
+        name = genre_name(slug)
+        lines.append(" ".join(dict.fromkeys((name.en, name.ja, *words(slug)))))
+    return "\n".join(lines)

@@ -1,0 +1,223 @@
+"""What is known of a customer before a question comes: read ahead, in parallel, kept for a while.
+
+Each branch has its own time; one that fails leaves the others, and what was known before. Nothing
+here is waited for by a question that has a stored answer.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+from config.budgets import Budget
+from domain.answers import DEFAULT_LOCALE, AnswerKey
+from domain.errors import Transient
+from domain.preferences import Preferences
+from domain.sessions import Session, Turn
+from serving.answers import SeenAnswers
+from serving.meters import ConversationMeters
+from serving.outbox import Reader
+from serving.session_reader import SessionReader
+
+log = logging.getLogger(__name__)
+
+AFTER_SECONDS = 0.01
+"""A question that comes with the connection goes first: most need nothing of this."""
+MAX_AGE_SECONDS = 30.0
+"""From the second seed: what is older is read again."""
+MAX_SESSION_BYTES = 16 * 1024
+RECENT_TITLES = 10
+TRENDING = AnswerKey("trending", "", DEFAULT_LOCALE)
+
+_NO_PREFERENCES = Preferences()
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known; `trending` is the body of the stored answer, shared by all who know it."""
+
+    read_at: float
+    session: Session
+    preferences: Preferences = _NO_PREFERENCES
+    recent: Sequence[str] = ()
+    trending: bytes = b""
+
+    def with_turn(self, turn: Turn) -> "Context":
+        """Knowing one more turn."""
+        return replace(self, session=shortened(self.session.with_turns([turn])))
+
+
+class UserReads(Protocol):
+    """What Redis knows of a user; both raise Transient."""
+
+    async def preferences(self, user: str, seconds: float) -> Preferences:
+        """What the user turns out to prefer."""
+        ...
+
+    async def recent_titles(self, user: str, count: int, seconds: float) -> Sequence[str]:
+        """The titles that the user did something with lately, newest first."""
+        ...
+
+
+class ContextReader:
+    """Reads contexts, within the budget of the route `connect`."""
+
+    def __init__(
+        self,
+        *,
+        sessions: SessionReader,
+        users: UserReads,
+        answers: Reader,
+        seen: SeenAnswers,
+        budget: Budget,
+        meters: ConversationMeters,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._sessions = sessions
+        self._users = users
+        self._answers = answers
+        self._seen = seen
+        self._budget = budget
+        self._meters = meters
+        self._clock = clock
+
+    def keep(self, session_id: str, user: str) -> "KeptContext":
+        """The context of a connection, being read from now on."""
+        return KeptContext(self, session_id, user)
+
+    async def read(self, session_id: str, user: str, known: Context | None = None) -> Context:
+        """The context; `known` stays where nothing newer can be read. Never raises Transient."""
+        before = known or Context(0.0, Session(session_id, user))
+        session, preferences, recent, trending = await asyncio.gather(
+            self._branch("session", self._session(before.session), before.session),
+            self._branch("preferences", self._preferences(user), before.preferences),
+            self._branch("interactions", self._recent(user), before.recent),
+            self._branch("trending", self._trending(), before.trending),
+        )
+        return Context(asyncio.get_running_loop().time(), session, preferences, recent, trending)
+
+    async def _branch(self, name: str, read: Awaitable[Part | None], before: Part) -> Part:
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._budget.total_ms / 1000):
+                found = await read
+            outcome = "nothing" if found is None else "found"
+        except (Transient, TimeoutError) as error:
+            log.debug("%s could not be read ahead: %s", name, error)
+            found, outcome = None, "failed"
+        self._meters.prefetch_seconds(name).observe(time.perf_counter() - started)
+        self._meters.prefetched(name, outcome).inc()
+        return before if found is None else found
+
+    async def _session(self, before: Session) -> Session | None:
+        session_id, owner = before.session_id, before.owner
+        seconds = self._budget.seconds("redis")
+        found, known_owner = await asyncio.gather(
+            self._sessions.copy(session_id, seconds), self._owner(session_id, owner)
+        )
+        if found is None and known_owner == owner:
+            seconds = self._budget.seconds("dynamodb")
+            found = await self._sessions.stored(session_id, owner, seconds)
+        if found is None or found.owner != owner:
+            return None
+        # What was answered here may not be stored yet.
+        return shortened(found.with_turns(before.turns.values()))
+
+    async def _owner(self, session_id: str, otherwise: str) -> str | None:
+        """Whose the session is by Redis: of a new one the table need not be asked."""
+        try:
+            return await self._sessions.owner(session_id, self._budget.seconds("redis"))
+        except Transient:
+            return otherwise
+
+    async def _preferences(self, user: str) -> Preferences | None:
+        if not user:
+            return None
+        return await self._users.preferences(user, self._budget.seconds("redis"))
+
+    async def _recent(self, user: str) -> Sequence[str] | None:
+        if not user:
+            return None
+        seconds = self._budget.seconds("redis")
+        return await self._users.recent_titles(user, RECENT_TITLES, seconds)
+
+    async def _trending(self) -> bytes | None:
+        key = TRENDING.redis_key()
+        seen = self._seen.last(key, self._clock())
+        if seen is None:
+            stored = await self._answers.stored_answer(TRENDING, self._budget.seconds("redis"))
+            self._seen.learn(key, stored or b"")
+            seen = self._seen.last(key, self._clock())
+        return None if seen is None else seen.body
+
+
+class KeptContext:
+    """The context of one connection: read once it is open, again when it is used and old."""
+
+    __slots__ = ("_known", "_reader", "_reading", "_session_id", "_timer", "_user")
+
+    def __init__(self, reader: ContextReader, session_id: str, user: str) -> None:
+        self._reader = reader
+        self._session_id = session_id
+        self._user = user
+        self._known: Context | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._read)
+
+    @property
+    def known(self) -> Context | None:
+        """What is known now; None while the first reading is under way."""
+        return self._known
+
+    def use(self) -> None:
+        """A question came: have what is old read again, behind it."""
+        if self._known is not None:
+            age = asyncio.get_running_loop().time() - self._known.read_at
+            if age > MAX_AGE_SECONDS:
+                self._read()
+
+    async def ready(self) -> Context:
+        """What is known, once something is."""
+        if self._known is None and not self._timer.cancelled():
+            reading = self._reading or self._read()
+            await asyncio.wait({reading})
+        return self._known or Context(0.0, Session(self._session_id, self._user))
+
+    def note(self, turn: Turn) -> None:
+        """Remember what was just answered."""
+        if self._known is not None:
+            self._known = self._known.with_turn(turn)
+
+    def drop(self) -> None:
+        """The client has gone: forget everything."""
+        self._timer.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
+        self._known = self._reading = None
+
+    def _read(self) -> asyncio.Task[None]:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._refresh(), name="read ahead")
+        return self._reading
+
+    async def _refresh(self) -> None:
+        try:
+            self._known = await self._reader.read(self._session_id, self._user, self._known)
+        finally:
+            self._reading = None
+
+
+def shortened(session: Session) -> Session:
+    """The session with no more of its last turns than a prompt needs and a connection may hold."""
+    kept: dict[str, Turn] = {}
+    size = 0
+    for turn in reversed(session.last().in_order()):
+        size += len(turn.question.encode()) + len(turn.answer_preview.encode())
+        if kept and size > MAX_SESSION_BYTES:
+            break
+        kept[turn.event_id] = turn
+    return replace(session, turns=kept)

@@ -1,0 +1,118 @@
+"""The frames of a conversation, whatever carries them: JSON texts, each with its `type`.
+
+Decoding refuses unknown types and fields; what goes out is joined from bytes that are JSON already.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from domain.events import Locale
+from serving.exchange import decoded
+from serving.models import Id, Message
+from serving.problems import Problem, ProblemDocument
+
+FRAME_LIMIT = 32 * 1024
+"""What API Gateway passes on in one frame. 4,000 Japanese characters are 12,000 bytes."""
+
+Code = Literal[
+    "malformed", "unauthorized", "forbidden", "invalid", "busy", "too_many_messages",
+    "too_many_connections", "reconnect", "internal",
+]  # fmt: skip
+
+_CODES: dict[int, Code] = {
+    HTTPStatus.BAD_REQUEST: "malformed",
+    HTTPStatus.UNAUTHORIZED: "unauthorized",
+    HTTPStatus.FORBIDDEN: "forbidden",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "invalid",
+    HTTPStatus.TOO_MANY_REQUESTS: "busy",
+}
+
+
+class AuthFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="auth"):
+    """Says who speaks; without a token, that somebody does who is not signed in."""
+
+    token: Annotated[str, Meta(max_length=8192)] | None = None
+
+
+class MessageFrame(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="message"
+):
+    """A question; a retry with the same `message_id` is the same turn of the session."""
+
+    message: Message
+    message_id: Id | None = None
+    locale: Locale | None = None
+
+
+class TokenFrame(msgspec.Struct, frozen=True, kw_only=True, tag="token"):
+    """A piece of an answer that is still being made."""
+
+    text: str
+
+
+class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error", omit_defaults=True):
+    """What went wrong; `message_id` where it was one message."""
+
+    code: Code
+    detail: str
+    message_id: str | None = None
+
+
+Incoming = AuthFrame | MessageFrame
+
+
+class AnswerText(msgspec.Struct, frozen=True):
+    """The text of an answer, without the rest of it."""
+
+    text: str
+
+
+class AnswerGist(msgspec.Struct, frozen=True):
+    """What a conversation remembers of the body that HTTP has."""
+
+    answer: AnswerText
+    event_id: str
+
+
+_DECODE: Callable[[bytes | bytearray], Incoming] = msgspec.json.Decoder(Incoming).decode
+_encode = msgspec.json.Encoder().encode
+gist = msgspec.json.Decoder(AnswerGist).decode
+"""What is to be remembered of the body of an answer."""
+_decode_problem = msgspec.json.Decoder(ProblemDocument).decode
+
+
+def read(text: bytes | bytearray) -> Incoming:
+    """The frame in this text; raises Problem."""
+    return decoded(_DECODE, text)
+
+
+def token(text: str) -> bytes:
+    """A token frame."""
+    return _encode(TokenFrame(text=text))
+
+
+def answer(body: bytes, message_id: str | None) -> bytes:
+    """An answer frame around the JSON object that HTTP has as its body."""
+    if message_id is None:
+        return b'{"type":"answer",' + body[1:]
+    return b'{"type":"answer","message_id":"%b",%b' % (message_id.encode(), body[1:])
+
+
+def error(code: Code, detail: str, message_id: str | None = None) -> bytes:
+    """An error frame."""
+    return _encode(ErrorFrame(code=code, detail=detail, message_id=message_id))
+
+
+def code_of(problem: Problem) -> Code:
+    """What an error frame calls the problem."""
+    return _CODES.get(problem.status, "internal")
+
+
+def error_in(document: bytes) -> ErrorFrame:
+    """What a problem document says, as an error frame does."""
+    found = _decode_problem(document)
+    return ErrorFrame(code=_CODES.get(found.status, "internal"), detail=found.detail)

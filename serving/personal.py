@@ -1,0 +1,163 @@
+"""Answers that are one user's own: the stored one, else one that is made while the user waits.
+
+A turn here has the one round trip of every question. Where that finds no answer of the user's, the
+popular titles that came with it wait until a recommendation is made or the time is over.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import msgspec
+
+from config import texts
+from domain.answers import AnswerKey, Damage, Damaged
+from domain.catalogue import Catalogue
+from domain.errors import MangaAssistError
+from domain.events import AnswerServed, RecommendationServed
+from domain.personal_answers import recommendation_key, render, unpack, version_at
+from domain.questions import Question
+from domain.recommendations import presentable
+from serving.answers import Seen, Source
+from serving.chat import ChatRoute, Place, Turn
+from serving.exchange import Exchange, guarded
+from serving.recommending import SEGMENTS, Made, Recommending, Spent
+
+
+class PersonalAnswers:
+    """Opens the turns of questions for recommendations."""
+
+    def __init__(
+        self,
+        recommending: Recommending,
+        catalogue: Callable[[], Catalogue | None],
+        *,
+        limit: int,
+        keep_task: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        self.recommending = recommending
+        self.catalogue = catalogue
+        self.limit = limit
+        self.keep_task = keep_task
+
+    def open(
+        self,
+        desk: ChatRoute,
+        exchange: Exchange,
+        question: Question,
+        event: AnswerServed | RecommendationServed,
+    ) -> "PersonalTurn":
+        """The turn of this question."""
+        return PersonalTurn(self, desk, exchange, question, event)
+
+
+class PersonalTurn(Turn):
+    """One question for recommendations, of a user or of somebody unknown."""
+
+    __slots__ = ("answers", "limit")
+
+    def __init__(
+        self,
+        answers: PersonalAnswers,
+        desk: ChatRoute,
+        exchange: Exchange,
+        question: Question,
+        event: AnswerServed | RecommendationServed,
+    ) -> None:
+        super().__init__(desk, exchange, question, event)
+        self.answers = answers
+        self.limit = answers.limit
+        self.after = tuple((name, 0.0) for name in SEGMENTS[1:])
+        if event.owner:
+            popular = AnswerKey(question.kind, "", question.locale)
+            self.place = Place(
+                recommendation_key(event.owner), popular.redis_key(), popular, popular
+            )
+
+    def settle(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
+        """Respond with the user's own answer, or have one made; nobody's else is looked at."""
+        if not self.event.owner:
+            super().settle(stored, is_fallback)
+            return
+        if type(stored) is bytes and not is_fallback:
+            mine = self._mine(stored)
+            if mine is not None:
+                is_stale = self.event.occurred_at > mine.soft_expires_at
+                self.respond(mine, "stale" if is_stale else "precomputed")
+                return
+            stored, is_fallback = None, True
+        self.answers.keep_task(asyncio.create_task(self._make(stored, is_fallback)))
+
+    def respond(self, answer: Seen, source: Source) -> None:
+        """Send the answer, with as many titles as were asked for."""
+        if self.limit < self.answers.limit:
+            answer = replace(answer, body=cut(answer.body, self.limit))
+        super().respond(answer, source)
+
+    async def _make(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
+        spent, recommending = Spent(), self.answers.recommending
+        seconds = recommending.total_seconds - (time.perf_counter() - self.started)
+        found = await recommending.find(self.event.owner, seconds, spent)
+        self.answered_at += spent.seconds.get("redis", 0.0)
+        self.after = tuple((name, spent.seconds.get(name, 0.0)) for name in SEGMENTS[1:])
+
+        def respond() -> None:
+            made = self._rendered(found.made) if found is not None else None
+            if made is None or found is None:
+                super(PersonalTurn, self).settle(stored, is_fallback)
+            else:
+                self.respond(made, "cache" if found.is_remembered else "model")
+
+        guarded(respond, self.route, self.exchange, self.desk.meters.refused)
+
+    def _mine(self, stored: bytes) -> Seen | None:
+        try:
+            answer = unpack(stored, self.event.owner, self.question.locale)
+        except Damaged as error:  # the one that is made now replaces it
+            self.desk.meters.invalid(error.damage).inc()
+            return None
+        return Seen(
+            b"",
+            answer.body,
+            answer.generated_at,
+            answer.soft_expires_at,
+            answer.hard_expires_at,
+        )
+
+    def _rendered(self, made: Made) -> Seen | None:
+        catalogue = self.answers.catalogue()
+        if catalogue is None or made.user_id != self.event.owner:
+            return None
+        rows = presentable(made.items, catalogue, set(made.recent), self.answers.limit)
+        if not rows:
+            return None
+        answer = render(rows, texts.declared(), self.question.locale)
+        at = made.generated_at
+        return Seen(b"", answer.body(version_at(at), at), at, at, at)
+
+    def _mend(self, key: str, damaged: bytes, damage: Damage) -> None:
+        if key == self.place.key and self.event.owner:
+            self.desk.meters.invalid(damage).inc()
+        else:
+            super()._mend(key, damaged, damage)
+
+
+class _Items(msgspec.Struct):
+    items: list[msgspec.Raw]
+    text: str
+    kind: str
+    locale: str
+
+
+class _Body(msgspec.Struct):
+    answer: _Items
+    generated_at: str
+    version: int
+
+
+def cut(body: bytes, limit: int) -> bytes:
+    """A stored body with the first items alone; its text speaks of all of them."""
+    document = msgspec.json.decode(body + b"}", type=_Body)
+    document.answer.items = document.answer.items[:limit]
+    return msgspec.json.encode(document)[:-1]

@@ -1,0 +1,140 @@
+"""Computes a response under a lease and hands it over: to those who wait, and to the queue.
+
+The response itself lives shortly in Redis, put there with its event in one call; the queue's job
+makes it last. What is lost on the way costs one computation.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from config.response_cache import ResponseCacheTable
+from domain.errors import MangaAssistError, Transient
+from domain.events import AnswerGenerated
+from domain.ports import Written
+from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse, respond
+from serving.exchange import new_id
+from serving.flights import Broadcast
+from serving.outbox import EventSink, Producer
+from serving.response_store import STORE_SECONDS, Compute, ResponseStore, Wire
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseMaking:
+    """What makes the responses of one process."""
+
+    store: ResponseStore
+    wire: Wire
+    sink: EventSink
+    producer: Producer
+    table: ResponseCacheTable
+    lifetimes: Lifetimes
+    clock: Callable[[], float] = time.time
+    chance: Callable[[], float] = random.random
+
+    async def make(
+        self, asked: Asked, compute: Compute, token: str, broadcast: Broadcast, *, after: int
+    ) -> StoredResponse | None:
+        """Compute, hand over and return the response, newer than the version `after`.
+
+        None where there is none, or where its content was retracted. Ends the lease of `token`.
+        """
+        started = self.clock()
+        generated = await self._computed(asked, compute, token, broadcast)
+        if generated is None:
+            return None
+        response = respond(
+            asked,
+            _with_plan(generated, broadcast),
+            started=started,
+            now=self.clock(),
+            lifetimes=self.lifetimes,
+            chance=self.chance(),
+            after=after,
+        )
+        return response if await self._share(response, token) else None
+
+    async def _computed(
+        self, asked: Asked, compute: Compute, token: str, broadcast: Broadcast
+    ) -> Generated | None:
+        generated, failing_seconds = None, self.table.failing_seconds
+        try:
+            async with asyncio.timeout(self.table.lease_seconds):
+                generated = await compute(broadcast.emit)
+        except (MangaAssistError, TimeoutError) as error:
+            log.info("a response could not be computed: %s", type(error).__name__)
+        except asyncio.CancelledError:  # nobody wanted it any more: that is no failure
+            failing_seconds = 0
+            raise
+        finally:
+            if generated is None:
+                await asyncio.shield(self._release(asked.key, token, failing_seconds))
+        return generated
+
+    async def _share(self, response: StoredResponse, token: str) -> bool:
+        """Whether the response may be given; what Redis does not take is spooled."""
+        stored = self.wire.pack(response)
+        if stored is None:  # too large: given now, and computed for whoever asks next
+            await self._release(response.key, token, failing_seconds=0)
+            return True
+        event = self._event(response, stored)
+        hard_seconds = response.hard_expires_at - response.generated_at
+        try:
+            shared = await self.store.share(
+                response,
+                stored,
+                token=token,
+                kept_seconds=min(self.table.short_seconds, hard_seconds),
+                event=event,
+                seconds=STORE_SECONDS,
+            )
+        except Transient as error:
+            log.debug("a response could not be shared: %s", error)
+            self._spool(event)
+            return True
+        if shared.unwritten is not None:
+            self._spool(event)
+        return shared.written is not Written.RETRACTED
+
+    def _event(self, response: StoredResponse, stored: bytes) -> bytes:
+        return self.producer.encode(
+            AnswerGenerated(
+                event_id=new_id(),
+                occurred_at=response.generated_at,
+                producer=self.producer.name,
+                seq=self.producer.next(),
+                response_key=response.key,
+                stored=stored,
+            )
+        )
+
+    def _spool(self, event: bytes) -> None:
+        def done(is_kept: bool) -> None:
+            if not is_kept:
+                log.warning("an answer of the model is neither cached nor checked")
+
+        self.sink.keep(AnswerGenerated.type, (event,), done, is_audited=AnswerGenerated.is_audited)
+
+    async def _release(self, key: str, token: str, failing_seconds: float) -> None:
+        try:
+            await self.store.release(key, token, failing_seconds, STORE_SECONDS)
+        except Transient as error:  # the lease expires by itself
+            log.debug("a lease could not be given back: %s", error)
+
+
+def _with_plan(generated: Generated, broadcast: Broadcast) -> Generated:
+    """As it can be kept: with the chunk plan of what was streamed, if that was the text it is now.
+
+    Half a surrogate pair, which JSON lets a model send, cannot be encoded.
+    """
+    is_plan = "".join(broadcast.pieces) == generated.text
+    return replace(
+        generated,
+        text=generated.text.encode("utf-8", "replace").decode(),
+        chunks=tuple(map(len, broadcast.pieces)) if is_plan else generated.chunks,
+    )

@@ -1,0 +1,98 @@
+"""Reads sessions for the request path: the copy in Redis, or else the table, each in its time."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
+
+from adapters.redis_multiplexed import Late
+from domain.errors import Malformed, Refused, Transient
+from domain.events import ANONYMOUS
+from domain.ports import Sessions
+from domain.sessions import Session
+from serving.meters import Meters
+from serving.outbox import Reader
+
+READERS = 8
+"""Threads that may wait for the sessions table at once."""
+BARRIER_SECONDS = 1.0
+"""How long threads that are free wait for those that are reading."""
+NO_SESSION = "-warm-up-"
+MAX_WAITING = 64
+"""Reads that may wait for a thread: what waits longer is late anyway."""
+
+
+class SessionReader:
+    """Both places where a session may be."""
+
+    def __init__(
+        self,
+        copies: Reader,
+        decode: Callable[[bytes], Session],
+        sessions: Sessions,
+        meters: Meters,
+    ) -> None:
+        self._copies = copies
+        self._decode = decode
+        self._sessions = sessions
+        self._meters = meters
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sessions")
+        self._waiting = 0
+
+    async def copy(self, session_id: str, seconds: float) -> Session | None:
+        """Its last turns, whoever owns it; None where there is no copy that can be read."""
+        return await self._decoded(self._copies.session_copy(session_id, seconds))
+
+    async def owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose it is, None for a session that is new; raises Transient."""
+        return await self._copies.session_owner(session_id, seconds)
+
+    async def history(self, session_id: str, seconds: float) -> Session | None:
+        """All its turns, whoever owns it; None where there is no copy that can be read."""
+        return await self._decoded(self._copies.session_history(session_id, seconds))
+
+    async def warm(self) -> None:
+        """Open a connection for every thread; raises what the table does."""
+        loop = asyncio.get_running_loop()
+        together = Barrier(READERS)
+        reads = [loop.run_in_executor(self._threads, self._warm, together) for _ in range(READERS)]
+        await asyncio.gather(*reads)
+
+    def _warm(self, together: Barrier) -> None:
+        # All at once: one after the other would share a connection.
+        with contextlib.suppress(BrokenBarrierError):
+            together.wait(BARRIER_SECONDS)
+        self._sessions.get(NO_SESSION, ANONYMOUS)
+
+    async def _decoded(self, read: Awaitable[bytes | None]) -> Session | None:
+        try:
+            stored = await read
+            return None if stored is None else self._decode(stored)
+        except (Transient, Malformed) as error:
+            if isinstance(error, Late):
+                self._meters.budget_exceeded("redis").inc()
+            return None
+
+    async def stored(self, session_id: str, owner: str, seconds: float) -> Session | None:
+        """The session in the table; None where the owner has none. Raises Transient."""
+        if self._waiting >= MAX_WAITING:
+            raise Transient("too many sessions are being read", dependency="dynamodb")
+        self._waiting += 1
+        read = asyncio.get_running_loop().run_in_executor(
+            self._threads, self._sessions.get, session_id, owner
+        )
+        read.add_done_callback(self._read)
+        try:
+            async with asyncio.timeout(seconds):
+                return await read
+        except Refused:
+            return None
+        except TimeoutError as error:
+            self._meters.budget_exceeded("dynamodb").inc()
+            raise Transient("the sessions table is late", dependency="dynamodb") from error
+
+    def _read(self, read: "asyncio.Future[Session | None]") -> None:
+        self._waiting -= 1
+        if not read.cancelled():
+            read.exception()  # nobody may be waiting for it any more

@@ -1,0 +1,76 @@
+"""Recommendations over HTTP, the short way and the long one, before a real Redis."""
+
+import time
+
+import msgspec
+import pytest
+
+from adapters.msgpack_wire import decode_event
+from config import texts
+from domain.catalogue import Title
+from domain.events import RecommendationComputed, RecommendationServed
+from domain.personal_answers import Lifetime, store
+from serving.models import ChatReply
+from tests.integration.serving.client import Connection
+from tests.integration.serving.processes import Serving, Valkey, token
+
+
+def request(user: str | None = None, target: str = "/v1/recommendations") -> bytes:
+    authorization = f"Authorization: Bearer {token(user)}\r\n" if user else ""
+    return f"GET {target} HTTP/1.1\r\nHost: test\r\n{authorization}\r\n".encode()
+
+
+def put_own(valkey: Valkey, user: str) -> None:
+    rows = [(Title(f"own-{n}", f"Own {n}"), 1.0) for n in range(3)]
+    stored = store(user, rows, texts.declared(), time.time(), Lifetime(900, 9000))
+    with valkey.client() as client:
+        client.set(f"reco:{user}", stored.pack(), ex=900)
+
+
+@pytest.mark.parametrize("target", ["/v1/recommendations", "/v1/recommendations?limit=2"])
+async def test_a_stored_one_is_sent_either_way(serving: Serving, target: str) -> None:
+    put_own(serving.valkey, "hana")
+    connection = await Connection.to(serving)
+    for _ in range(2):
+        reply = await connection.send(request("hana", target))
+        assert reply.status == 200
+        read = msgspec.json.decode(reply.body, type=ChatReply)
+        assert (read.source, read.answer.kind) == ("precomputed", "recommendation")
+        assert [item.id for item in read.answer.items][:2] == ["own-0", "own-1"]
+        assert len(read.answer.items) == (2 if "limit" in target else 3)
+        assert reply.headers["x-event-id"] == read.event_id
+        assert "feature_store;dur=0.000" in reply.headers["server-timing"]
+    await connection.close()
+
+
+async def test_one_is_made_from_dynamodb_and_handed_over(serving: Serving) -> None:
+    connection = await Connection.to(serving)
+    reply = await connection.send(request("alice"))
+    read = msgspec.json.decode(reply.body, type=ChatReply)
+    assert (read.source, read.answer.items[0].id) == ("model", "t0")
+    with serving.valkey.client() as client:
+        events = [decode_event(fields[b"e"]) for _, fields in client.xrange("outbox:0")]
+    served = [one for one in events if isinstance(one, RecommendationServed)]
+    computed = [one for one in events if isinstance(one, RecommendationComputed)]
+    assert served[-1].owner == computed[-1].user_id == "alice"
+    assert served[-1].event_id == read.event_id
+    await connection.close()
+
+
+async def test_others_get_popular_titles(serving: Serving) -> None:
+    connection = await Connection.to(serving)
+    for user, source in ((None, "precomputed"), ("nobody-known", "fallback")):
+        reply = await connection.send(request(user))
+        read = msgspec.json.decode(reply.body, type=ChatReply)
+        assert (read.source, read.answer.text) == (source, "recommendation in ja")
+    await connection.close()
+
+
+async def test_a_recommendation_is_read_and_not_posted(serving: Serving) -> None:
+    posted = b"POST /v1/recommendations HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n"
+    connection = await Connection.to(serving)
+    assert (await connection.send(posted)).status == 405
+    assert (await connection.send(request("hana", "/v1/recommendations?limit=x"))).status == 422
+    broken = request().replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer no.no.no\r\n\r\n")
+    assert (await connection.send(broken)).status == 401
+    await connection.close()

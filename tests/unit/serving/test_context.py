@@ -1,0 +1,272 @@
+"""What is read ahead of a customer: in parallel, each part for itself, and kept while it is new."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from adapters.redis_multiplexed import NotDone
+from adapters.redis_sessions import decode_copy, encode_copy
+from config import budgets
+from domain.answers import AnswerKey
+from domain.errors import Transient
+from domain.preferences import Preferences
+from domain.sessions import LAST_TURNS, Session, Turn
+from serving.answers import SeenAnswers
+from serving.context import (
+    MAX_AGE_SECONDS,
+    MAX_SESSION_BYTES,
+    TRENDING,
+    ContextReader,
+    KeptContext,
+    shortened,
+)
+from serving.meters import ConversationMeters, Meters
+from serving.session_reader import SessionReader
+from tests.fakes import FakeSessions
+from tests.samples import turn
+from tests.unit.serving.fakes import NOW, CountingRegistry, stored
+
+PREFERENCES = Preferences(("ja",), ("action",))
+
+
+@dataclass
+class Redis:
+    """What Redis knows; reads wait until `gate` is open, and those in `failing` fail."""
+
+    copy: bytes | None = None
+    failing: set[str] = field(default_factory=set)
+    reads: list[str] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    all_asked: asyncio.Event = field(default_factory=asyncio.Event)
+    owner: str | Transient | None = "alice"
+
+    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
+        await self._read("session")
+        return self.copy
+
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        if isinstance(self.owner, Transient):
+            raise self.owner
+        return self.owner
+
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
+        raise NotImplementedError
+
+    async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
+        await self._read("trending")
+        return stored(key=TRENDING)
+
+    async def preferences(self, user: str, seconds: float) -> Preferences:
+        await self._read("preferences")
+        return PREFERENCES
+
+    async def recent_titles(self, user: str, count: int, seconds: float) -> Sequence[str]:
+        await self._read("interactions")
+        return ["t2", "t1"]
+
+    async def _read(self, name: str) -> None:
+        self.reads.append(name)
+        if len(self.reads) == 4:
+            self.all_asked.set()
+        await self.gate.wait()
+        if name in self.failing:
+            raise NotDone("Redis does not answer")
+
+
+@dataclass
+class Table(FakeSessions):
+    """The sessions table; counts reads."""
+
+    reads: int = 0
+    fault: Transient | None = None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def get(self, session_id: str, owner: str) -> Session | None:
+        self.reads += 1
+        if self.fault is not None:
+            raise self.fault
+        return super().get(session_id, owner)
+
+
+@dataclass
+class Shelf:
+    """A reader over these."""
+
+    redis: Redis = field(default_factory=Redis)
+    table: Table = field(default_factory=Table)
+    registry: CountingRegistry = field(default_factory=CountingRegistry)
+    seen: SeenAnswers = field(default_factory=SeenAnswers)
+
+    def reader(self) -> ContextReader:
+        return ContextReader(
+            sessions=SessionReader(self.redis, decode_copy, self.table, Meters(self.registry)),
+            users=self.redis,
+            answers=self.redis,
+            seen=self.seen,
+            budget=budgets.declared().routes["connect"],
+            meters=ConversationMeters(self.registry),
+            clock=lambda: NOW,
+        )
+
+    def outcome(self, branch: str) -> str:
+        ((_, _, outcome),) = [
+            key for key in self.registry.sums if key[:2] == ("prefetch_total", branch)
+        ]
+        return outcome
+
+
+@pytest.fixture
+async def shelf() -> Shelf:
+    made = Shelf()
+    made.redis.copy = encode_copy(Session("s", "alice").with_turns([turn("e1", NOW - 5)]))
+    return made
+
+
+async def test_all_parts_are_read_at_once(shelf: Shelf) -> None:
+    reading = asyncio.create_task(shelf.reader().read("s", "alice"))
+    await shelf.redis.all_asked.wait()
+    assert not reading.done()
+    shelf.redis.gate.set()
+    context = await reading
+    assert list(context.session.turns) == ["e1"]
+    assert (context.preferences, context.recent) == (PREFERENCES, ["t2", "t1"])
+    assert b"the trending answer" in context.trending
+    assert shelf.table.reads == 0
+
+
+@pytest.mark.parametrize("branch", ["session", "preferences", "interactions", "trending"])
+async def test_a_part_that_fails_leaves_the_others_and_what_was_known(
+    shelf: Shelf, branch: str
+) -> None:
+    shelf.redis.gate.set()
+    shelf.redis.failing = {branch}
+    shelf.table.fault = Transient("DynamoDB does not answer")
+    context = await shelf.reader().read("s", "alice")
+    empty = {
+        "session": not context.session.turns,
+        "preferences": context.preferences == Preferences(),
+        "interactions": not context.recent,
+        "trending": not context.trending,
+    }
+    assert [name for name, is_empty in empty.items() if is_empty] == [branch]
+    assert shelf.outcome(branch) == "failed"
+    whole = (
+        await Shelf(Redis(shelf.redis.copy, set(), [], shelf.redis.gate))
+        .reader()
+        .read("s", "alice")
+    )
+    assert (await shelf.reader().read("s", "alice", whole)) == whole.__class__(
+        pytest.approx(whole.read_at, abs=60),  # type: ignore[arg-type]
+        whole.session,
+        whole.preferences,
+        whole.recent,
+        whole.trending,
+    )
+
+
+async def test_a_part_that_never_answers_is_given_up(shelf: Shelf) -> None:
+    context = await shelf.reader().read("s", "alice")
+    assert (context.session.turns, context.recent, context.trending) == ({}, (), b"")
+    assert shelf.outcome("preferences") == "failed"
+
+
+@pytest.mark.parametrize("owner", ["alice", NotDone("Redis does not answer")])
+async def test_a_session_without_a_copy_comes_from_the_table(
+    shelf: Shelf, owner: str | Transient
+) -> None:
+    shelf.redis.gate.set()
+    shelf.redis.copy, shelf.redis.owner = None, owner
+    shelf.table.add_turns("s", "alice", [turn("e7")])
+    assert list((await shelf.reader().read("s", "alice")).session.turns) == ["e7"]
+    assert list((await shelf.reader().read("s", "bob")).session.turns) == []
+
+
+@pytest.mark.parametrize("owner", [None, "bob"])
+async def test_of_a_session_that_is_new_or_another_users_the_table_is_not_asked(
+    shelf: Shelf, owner: str | None
+) -> None:
+    shelf.redis.gate.set()
+    shelf.redis.copy, shelf.redis.owner = None, owner
+    shelf.table.add_turns("s", "alice", [turn("e7")])
+    assert (await shelf.reader().read("s", "alice")).session == Session("s", "alice")
+    assert shelf.table.reads == 0
+
+
+@pytest.mark.parametrize("copy_of", ["bob", ""])
+async def test_another_users_session_is_not_known(shelf: Shelf, copy_of: str) -> None:
+    shelf.redis.gate.set()
+    shelf.redis.copy = encode_copy(Session("s", copy_of).with_turns([turn("e1")]))
+    context = await shelf.reader().read("s", "alice")
+    assert (context.session, shelf.table.reads) == (Session("s", "alice"), 0)
+
+
+async def test_of_somebody_not_signed_in_nothing_personal_is_read(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    await shelf.reader().read("s", "")
+    assert sorted(shelf.redis.reads) == ["session", "trending"]
+
+
+async def test_what_the_process_knows_of_trending_is_not_read_again(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    first = await shelf.reader().read("s", "alice")
+    second = await shelf.reader().read("s", "alice")
+    assert shelf.redis.reads.count("trending") == 1
+    assert second.trending is first.trending
+
+
+async def test_a_context_is_read_again_when_it_is_used_and_old(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.redis.gate.set()
+    kept = shelf.reader().keep("s", "alice")
+    await kept.ready()
+    kept.use()
+    assert shelf.redis.reads.count("session") == 1
+    loop = asyncio.get_running_loop()
+    later = loop.time() + MAX_AGE_SECONDS + 1
+    monkeypatch.setattr(loop, "time", lambda: later)
+    kept.use()
+    kept.use()
+    monkeypatch.undo()
+    await settled(kept)
+    assert shelf.redis.reads.count("session") == 2
+
+
+async def settled(kept: KeptContext) -> None:
+    if kept._reading is not None:
+        await kept._reading
+
+
+async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    kept = shelf.reader().keep("s", "alice")
+    await kept.ready()
+    kept.note(Turn("e2", "m-2", "and then?", "this", NOW))
+    kept._read()
+    await settled(kept)
+    assert kept.known is not None
+    assert [each.event_id for each in kept.known.session.in_order()] == ["e1", "e2"]
+
+
+async def test_nothing_is_kept_of_a_client_that_has_gone(shelf: Shelf) -> None:
+    kept = shelf.reader().keep("s", "alice")
+    reading = kept._read()
+    kept.drop()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert kept.known is None
+    assert (await kept.ready()).session == Session("s", "alice")
+
+
+def test_a_context_holds_the_last_turns_and_no_more_bytes_than_allowed() -> None:
+    many = Session("s", "a").with_turns(turn(f"e{n}", NOW + n) for n in range(20))
+    assert list(shortened(many).turns) == [f"e{n}" for n in range(19, 19 - LAST_TURNS, -1)]
+    long = Session("s", "a").with_turns(
+        Turn(f"e{n}", "m", "あ" * 4000, "い" * 200, NOW + n) for n in range(20)
+    )
+    assert list(shortened(long).turns) == ["e19"]
+    assert len("あ" * 4000 + "い" * 200) * 3 < MAX_SESSION_BYTES
