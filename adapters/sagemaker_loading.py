@@ -1,8 +1,9 @@
-"""Writes records into SageMaker Feature Store's online store, 25 in a request.
+"""Writes records into SageMaker Feature Store's online store, 25 in a request, and deletes them.
 
 A record that is older than the one there changes nothing, without an error. What a reply leaves
 out, or reports as an error that passes, is sent again with jitter, a few times: a record that is
-written twice is the same record. Needs sagemaker:BatchWriteRecord.
+written twice is the same record. Needs sagemaker:BatchWriteRecord
+and sagemaker:DeleteRecord.
 """
 
 import random
@@ -60,6 +61,21 @@ class SageMakerLoading:
         for each in self._threads.map(self._write, _batches(rows)):
             failed |= each
         return failed
+
+    def delete(self, user_id: str, group: str, deleted_at: float, *, for_good: bool) -> None:
+        """Delete a record, to the millisecond at this time; one that is newer stays.
+
+        `for_good` leaves no trace, so that an older record may be written again; raises Permanent
+        where the record is newer.
+        """
+        self._turns.take()
+        with translated("feature-store"):
+            self._aws.feature_store.delete_record(
+                FeatureGroupName=group,
+                RecordIdentifierValueAsString=user_id,
+                EventTime=iso_8601(deleted_at),
+                DeletionMode="HardDelete" if for_good else "SoftDelete",
+            )
 
     def _write(self, batch: Batch) -> dict[int, MangaAssistError]:
         failed: dict[Key, MangaAssistError] = {}

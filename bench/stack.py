@@ -69,7 +69,7 @@ def start_valkey(processes: Processes, cores: frozenset[int]) -> Valkey:
 
 @dataclass(frozen=True, slots=True)
 class Sqs:
-    """A running SQS emulator, which counts its calls."""
+    """A running emulator of SQS and Feature Store, which counts its calls."""
 
     child: Child
     url: str
@@ -81,8 +81,9 @@ class Sqs:
 
     @property
     def endpoint(self) -> dict[str, str]:
-        """The one variable that names it."""
-        return {"AWS_ENDPOINT_URL_SQS": self.url}
+        """The variables that name it."""
+        services = ("SQS", "SAGEMAKER", "SAGEMAKER_FEATURESTORE_RUNTIME")
+        return {f"AWS_ENDPOINT_URL_{service}": self.url for service in services}
 
     def client(self) -> "SQSClient":
         """A client of it."""
@@ -104,35 +105,11 @@ class Sqs:
 def start_sqs(processes: Processes, cores: frozenset[int]) -> Sqs:
     """The project's own emulator, in memory."""
     port = free_port()
-    arguments = [sys.executable, "-m", "emulators", "sqs", "--port", str(port)]
+    arguments = [sys.executable, "-m", "emulators", "sqs", "featurestore", "--port", str(port)]
     child = processes.start("aws-sqs", arguments, cores)
     url = f"http://{HOST}:{port}"
     wait_for(child, lambda: answers_ok(f"{url}/_emulator/health"))
     return Sqs(child, url)
-
-
-@dataclass(frozen=True, slots=True)
-class Features:
-    """A running Feature Store emulator."""
-
-    child: Child
-    url: str
-
-    @property
-    def endpoints(self) -> dict[str, str]:
-        """The variables that name it."""
-        named = ("SAGEMAKER", "SAGEMAKER_FEATURESTORE_RUNTIME", "SQS")
-        return {f"AWS_ENDPOINT_URL_{service}": self.url for service in named}
-
-
-def start_features(processes: Processes, cores: frozenset[int]) -> Features:
-    """The project's own emulator, in memory; with SQS, since queues are provisioned too."""
-    port = free_port()
-    arguments = [sys.executable, "-m", "emulators", "featurestore", "sqs", "--port", str(port)]
-    child = processes.start("aws-features", arguments, cores)
-    url = f"http://{HOST}:{port}"
-    wait_for(child, lambda: answers_ok(f"{url}/_emulator/health"))
-    return Features(child, url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +121,7 @@ class Moto:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a process needs to find every service but SQS in it."""
+        """What a process needs to find every service but those of `Sqs` in it."""
         return {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
 
     def kinesis(self) -> "KinesisClient":

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from bench import feast, machine
 from bench.processes import Child, DidNotStartError, Processes
 from bench.report import Claim, Result, Table, figure
-from bench.stack import CREDENTIALS, start_features, start_moto, start_valkey
+from bench.stack import CREDENTIALS, start_moto, start_sqs, start_valkey
 
 OURS, FEAST = "MangaAssist", f"Feast {feast.VERSION}"
 FIRST, AGAIN = "everything is new", "nothing has changed"
@@ -88,11 +88,11 @@ def _measure(users: int, number: int, feast_python: str | None) -> list[Sample]:
     cores = machine.cores()
     with Processes() as processes:
         moto = start_moto(processes, cores.others)
-        store = start_features(processes, cores.others)
+        store = start_sqs(processes, cores.others)
         valkey = start_valkey(processes, cores.others)
         environment = {
             **moto.environment,
-            **store.endpoints,
+            **store.endpoint,
             "MANGAASSIST_REDIS_URL": valkey.url,
         }
         _ours(processes, "load", users, cores.server, environment)

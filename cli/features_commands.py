@@ -69,3 +69,21 @@ def check(
     from cli.features_syncing import check as run
 
     run(users, data_dir, rate=rate, as_json=as_json)
+
+
+@app.command()
+def delete(
+    users: Annotated[list[str], typer.Argument(metavar="USER…")],
+    *,
+    group: Annotated[
+        list[str] | None, typer.Option(help="Only this group; repeatable; default: all.")
+    ] = None,
+    for_good: Annotated[
+        bool, typer.Option("--for-good", help="Leave no trace in the store (HardDelete).")
+    ] = False,
+    data_dir: Target = None,
+) -> None:
+    """Delete users' records in the feature store, and have the workers erase what is merged."""
+    from cli.features_deleting import run
+
+    run(users, group or [], data_dir, for_good=for_good)

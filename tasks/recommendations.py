@@ -98,6 +98,7 @@ class Upkeep:
         features, recent = self.ports.users.get(user_id), self.ports.hot_users.recent(user_id)
         request = request_of(features, recent, wanted=self.table.features, limit=_limit(), now=now)
         if request is None:
+            self.ports.recommendations.remove(user_id)  # what it was made of is forgotten
             return "unknown", now
         items = self.ports.recommender.recommend(request, self.table.model_seconds)
         return put(Recommendation(user_id, items, now), recent, self.ports), now

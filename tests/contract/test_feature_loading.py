@@ -110,3 +110,23 @@ def test_a_store_that_is_down_fails_every_row(
     assert [str(why) for why in failed.values()] == [
         "feature-store answers ServiceUnavailable to BatchWriteRecord"
     ] * 3
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+def test_a_deleted_record_is_gone(
+    loading: SageMakerLoading, store: SageMakerFeatures, prefix: str, for_good: bool
+) -> None:
+    loading.write(rows(prefix, 2))
+    loading.delete(f"{prefix}0", "user-profile", NOW, for_good=for_good)
+    found = store.read([f"{prefix}0", f"{prefix}1"], ["user-profile"]).records
+    assert found.keys() == {f"{prefix}1"}
+
+
+def test_a_record_that_is_newer_than_its_deletion_stays(
+    loading: SageMakerLoading, store: SageMakerFeatures, prefix: str
+) -> None:
+    loading.write(rows(prefix, 1))
+    loading.delete(f"{prefix}0", "user-profile", NOW - 60, for_good=False)
+    with pytest.raises(Permanent):
+        loading.delete(f"{prefix}0", "user-profile", NOW - 60, for_good=True)
+    assert store.read([f"{prefix}0"], ["user-profile"]).records

@@ -6,13 +6,16 @@ import re
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
+import redis
 
 from tests.system.running import COMMAND, Stack, eventually, run
 
@@ -62,6 +65,27 @@ def test_what_is_loaded_is_merged_by_the_workers(stack: Stack, tmp_path: Path, p
     eventually(lambda: values(stack, f"{prefix}1", "user-activity"), {"views_7d": "3"}.__eq__)
     eventually(lambda: all(values(stack, f"{prefix}{at}") for at in range(30)), bool)
     assert values(stack, f"{prefix}1") == {"locale": "ja"}
+
+
+def test_who_was_here_lately_has_new_features_in_redis(
+    stack: Stack, tmp_path: Path, prefix: str
+) -> None:
+    event = {
+        "event_id": str(uuid.uuid4()),
+        "type": "view",
+        "item_id": "toriko",
+        "user_id": prefix,
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }
+    reply = stack.request("POST", "/v1/events", {"events": [event]}, stack.token(prefix))
+    assert reply.body["accepted"] == 1
+    with redis.Redis.from_url(stack.endpoints()["redis"]) as client:
+        eventually(lambda: client.zrange(f"interactions:{prefix}", 0, -1), [b"toriko"].__eq__)
+        assert client.get(f"features:{prefix}") is None
+        stack.cli("features", "load", write(tmp_path / "rows.jsonl", [row(prefix)]))
+        copy = json.loads(eventually(lambda: client.get(f"features:{prefix}"), bool))
+    assert copy["user_id"] == prefix
+    assert copy["groups"]["user-profile"]["values"] == {"locale": "ja"}
 
 
 def test_bad_rows_are_named_and_the_others_loaded(
@@ -119,6 +143,19 @@ def test_a_load_that_was_interrupted_is_gone_on_with(
     assert not bookmark.exists()
 
 
+def test_what_is_deleted_is_erased_by_the_workers(
+    stack: Stack, tmp_path: Path, prefix: str
+) -> None:
+    stack.cli("features", "load", write(tmp_path / "rows.jsonl", [row(prefix)]))
+    eventually(lambda: values(stack, prefix), {"locale": "ja"}.__eq__)
+    stack.cli("features", "delete", prefix, "--group", "user-profile")
+    eventually(lambda: values(stack, prefix), {}.__eq__)
+    found = item(stack, prefix)
+    assert found is not None
+    assert found["group:user-profile"]["M"]["deleted"] == {"BOOL": True}
+    assert "group:user-activity" not in found
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -126,6 +163,7 @@ def test_a_load_that_was_interrupted_is_gone_on_with(
         ("sync", "--all", "--user", "x"),
         ("load", "/no/such/file"),
         ("check", "--users", "0"),
+        ("delete", "x", "--group", "strangers"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(arguments: tuple[str, ...]) -> None:

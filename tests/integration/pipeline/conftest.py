@@ -175,7 +175,7 @@ def aws(
     moto_url: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningEmulator]:
     """AWS with everything provisioned, in the environment of this process and its children."""
-    with run_in_thread("sqs") as sqs:
+    with run_in_thread("sqs", "featurestore") as ours:
         reset = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")  # noqa: S310
         urllib.request.urlopen(reset, timeout=10).close()  # noqa: S310
         for name, value in {
@@ -183,14 +183,16 @@ def aws(
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_ENDPOINT_URL": moto_url,
-            "AWS_ENDPOINT_URL_SQS": sqs.url,
+            "AWS_ENDPOINT_URL_SQS": ours.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER": ours.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_FEATURESTORE_RUNTIME": ours.url,
             "MANGAASSIST_REDIS_URL": valkey_url,
         }.items():
             monkeypatch.setenv(name, value)
         clients = AwsClients()
         provision(Settings(), declared(), clients)
         clients.close()
-        yield sqs
+        yield ours
 
 
 @pytest.fixture
