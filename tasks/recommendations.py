@@ -19,8 +19,6 @@ from tasks.performs import each, performs
 
 STALE_SECONDS = 30.0
 """A tick that comes later has been overtaken by others."""
-
-
 KEPT = frozenset({"made", "superseded"})
 """What must be made anew before it is stale, as long as the user is here."""
 
@@ -28,7 +26,13 @@ KEPT = frozenset({"made", "superseded"})
 @performs(WriteRecommendation)
 @each
 def write_recommendation(job: WriteRecommendation, ports: Ports) -> None:
-    """Write what the model said; a write that fails costs the next request a question to it."""
+    """Write what the model said; a write that fails costs the next request a question to it.
+
+    One that comes late would be stale at once, or be of somebody who was forgotten meanwhile.
+    """
+    if ports.clock() - job.occurred_at > answers.declared().kinds.recommendation.ttl_seconds:
+        ports.metrics.count("superseded_total", kind=job.kind)
+        return
     items = [Recommended(item_id, score) for item_id, score in job.items]
     found = Recommendation(job.user_id, items, job.occurred_at)
     try:

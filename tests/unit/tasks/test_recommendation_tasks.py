@@ -184,6 +184,13 @@ def test_what_was_computed_of_older_knowledge_replaces_nothing(world: World) -> 
     assert outcomes(world) == {"made": 1, "superseded": 1}
 
 
+def test_what_comes_when_it_would_be_stale_is_not_written(world: World) -> None:
+    world.clock.now = NOW + 901
+    write_recommendation([written((("a", 1.0),))], world.ports)
+    assert not world.recommendations.stored
+    assert world.metrics.counted["superseded_total", "recommendation.write"] == 1
+
+
 def test_a_write_that_fails_is_counted_and_not_repeated(world: World) -> None:
     world.recommendations.fail = Transient("no Redis")
     write_recommendation([written((("a", 1.0),))], world.ports)
