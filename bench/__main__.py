@@ -70,7 +70,7 @@ def _recommendations(arguments: argparse.Namespace) -> report.Result:
 def _ws(arguments: argparse.Namespace) -> report.Result:
     if arguments.quick:
         return sockets.run(sockets.Plan(clients=200, questions=3, visitors=20))
-    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=200))
+    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=100))
 
 
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
