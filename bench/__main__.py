@@ -32,7 +32,7 @@ def _classify(arguments: argparse.Namespace) -> report.Result:
 
 
 def _paraphrases(arguments: argparse.Namespace) -> report.Result:
-    return paraphrases.run(300 if arguments.quick else 3000)
+    return paraphrases.run(300 if arguments.quick else 2000)
 
 
 def _stampede(arguments: argparse.Namespace) -> report.Result:
