@@ -55,7 +55,7 @@ def _sync(arguments: argparse.Namespace) -> report.Result:
 
 
 def _paraphrases(arguments: argparse.Namespace) -> report.Result:
-    return paraphrases.run(300 if arguments.quick else 3000)
+    return paraphrases.run(300 if arguments.quick else 2000)
 
 
 def _stampede(arguments: argparse.Namespace) -> report.Result:
