@@ -4,16 +4,24 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import events, hit, machine, questions, report
+from bench import events, hit, machine, outage, questions, report
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
+from bench.outage import NotDrainedError
 from bench.paced import NotAppliedError
 from bench.processes import DidNotStartError
 
 PATIENCE_SECONDS = 20.0
 
-FAULTS = (BrokenLoadError, DidNotStartError, LostEventsError, NotAppliedError, WrongAnswerError)
+FAULTS = (
+    BrokenLoadError,
+    DidNotStartError,
+    LostEventsError,
+    NotAppliedError,
+    NotDrainedError,
+    WrongAnswerError,
+)
 """What makes a benchmark end without a result."""
 
 
@@ -31,10 +39,17 @@ def _classify(arguments: argparse.Namespace) -> report.Result:
     return questions.run(arguments.rounds or (1 if arguments.quick else 3))
 
 
+def _outage(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return outage.run(outage.Plan(healthy_seconds=10.0, outage_seconds=20.0))
+    return outage.run(outage.Plan())
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
+    "outage": _outage,
 }
 
 
