@@ -71,8 +71,10 @@ def _redis() -> Iterator[Cell]:
     )
     yield Cell(
         name="R4 lagging failover",
-        fault="the same with a replica that is 0.5 s behind",
-        strike=strikes.promoted(lag_seconds=0.5),
+        fault="the same, the replica 0.5 s behind and the relay stopped",
+        strike=strikes.all_of(
+            strikes.signalled("relay", signal.SIGSTOP), strikes.promoted(lag_seconds=0.5)
+        ),
         forgives=frozenset({Effect.COUNT}),
         why=REPLICATION,
         spoils=True,

@@ -42,17 +42,18 @@ def on_the_wire(proxy: str, fault: Fault) -> Deed:
 
 def in_sqs(*rules: FaultRule) -> Deed:
     """The SQS emulator misbehaves until `sqs_healed`."""
-    return lambda stage: _order_sqs(stage, "PUT", rules)
+    return lambda stage: order_sqs(stage.rig.sqs_url, "PUT", rules)
 
 
 def sqs_healed(stage: Stage) -> None:
     """The SQS emulator behaves."""
-    _order_sqs(stage, "DELETE", ())
+    order_sqs(stage.rig.sqs_url, "DELETE", ())
 
 
-def _order_sqs(stage: Stage, method: str, rules: Sequence[FaultRule]) -> None:
+def order_sqs(url: str, method: str, rules: Sequence[FaultRule]) -> None:
+    """Set or delete the fault rules of an emulator."""
     request = urllib.request.Request(  # noqa: S310 - our own emulator
-        f"{stage.rig.sqs_url}/_emulator/faults", msgspec.json.encode(rules), method=method
+        f"{url}/_emulator/faults", msgspec.json.encode(rules), method=method
     )
     urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 

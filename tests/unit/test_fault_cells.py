@@ -3,6 +3,7 @@
 from config.failpoints import Failpoint
 from tests.faults import results
 from tests.faults.cells import cells
+from tests.faults.stock import STRIKES
 
 
 def test_no_two_cells_have_a_name_and_there_are_as_many_as_promised() -> None:
@@ -25,3 +26,7 @@ def test_docs_show_what_is_kept() -> None:
 
 def test_nothing_is_kept_of_a_cell_that_is_gone() -> None:
     assert results.kept().keys() <= {cell.name for cell in cells()}
+
+
+def test_stock_is_struck_by_cells_that_strike_ours() -> None:
+    assert STRIKES.keys() <= {cell.name for cell in cells()}
