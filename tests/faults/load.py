@@ -123,6 +123,8 @@ class Load:
         link = _Link(self._port, self._token)
         pace = self.amount.paced_seconds / (self.amount.events * self.amount.paced_share)
         try:
+            # Not all at once.
+            self._hurry.wait(number * self.amount.batch * pace)
             for request in self._requests(number):
                 started = time.monotonic()
                 self._until_told(link, request)

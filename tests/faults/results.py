@@ -3,8 +3,10 @@
 `python -m tests.faults.results` writes the table anew.
 """
 
+import fcntl
 import json
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,10 +103,16 @@ class Row:
 
 def keep(cell: Cell, outcomes: Sequence[Outcome]) -> None:
     """Replace what is kept of a cell, and the table."""
-    found = kept()
-    found[cell.name] = [_document(outcome) for outcome in outcomes]
-    KEPT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    write()
+    _replace(KEPT, cell.name, [_document(outcome) for outcome in outcomes])
+
+
+def _replace(path: Path, name: str, runs: Sequence[Mapping[str, object]]) -> None:
+    """Several soaks may run at once, each with cells of its own."""
+    with (Path(tempfile.gettempdir()) / "mangaassist-faults.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found = {**kept(path), name: runs}
+        path.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+        write()
 
 
 def kept(path: Path = KEPT) -> dict[str, Any]:
@@ -134,10 +142,7 @@ def table(runs: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 
 def keep_of_stock(name: str, outcomes: Sequence[StockOutcome]) -> None:
     """Replace what is kept of a cell on stock Celery, and the table."""
-    found = kept(KEPT_OF_STOCK)
-    found[name] = [outcome.document() for outcome in outcomes]
-    KEPT_OF_STOCK.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    write()
+    _replace(KEPT_OF_STOCK, name, [outcome.document() for outcome in outcomes])
 
 
 def _beside_stock(ours: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

@@ -6,38 +6,31 @@ again, as an orchestrator would.
 """
 
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import redis
 
 from cli import tokens
-from cli.catalogue_files import SAMPLE
 from cli.children import Child, Spec
 from cli.data_dir import DataDir
-from cli.embedded import REDIS_VARIABLE, Stack, plan, python
 from cli.ports import HOST, reserve_any
-from config import queues
 from config.failpoints import Failpoint
-from tests.faults.nemesis import ROOT, Nemesis
-from tests.faults.waiting import answers_ok, listens, page, until
+from tests.faults import planning
+from tests.faults.nemesis import Nemesis
+from tests.faults.waiting import answers_ok, listens, until
 
-SERVICES = {
-    "sqs": "SQS",
-    "dynamodb": "DYNAMODB",
-    "kinesis": "KINESIS",
-    "logs": "CLOUDWATCH_LOGS",
-}
-"""What each is called in the SDK's variables."""
 START_SECONDS = 60.0
 TICK_SECONDS = 0.05
 RESTART_SECONDS = 0.2
 REPLICA = "replica"
+REDIS_PROXIES = ("redis", "replication")
+"""Replicas follow through a proxy of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +48,7 @@ class Rig:
         self.directory = DataDir(directory)
         self.directory.make()
         tokens.make_keys(self.directory)
-        self._stack = self._plan()
+        self._stack = planning.stack(self.directory)
         ports = self._stack.ports
         assert ports.redis is not None
         self.redis_port = ports.redis.number
@@ -65,8 +58,8 @@ class Rig:
         self._children: dict[str, Child] = {}
         self._stopped: set[str] = set()
         self.deaths: list[Death] = []
-        targets = dict.fromkeys(SERVICES, ports.moto.number)
-        targets |= {"sqs": ports.sqs.number, "redis": self.redis_port}
+        targets = dict.fromkeys(planning.SERVICES, ports.moto.number)
+        targets |= {"sqs": ports.sqs.number, **dict.fromkeys(REDIS_PROXIES, self.redis_port)}
         self.nemesis = Nemesis(targets)
         try:
             self._bring_up()
@@ -145,7 +138,7 @@ class Rig:
         directory = self.directory.path / "replica"
         directory.mkdir()
         command = [*spec.command, "--port", str(port), "--dir", str(directory)]
-        command += ["--replicaof", f"{HOST} {self.redis_port}"]
+        command += ["--replicaof", f"{HOST} {self.nemesis.ports['replication']}"]
         self._start(replace(spec, name=REPLICA, command=command, port=port))
         with redis.Redis(port=port) as client:
             self.until(lambda: _is_in_step(client), START_SECONDS, "the replica does not follow")
@@ -206,12 +199,6 @@ class Rig:
             self._children[name].signal(signal.SIGCONT)
         self._stopped.clear()
 
-    def metric(self, name: str, sample: str) -> float:
-        """A sample of a process, named without the prefix; 0 where there is none."""
-        text = page(self._children[name].spec.port, "/metrics") or ""
-        found = re.search(rf"^mangaassist_{re.escape(sample)} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0.0
-
     def last_words(self) -> str:
         """The last line of each process's log, for whoever reads a failure."""
         return "; ".join(f"{name}: {child.last_words()}" for name, child in self._children.items())
@@ -225,45 +212,20 @@ class Rig:
         self._stack.ports.release()
         self._spare.release()
 
-    def _plan(self) -> Stack:
-        outer = {k: v for k, v in os.environ.items() if not k.startswith("MANGAASSIST_")}
-        outer["PYTHONPATH"] = str(ROOT)
-        key = tokens.pseudonym_key(self.directory)
-        groups = list(queues.declared().groups)
-        return plan(self.directory, reserve_any(), groups, outer, pseudonym_key=key)
-
     def _bring_up(self) -> None:
         for spec in self._stack.foundations:
             self._start(spec)
-        for spec in self._stack.foundations:
-            self.until(lambda port=spec.port: listens(port), START_SECONDS, f"no {spec.name}")  # type: ignore[misc]
-        found = self.nemesis.ports
-        proxied = {REDIS_VARIABLE: f"redis://{HOST}:{found['redis']}/0"}
-        for name, variable in SERVICES.items():
-            proxied[f"AWS_ENDPOINT_URL_{variable}"] = f"http://{HOST}:{found[name]}"
-        processes = [
-            replace(
-                spec,
-                environment={**spec.environment, **proxied},
-                command=[*python("tests.faults.entry"), *spec.command[3:]],
-            )
-            for spec in self._stack.processes
-        ]
-        self._stack = replace(self._stack, processes=processes)
-        priming = Spec(
-            name="priming",
-            command=python(
-                "tests.faults.entry", "cli.priming", str(self.directory.catalogue), str(SAMPLE)
-            ),
-            environment=self._stack.environment,
-            port=0,
+        for port in [spec.port for spec in self._stack.foundations]:
+            self.until(partial(listens, port), START_SECONDS, "what it rests on does not start")
+        priming = Child(
+            planning.priming(self._stack), self.directory.log("priming"), self.directory.path
         )
-        child = Child(priming, self.directory.log("priming"), self.directory.path)
-        child.start()
-        for spec in processes:
+        priming.start()
+        self._stack = planning.proxied(self._stack, self.nemesis.ports)
+        for spec in self._stack.processes:
             self._start(spec)
-        self.until(lambda: child.ended() is not None, START_SECONDS, "the stack is not prepared")
-        assert child.ended() == 0, child.last_words()
+        self.until(lambda: priming.ended() is not None, START_SECONDS, "it is not prepared")
+        assert priming.ended() == 0, priming.last_words()
         self.until(self.ready, START_SECONDS, "the stack does not start")
 
     def _start(self, spec: Spec) -> None:

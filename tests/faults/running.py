@@ -28,16 +28,21 @@ class Stage:
         self.rig = rig
         self.stores = stores
         self.load = load
-        self.deaths_before = len(rig.deaths)
+        self._deaths_before = len(rig.deaths)
+        self._parked_before = stores.parked()
         self._said = {name: len(rig.log(name)) for name in rig.names}
 
     def logged(self, name: str, text: str) -> bool:
         """Whether a process has said this since the run began."""
         return text in self.rig.log(name)[self._said[name] :]
 
+    def parked(self) -> int:
+        """How many jobs were set aside since the run began, whosever they are."""
+        return self.stores.parked() - self._parked_before
+
     def deaths(self) -> list[Death]:
         """Who has died since the run began."""
-        return self.rig.deaths[self.deaths_before :]
+        return self.rig.deaths[self._deaths_before :]
 
 
 Deed = Callable[[Stage], None]
@@ -56,15 +61,16 @@ def most_is_done(stage: Stage) -> bool:
 class Cell:
     """One fault of the matrix.
 
-    `strike` begins it and `heal` ends it, beyond what `Rig.heal` ends anyway. It lasts until `met`,
-    and `seconds` at the least. `kills` are the processes of ours that are meant to die. `forgives`
-    names effects that a store loses by itself; `why` says so. `spoils` has the next cell begin on a
-    new rig.
+    `prepare` comes before the customers, `strike` begins the fault, and `heal` ends it beyond what
+    `Rig.heal` ends anyway. It lasts until `met`, and `seconds` at the least. `kills` are the
+    processes that are meant to die. `forgives` names effects that a store loses by itself, and
+    `why` says so. `spoils` has the next cell begin on a new rig.
     """
 
     name: str
     fault: str
     strike: Deed
+    prepare: Deed = nothing
     heal: Deed = nothing
     met: Callable[[Stage], bool] = most_is_done
     seconds: float = 2.0
@@ -119,6 +125,7 @@ def run(
     load = Load(rig.http_port, f"run-{uuid4().hex[:12]}", amount, token, user=USER)
     stage = Stage(rig, stores, load)
     try:
+        cell.prepare(stage)
         load.start()
         healed_at = _strike_and_heal(cell, stage)
         arrived_at, stuck = _drained(stage, drain_seconds)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -71,9 +71,11 @@ class Stores:
 
     def send(self, queue: str, *bodies: str) -> None:
         """Put messages of anybody's making on a queue of ours."""
-        url = self._url(sqs_name(queue))
-        for body in bodies:
-            self._sqs.send_message(QueueUrl=url, MessageBody=body)
+        self._send(sqs_name(queue), bodies)
+
+    def send_dead(self, queue: str, *bodies: str) -> None:
+        """Put them on its dead-letter queue."""
+        self._send(dead_letter_name(queue), bodies)
 
     def bury(self, queue: str) -> int:
         """Move what waits on a queue to its dead letters; how many messages."""
@@ -102,6 +104,11 @@ class Stores:
             aws_access_key_id="faults",
             aws_secret_access_key="faults",  # noqa: S106
         )
+
+    def _send(self, name: str, bodies: Sequence[str]) -> None:
+        url = self._url(name)
+        for body in bodies:
+            self._sqs.send_message(QueueUrl=url, MessageBody=body)
 
     def _url(self, name: str) -> str:
         return str(self._sqs.get_queue_url(QueueName=name)["QueueUrl"])

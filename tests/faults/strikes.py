@@ -5,7 +5,6 @@ import signal
 import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from functools import partial
 from uuid import uuid4
 
 import msgspec
@@ -13,15 +12,13 @@ import msgspec
 from adapters.celery_envelope import build
 from adapters.msgpack_wire import encode_pack
 from config.failpoints import Failpoint
-from domain.answers import AnswerKey, Damaged, StoredAnswer
 from domain.jobs import RetryDeadLetters, WriteAnswer
 from emulators import FaultRule
 from tests.faults.proxy import Fault
-from tests.faults.rig import REPLICA
 from tests.faults.running import Deed, Stage
 
-ANSWERS = [AnswerKey("trending", "", "en"), AnswerKey("new_releases", "", "ja")]
-REBUILD_SECONDS = 30.0
+BURY_SECONDS = 30.0
+PARK_SECONDS = 60.0
 QUEUES = ("sessions", "cache-writes", "analytics", "audit")
 
 
@@ -94,65 +91,6 @@ def has_died(name: str) -> Callable[[Stage], bool]:
     return told
 
 
-def without_memory(stage: Stage) -> None:
-    """Redis takes no more writes."""
-    with stage.rig.client() as client:
-        client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", "1mb")
-
-
-def with_memory_again(stage: Stage) -> None:
-    """Redis is as it was started."""
-    with stage.rig.client() as client:
-        client.config_set("maxmemory", "512mb")
-        client.config_set("maxmemory-policy", "volatile-ttl")
-
-
-def filled(stage: Stage) -> None:
-    """Redis is full of short-lived keys, so that it evicts from now on."""
-    with stage.rig.client() as client:
-        used = int(client.info("memory")["used_memory"])
-        client.config_set("maxmemory", str(used + 2_000_000))
-        for at in range(2000):
-            client.set(f"filler:{uuid4()}", b"x" * 4096, ex=60 + at % 10)
-        assert int(client.info("stats")["evicted_keys"]) > 0
-
-
-def damaged(how: Callable[[bytes], bytes | None]) -> Deed:
-    """Stored answers are replaced; None puts a list in their place."""
-
-    def do(stage: Stage) -> None:
-        with stage.rig.client() as client:
-            for key in ANSWERS:
-                stored = client.get(key.redis_key())
-                bad = how(stored or b"")
-                client.delete(key.redis_key())
-                if bad is None:
-                    client.rpush(key.redis_key(), "no answer")
-                else:
-                    client.set(key.redis_key(), bad, ex=9000)
-
-    return do
-
-
-def rebuilt(stage: Stage) -> None:
-    """Wait until the answers are good again."""
-    stage.rig.until(lambda: _are_good(stage), REBUILD_SECONDS, "answers are not made anew")
-
-
-def _are_good(stage: Stage) -> bool:
-    with stage.rig.client() as client:
-        for key in ANSWERS:
-            name = key.redis_key()
-            if client.type(name) != b"string":
-                return False
-            try:
-                StoredAnswer.unpack(client.get(name) or b"", name)
-            except Damaged:
-                return False
-    return True
-
-
 def disk_full(name: str) -> Deed:
     """A process can write no file any more."""
     return lambda stage: _limit_files(stage.rig.pid(name), 0)
@@ -182,15 +120,16 @@ def torn(stage: Stage) -> None:
 
 
 def buried(stage: Stage) -> None:
-    """Packs that wait for a worker become dead letters, as if they had failed too often."""
-    stage.rig.signal("worker-interactive", signal.SIGSTOP)
-    for _ in range(20):
-        if stage.stores.bury("cache-writes"):
-            break
-        stage.rig.until_later(0.2)
-    else:
-        raise AssertionError("no message came to be buried")
+    """Packs that wait for a stopped worker become dead letters, as if they had failed too often."""
+    stage.rig.until(
+        lambda: stage.stores.bury("cache-writes") > 0, BURY_SECONDS, "no message came to be buried"
+    )
     stage.rig.signal("worker-interactive", signal.SIGCONT)
+
+
+def unreadable_letter(stage: Stage) -> None:
+    """A dead letter that is no message of ours."""
+    stage.stores.send_dead("cache-writes", "never a message")
 
 
 def poisoned(bodies: Callable[[], Sequence[str]]) -> Deed:
@@ -201,6 +140,13 @@ def poisoned(bodies: Callable[[], Sequence[str]]) -> Deed:
             stage.stores.send(queue, *bodies())
 
     return do
+
+
+def set_aside(count: int) -> Deed:
+    """Wait until so many messages are parked."""
+    return lambda stage: stage.rig.until(
+        lambda: stage.parked() >= count, PARK_SECONDS, "poison is not parked"
+    )
 
 
 def refused_job(stage: Stage) -> None:
@@ -235,19 +181,3 @@ def second_beat(stage: Stage) -> None:
 def second_beat_gone(stage: Stage) -> None:
     """Only one is left."""
     stage.rig.remove("beat-twin")
-
-
-def promoted(lag_seconds: float = 0.0) -> Deed:
-    """The primary dies, and a replica that is so far behind becomes one."""
-    return partial(_promote, lag_seconds=lag_seconds)
-
-
-def _promote(stage: Stage, lag_seconds: float) -> None:
-    rig = stage.rig
-    rig.start_replica()
-    if lag_seconds:
-        rig.signal(REPLICA, signal.SIGSTOP)
-        rig.until_later(lag_seconds)
-    rig.remove("redis", at_once=True)
-    rig.signal(REPLICA, signal.SIGCONT)
-    rig.promote_replica()

@@ -16,6 +16,7 @@ from tests.faults.load import Amount
 from tests.faults.mutations import PROTECTIONS
 from tests.faults.poison import malformed
 from tests.faults.proxy import Fault, Mode
+from tests.faults.rig import START_SECONDS
 from tests.faults.running import Cell, Outcome, run
 
 AMOUNT = Amount(interactions=250, questions=50, batch=25, paced_seconds=1.5)
@@ -111,11 +112,17 @@ def test_without_a_protection_the_checker_says_so(protection: str, rigs: Rigs) -
     rig, stores = rigs.get()
     try:
         rig.replace(need.process, without=protection)
-        rig.until(rig.ready, 60, "it does not start")
+        rig.until(rig.ready, START_SECONDS, "it does not start")
         outcome = run(rig, stores, need.cell, AMOUNT, drain_seconds=DRAIN_SECONDS)
         assert need.red(outcome), f"{protection} was not missed: {outcome.report()}"
-    finally:
+    except BaseException:
         rigs.drop()
+        raise
+    if protection in SHORT:
+        rig.replace(need.process)
+        rig.until(rig.ready, START_SECONDS, "it does not start")
+    else:
+        rigs.drop()  # for what it left behind
 
 
 @pytest.mark.soak
