@@ -36,9 +36,10 @@ class RedisConnection:
             socket_keepalive=True,
             health_check_interval=IDLE_CHECK_SECONDS,
             max_connections=MAX_CONNECTIONS,
-            # One more try, for a connection that the server had closed: every command that
-            # passes here may be repeated.
+            # One more try on a new connection, where the server had closed it or is no primary
+            # any more: every command that passes here may be repeated.
             retry=Retry(NoBackoff(), 1),
+            retry_on_error=[redis.exceptions.ReadOnlyError],
         )
 
     def call(self, function: str, keys: Sequence[str], *arguments: Argument) -> Any:
