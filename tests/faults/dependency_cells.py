@@ -69,6 +69,13 @@ def of_redis() -> Iterator[Cell]:
         spoils=True,
     )
     yield Cell(
+        name="R4 demoted",
+        fault="primary and replica change places, connections stay: READONLY",
+        prepare=redis_strikes.followed,
+        strike=redis_strikes.demoted,
+        spoils=True,
+    )
+    yield Cell(
         name="R5 no memory",
         fault="Redis refuses writes for want of memory",
         strike=redis_strikes.without_memory,

@@ -32,6 +32,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str
     fault: Fault | None = None
     lead_to: int | None = None
+    cut: bool = True
+    """Whether connections that are open end with it."""
 
 
 class Nemesis:
@@ -59,9 +61,9 @@ class Nemesis:
             if proxy != "control":
                 self._order(Order(proxy=proxy))
 
-    def lead(self, proxy: str, port: int) -> None:
+    def lead(self, proxy: str, port: int, *, cut: bool = True) -> None:
         """Have a proxy lead elsewhere."""
-        self._order(Order(proxy=proxy, lead_to=port))
+        self._order(Order(proxy=proxy, lead_to=port, cut=cut))
 
     def close(self) -> None:
         """End the process."""
@@ -89,7 +91,7 @@ async def _serve(targets: Mapping[str, int]) -> None:
         while line := await reader.readline():
             order = msgspec.json.decode(line, type=Order)
             if order.lead_to is not None:
-                await proxies[order.proxy].lead_to(order.lead_to)
+                proxies[order.proxy].lead_to(order.lead_to, cut=order.cut)
             else:
                 await proxies[order.proxy].set(order.fault)
             writer.write(b"done\n")

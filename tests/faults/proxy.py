@@ -75,10 +75,11 @@ class FaultyProxy:
         elif self._server is None:
             await self.start()
 
-    async def lead_to(self, target_port: int) -> None:
-        """Send connections elsewhere from now on, and cut those that are open."""
+    def lead_to(self, target_port: int, *, cut: bool = True) -> None:
+        """Send new connections elsewhere, and cut those that are open, if so told."""
         self.target_port = target_port
-        self._abort()
+        if cut:
+            self._abort()
 
     async def stop(self) -> None:
         """Close everything."""

@@ -76,6 +76,11 @@ def followed(stage: Stage) -> None:
     stage.rig.start_replica()
 
 
+def demoted(stage: Stage) -> None:
+    """Primary and replica change places, and nobody's connection ends."""
+    stage.rig.swap_with_replica()
+
+
 def promoted(lag_seconds: float = 0.0) -> Deed:
     """The primary dies, and its replica, that is so far behind, becomes one."""
     return partial(_promote, lag_seconds=lag_seconds)

@@ -150,6 +150,18 @@ class Rig:
             client.replicaof("NO", "ONE")
         self.nemesis.lead("redis", self.redis_port)
 
+    def swap_with_replica(self) -> None:
+        """Have primary and replica change places; nobody's connection is cut."""
+        with self.client() as primary:
+            primary.execute_command("FAILOVER")
+            self.until(
+                lambda: primary.info("replication")["role"] == "slave",
+                START_SECONDS,
+                "the primary does not give way",
+            )
+        self.redis_port = self._spare.number
+        self.nemesis.lead("redis", self.redis_port, cut=False)
+
     def tend(self) -> None:
         """Note what has died, and start it again as it was planned."""
         for name, child in list(self._children.items()):
