@@ -34,7 +34,7 @@ against doubles of its own. What stock has no part of (spool, relay, Redis) has 
 """
 COLUMNS = (
     "cell", "fault", "runs", "acked", "lost", "doubled", "out of order", "repeated", "parked",
-    "crashed", "recovery s",
+    "crashed", "stuck", "recovery s",
 )  # fmt: skip
 
 INTRODUCTION = """# Faults
@@ -57,6 +57,7 @@ the parked jobs.
   once by contract, and each carries its event id.
 - **parked**: jobs of these events that were set aside, with the reason.
 - **crashed**: processes that died although the fault was not meant to kill them.
+- **stuck**: entries and messages that were still under way two minutes after the fault.
 - **recovery**: from the end of the fault until every event had arrived, the last fifth included;
   the median and the worst of the runs. Messages stay hidden for 5 s instead of 30.
 
@@ -75,7 +76,7 @@ class Row:
 
     def total(self, name: str) -> int:
         """The sum over the runs."""
-        return sum(run[name] for run in self.runs)
+        return sum(run.get(name, 0) for run in self.runs)
 
     @property
     def recovery(self) -> str:
@@ -91,7 +92,16 @@ class Row:
 
     def cells(self) -> list[str]:
         """The row of the table."""
-        counted = ("acked", "lost", "doubled", "disordered", "repeated", "parked", "crashed")
+        counted = (
+            "acked",
+            "lost",
+            "doubled",
+            "disordered",
+            "repeated",
+            "parked",
+            "crashed",
+            "stuck",
+        )
         return [
             self.cell,
             self.fault,
@@ -193,12 +203,13 @@ def _document(outcome: Outcome) -> dict[str, Any]:
     verdict = outcome.verdict
     return {
         "acked": verdict.acknowledged,
-        "lost": len(verdict.lost) + sum(outcome.stuck.values()),
+        "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
         "disordered": len(verdict.disordered),
         "repeated": verdict.repeated,
         "parked": verdict.parked,
         "crashed": outcome.deaths,
+        "stuck": sum(outcome.stuck.values()),
         "recovery_seconds": round(outcome.recovery_seconds, 2),
         "slowest_seconds": round(outcome.slowest_seconds, 3),
     }
