@@ -50,6 +50,8 @@ class Nemesis:
         self.ports: dict[str, int] = json.loads(self._process.stdout.readline())
         self._control = socket.create_connection((HOST, self.ports["control"]), ANSWER_SECONDS)
         self._answers = self._control.makefile("rb")
+        self.struck = 0
+        """How often faults have struck that are over."""
 
     def strike(self, proxy: str, fault: Fault) -> None:
         """Have a proxy misbehave."""
@@ -76,7 +78,9 @@ class Nemesis:
 
     def _order(self, order: Order) -> None:
         self._control.sendall(msgspec.json.encode(order) + b"\n")
-        assert self._answers.readline() == b"done\n", f"{order} was not carried out"
+        done, _, struck = self._answers.readline().partition(b" ")
+        assert done == b"done", f"{order} was not carried out"
+        self.struck += int(struck)
 
 
 async def _serve(targets: Mapping[str, int]) -> None:
@@ -90,11 +94,13 @@ async def _serve(targets: Mapping[str, int]) -> None:
     async def obey(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             order = msgspec.json.decode(line, type=Order)
+            proxy, struck = proxies[order.proxy], 0
             if order.lead_to is not None:
-                proxies[order.proxy].lead_to(order.lead_to, cut=order.cut)
+                proxy.lead_to(order.lead_to, cut=order.cut)
             else:
-                await proxies[order.proxy].set(order.fault)
-            writer.write(b"done\n")
+                struck = proxy.struck
+                await proxy.set(order.fault)
+            writer.write(b"done %d\n" % struck)
         writer.close()
 
     control = await asyncio.start_server(obey, HOST, 0)

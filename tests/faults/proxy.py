@@ -55,7 +55,8 @@ class FaultyProxy:
         """Accepted so far."""
         self.target_port = target_port
         self._fault: Fault | None = None
-        self._struck = 0
+        self.struck = 0
+        """How often the present fault has struck."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -66,9 +67,10 @@ class FaultyProxy:
 
     async def set(self, fault: Fault | None) -> None:
         """Change what happens from now on; None heals."""
-        self._fault, self._struck = fault, 0
+        self._fault, self.struck = fault, 0
         mode = fault.mode if fault else None
         if mode in {Mode.REFUSED, Mode.RESET}:
+            self.struck += len(self._writers)
             self._abort()
         if mode is Mode.REFUSED:
             await self._unlisten()
@@ -106,6 +108,7 @@ class FaultyProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._fault is not None and self._fault.mode is Mode.RESET:
+            self.struck += 1
             writer.transport.abort()
             return
         try:
@@ -152,8 +155,9 @@ class FaultyProxy:
         """Wait as long as the fault makes one wait; False where this connection is never to speak
         again, not even when all is healed, as where a router has forgotten it."""
         fault = self._fault
-        if fault is None:
+        if fault is None or fault.mode not in OF_CONNECTIONS:
             return True
+        self.struck += 1
         if fault.mode is Mode.BLACK_HOLE:
             return False
         if fault.mode is Mode.SLOW:
@@ -213,7 +217,7 @@ class AwsProxy(FaultyProxy):
             return None
         if not fnmatchcase(request.action, fault.action):
             return None
-        if fault.times is not None and self._struck >= fault.times:
+        if fault.times is not None and self.struck >= fault.times:
             return None
-        self._struck += 1
+        self.struck += 1
         return fault

@@ -28,9 +28,17 @@ class Stage:
         self.rig = rig
         self.stores = stores
         self.load = load
+        self.must_strike = False
+        """Whether a fault was ordered that can tell whether it struck."""
+        self.struck_in_sqs = 0
+        self._struck_before = rig.nemesis.struck
         self._deaths_before = len(rig.deaths)
         self._parked_before = stores.parked()
         self._said = {name: len(rig.log(name)) for name in rig.names}
+
+    def struck(self) -> int:
+        """How often faults have struck; to be asked when all is healed."""
+        return self.rig.nemesis.struck - self._struck_before + self.struck_in_sqs
 
     def logged(self, name: str, text: str) -> bool:
         """Whether a process has said this since the run began."""
@@ -151,6 +159,7 @@ def _strike_and_heal(cell: Cell, stage: Stage) -> float:
     cell.heal(stage)
     rig.heal()
     healed_at = time.monotonic()
+    assert stage.struck() or not stage.must_strike, f"{cell.name} never struck"
     load.hurry()
     rig.until(load.finished, LOAD_SECONDS, "customers are not served afterwards")
     return healed_at

@@ -136,7 +136,11 @@ Strike = Callable[[Stock], None]
 
 def _rule(kind: str, action: str, probability: float = 1.0) -> Strike:
     rule = FaultRule(kind=kind, action=action, probability=probability)  # type: ignore[arg-type]
-    return lambda stock: order_sqs(stock.sqs.url, "PUT", [rule])
+
+    def strike(stock: Stock) -> None:
+        order_sqs(stock.sqs.url, "PUT", [rule])
+
+    return strike
 
 
 def _wire(mode: Mode) -> Strike:
@@ -170,7 +174,7 @@ def run(strike: Strike) -> StockOutcome:
         _until(stock, lambda: False, FAULT_FROM)
         strike(stock)
         _until(stock, lambda: False, FAULT_SECONDS)
-        order_sqs(stock.sqs.url, "DELETE", ())
+        order_sqs(stock.sqs.url, "DELETE")
         stock.nemesis.heal()
         healed_at = time.monotonic()
         _until(stock, lambda: customer.process.poll() is not None, 120)

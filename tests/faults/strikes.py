@@ -34,25 +34,38 @@ def all_of(*deeds: Deed) -> Deed:
 
 def on_the_wire(proxy: str, fault: Fault) -> Deed:
     """A proxy misbehaves until all is healed."""
-    return lambda stage: stage.rig.nemesis.strike(proxy, fault)
+
+    def do(stage: Stage) -> None:
+        stage.rig.nemesis.strike(proxy, fault)
+        stage.must_strike = True
+
+    return do
 
 
 def in_sqs(*rules: FaultRule) -> Deed:
     """The SQS emulator misbehaves until `sqs_healed`."""
-    return lambda stage: order_sqs(stage.rig.sqs_url, "PUT", rules)
+
+    def do(stage: Stage) -> None:
+        order_sqs(stage.rig.sqs_url, "PUT", rules)
+        stage.must_strike = True
+
+    return do
 
 
 def sqs_healed(stage: Stage) -> None:
     """The SQS emulator behaves."""
-    order_sqs(stage.rig.sqs_url, "DELETE", ())
+    rules = order_sqs(stage.rig.sqs_url, "GET")
+    stage.struck_in_sqs += sum(rule.struck for rule in rules)
+    order_sqs(stage.rig.sqs_url, "DELETE")
 
 
-def order_sqs(url: str, method: str, rules: Sequence[FaultRule]) -> None:
-    """Set or delete the fault rules of an emulator."""
+def order_sqs(url: str, method: str, rules: Sequence[FaultRule] = ()) -> Sequence[FaultRule]:
+    """Read, set or delete the fault rules of an emulator; those that it has then."""
     request = urllib.request.Request(  # noqa: S310 - our own emulator
         f"{url}/_emulator/faults", msgspec.json.encode(rules), method=method
     )
-    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return msgspec.json.decode(answer.read(), type=list[FaultRule])
 
 
 def killed(*names: str, times: int = 1, pause_seconds: float = 0.5) -> Deed:
