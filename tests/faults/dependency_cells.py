@@ -108,6 +108,14 @@ def of_redis() -> Iterator[Cell]:
         heal=redis_strikes.rebuilt,
     )
 
+    for name, text, how in (
+        ("R6 of another key", "stored answers of other keys", redis_strikes.of_another_key),
+        ("R7 stale", "stored answers are past their time", redis_strikes.aged),
+    ):
+        yield Cell(
+            name=name, fault=text, strike=redis_strikes.damaged(how), heal=redis_strikes.rebuilt
+        )
+
 
 def of_sqs() -> Iterator[Cell]:
     yield from _sqs_wire()

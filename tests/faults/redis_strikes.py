@@ -1,6 +1,8 @@
 """What befalls Redis itself: its memory, its answers, its place as the primary."""
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
@@ -53,8 +55,19 @@ def damaged(how: Callable[[bytes], bytes | None]) -> Deed:
     return do
 
 
+def aged(stored: bytes) -> bytes:
+    """A stored answer that was due to be made anew a minute ago."""
+    return replace(StoredAnswer.unpack(stored), soft_expires_at=time.time() - 60).pack()
+
+
+def of_another_key(stored: bytes) -> bytes:
+    """A stored answer that is whole, but was made for another key."""
+    answer = StoredAnswer.unpack(stored)
+    return replace(answer, key_hash=answer.key_hash ^ 1).pack()
+
+
 def rebuilt(stage: Stage) -> None:
-    """Wait until the answers are good again."""
+    """Wait until the answers are good and fresh again."""
     stage.rig.until(lambda: _are_good(stage), REBUILD_SECONDS, "answers are not made anew")
 
 
@@ -65,8 +78,10 @@ def _are_good(stage: Stage) -> bool:
             if client.type(name) != b"string":
                 return False
             try:
-                StoredAnswer.unpack(client.get(name) or b"", name)
+                answer = StoredAnswer.unpack(client.get(name) or b"", name)
             except Damaged:
+                return False
+            if answer.soft_expires_at <= time.time():
                 return False
     return True
 
