@@ -179,7 +179,7 @@ def _beside_stock(ours: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
                     ]
                 )
             )
-    return [STOCK_INTRODUCTION, *lines, ""]
+    return [STOCK_INTRODUCTION, *lines, ""] if stock else []
 
 
 def _line(cells_of_it: Sequence[str]) -> str:
