@@ -8,6 +8,7 @@ from bench import (
     events,
     hit,
     machine,
+    outage,
     paraphrases,
     questions,
     recommendations,
@@ -19,6 +20,7 @@ from bench import (
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
+from bench.outage import NotDrainedError
 from bench.paced import NotAppliedError
 from bench.processes import DidNotStartError
 from bench.recommendations import NotRecommendedError
@@ -30,6 +32,7 @@ FAULTS = (
     DidNotStartError,
     LostEventsError,
     NotAppliedError,
+    NotDrainedError,
     NotRecommendedError,
     WrongAnswerError,
 )
@@ -48,6 +51,12 @@ def _events(arguments: argparse.Namespace) -> report.Result:
 
 def _classify(arguments: argparse.Namespace) -> report.Result:
     return questions.run(arguments.rounds or (1 if arguments.quick else 3))
+
+
+def _outage(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return outage.run(outage.Plan(healthy_seconds=10.0, outage_seconds=20.0))
+    return outage.run(outage.Plan())
 
 
 def _sync(arguments: argparse.Namespace) -> report.Result:
@@ -77,6 +86,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
+    "outage": _outage,
     "sync": _sync,
     "paraphrases": _paraphrases,
     "stampede": _stampede,
