@@ -18,7 +18,7 @@ from adapters.aws_clients import AwsClients
 from adapters.aws_errors import REFUSED_CODES, code_of, translated
 from domain.errors import OwnedByAnother, Transient
 from domain.ports import Clock
-from domain.sessions import MAX_TURNS, Session, Turn
+from domain.sessions import MAX_TURNS, Session, Turn, once
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef, UpdateItemInputTypeDef
@@ -70,7 +70,8 @@ class DynamoDBSessions:
         session = Session(session_id, owner)
         with translated("dynamodb"):
             for some in _writes(turns):
-                session = self._pruned(self._add(session_id, owner, some))
+                added = self._answered(self._add(session_id, owner, some), some)
+                session = self._pruned(added)
         return session
 
     def get(self, session_id: str, owner: str) -> Session | None:
@@ -133,6 +134,36 @@ class DynamoDBSessions:
             if not turns:
                 return found.session
         raise Transient("a session is being written too often at once")
+
+    def _answered(self, session: Session, turns: Sequence[Turn]) -> Session:
+        """The session with the answers to those of its turns that were stored without one."""
+        answers = [
+            turn
+            for turn in turns
+            if turn.answer_preview
+            and turn.event_id in session.turns
+            and not session.turns[turn.event_id].answer_preview
+        ]
+        if not answers:
+            return session
+        update = _Update(values={":none": {"S": ""}})
+        for at, turn in enumerate(answers):
+            update.sets.append(f"turns.#{at}.answer_preview = :{at}")
+            update.conditions.append(f"turns.#{at}.answer_preview = :none")
+            update.names[f"#{at}"] = turn.event_id
+            update.values[f":{at}"] = {"S": turn.answer_preview}
+        request = self._request(session.session_id, "SET " + ", ".join(update.sets), update)
+        request["ReturnValues"] = "ALL_NEW"
+        try:
+            return _stored(self._aws.dynamodb.update_item(**request)["Attributes"]).session
+        except ClientError as error:
+            if code_of(error) not in REFUSED_CODES:
+                raise
+            if len(answers) == 1:
+                return session  # somebody was quicker, or it was pruned
+        for turn in answers:
+            session = self._answered(session, [turn])
+        return session
 
     def _update(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
         update = _setting(turns)
@@ -235,10 +266,9 @@ def _setting(turns: Sequence[Turn]) -> _Update:
 
 def _writes(turns: Sequence[Turn]) -> Iterator[Sequence[Turn]]:
     """The newest turns, oldest first, each event id once, as many as one write may carry."""
-    once = {turn.event_id: turn for turn in turns}.values()
     some: list[Turn] = []
     size = 0
-    for turn in sorted(once, key=lambda turn: turn.place)[-MAX_TURNS:]:
+    for turn in sorted(once(turns).values(), key=lambda turn: turn.place)[-MAX_TURNS:]:
         size += _size_bytes(turn)
         if some and size > WRITE_BYTES:
             yield some

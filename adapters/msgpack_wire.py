@@ -39,6 +39,7 @@ _BY_NAME: Mapping[str, object] = {
     "item_id": _Id,
     "items": Annotated[tuple[tuple[_Id, _Number], ...], Meta(max_length=MAX_ITEMS)],
     "occurred_at": _Epoch,
+    "asked_at": _Epoch,
     "stored": Annotated[bytes, Meta(max_length=48 * 1024)],
     "question": Annotated[str, Meta(max_length=4000)],
     "comment": Annotated[str, Meta(max_length=500)],

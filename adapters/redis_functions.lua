@@ -227,6 +227,7 @@ end
 local FINGERPRINT_AT = 32 -- bytes into the body of a stored response
 local FINGERPRINT_BYTES = 16
 local FAILING = '!'
+local MAX_BANNED = 100 -- fingerprints that who makes a response is told of
 
 local function fingerprint_of(stored)
   if version_of(stored) < 0 then return '' end
@@ -235,19 +236,21 @@ local function fingerprint_of(stored)
 end
 
 -- The response if there is one newer than the caller knows, else the right to make it.
--- KEYS: response, lease
+-- KEYS: response, lease, tombstone
 -- ARGV: the caller's token, milliseconds of a lease, the version known (-1 for none)
--- Returns {0, response}, {1} where the lease is the caller's now, {2} where it is another one's, or
--- {3} where the computation has just failed. A response of a wrong type is no response.
+-- Returns {0, response}, {1} where the lease is the caller's now, and then the fingerprints of what
+-- was retracted, {2} where it is another one's, or {3} where the computation has just failed. A
+-- response of a wrong type is no response.
 local function claim(keys, args)
   local stored = get_string(keys[1])
   if stored and version_of(stored) > tonumber(args[3]) then return {0, stored} end
   local holder = get_string(keys[2])
-  if holder == args[1] then return {1} end
   if holder == FAILING then return {3} end
-  if holder then return {2} end
-  redis.call('SET', keys[2], args[1], 'PX', args[2])
-  return {1}
+  if holder and holder ~= args[1] then return {2} end
+  if not holder then redis.call('SET', keys[2], args[1], 'PX', args[2]) end
+  local banned = redis.pcall('SRANDMEMBER', keys[3], MAX_BANNED)
+  if fault_of(banned) then return {1} end
+  return {1, unpack(banned)}
 end
 
 -- Gives a lease back, unless it expired and is somebody else's now.

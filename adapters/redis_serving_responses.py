@@ -18,12 +18,18 @@ _TALLY = "response_tally"
 
 
 class Claim(Enum):
-    """Who makes a response that is not there."""
+    """Why the caller does not make a response that is not there."""
 
-    MINE = 1
     ANOTHERS = 2
     FAILING = 3
     """Nobody: its computation has just failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """The caller makes it; a content with one of these fingerprints was retracted."""
+
+    banned: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +48,35 @@ class ServingResponses:
         self._outbox = Outboxes(shards).of
         self._lease_ms = int(lease_seconds * 1000)
 
-    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Claim:
+    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Mine | Claim:
         """The response, if there is one newer than the version `known`, else who makes it."""
         reply = await self._bulk.ask(
-            pack("FCALL", "ma2_response_claim", 2, key, _lease(key), token, self._lease_ms, known),
+            pack(
+                "FCALL",
+                "ma2_response_claim",
+                3,
+                key,
+                _lease(key),
+                tombstone_of(key),
+                token,
+                self._lease_ms,
+                known,
+            ),
             seconds,
         )
         match reply:
             case [0, bytes(stored)]:
                 return stored
+            case [1, *banned]:
+                return Mine(frozenset(one for one in banned if isinstance(one, bytes)))
             case [int(said)] if said in _CLAIMS:
                 return _CLAIMS[said]
         raise _unexpected(reply)
+
+    async def read(self, key: str, seconds: float) -> bytes | None:
+        """The response, if there is one."""
+        reply = await self._bulk.ask(pack("GET", key), seconds)
+        return reply if isinstance(reply, bytes) else None
 
     async def share(
         self,

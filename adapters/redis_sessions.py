@@ -135,7 +135,7 @@ def _plain(stored: bytes) -> bytes:
 
 
 def _newness(session: Session) -> float:
-    """Grows with every turn, and with what the summary covers."""
+    """Grows with every turn, with every answer to one, and with what the summary covers."""
     covered = session.summarised_through.partition("#")[0]
-    turns = sum(turn.at for turn in session.in_order())
+    turns = sum(turn.at + bool(turn.answer_preview) for turn in session.in_order())
     return round(turns + float(covered or 0), 3)

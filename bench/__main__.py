@@ -12,10 +12,12 @@ from bench import (
     paraphrases,
     questions,
     recommendations,
+    replay,
     report,
     sockets,
     stampede,
     sync,
+    waterfall,
 )
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
@@ -82,6 +84,16 @@ def _ws(arguments: argparse.Namespace) -> report.Result:
     return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=100))
 
 
+def _waterfall(arguments: argparse.Namespace) -> report.Result:
+    pictures = None if arguments.keep_nothing else report.RESULTS
+    questions = 100 if arguments.quick else 1000 * (arguments.rounds or 1)
+    return waterfall.run(waterfall.Plan(questions, visitors=4, pictures=pictures))
+
+
+def _replay(arguments: argparse.Namespace) -> report.Result:
+    return replay.run(replay.Plan(5.0 if arguments.quick else 60.0 * (arguments.rounds or 1)))
+
+
 BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
@@ -92,6 +104,8 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "stampede": _stampede,
     "recommendations": _recommendations,
     "ws": _ws,
+    "waterfall": _waterfall,
+    "replay": _replay,
 }
 
 

@@ -75,9 +75,9 @@ class Backends:
 
     def slow_down(self, table: Span, features: Span, model: Span) -> None:
         """Let each take a time evenly between two."""
-        _put(f"{self._table}/latency", {"low_ms": table[0], "high_ms": table[1]})
+        put(f"{self._table}/latency", {"low_ms": table[0], "high_ms": table[1]})
         spans = {"featurestore": features, "sagemaker": model}
-        _put(f"{self._aws}/_emulator/faults", [_rule(*span) for span in spans.items()])
+        put(f"{self._aws}/_emulator/faults", [_rule(*span) for span in spans.items()])
 
     def feature_store_reads(self) -> int:
         """How often the feature store was asked for records."""
@@ -92,7 +92,8 @@ def _rule(service: str, span: Span) -> Mapping[str, object]:
     return {"kind": "latency", "service": service, "ms": middle, "jitter_ms": half}
 
 
-def _put(url: str, document: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
+def put(url: str, document: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
+    """PUT a document as JSON."""
     body = json.dumps(document).encode()
     request = urllib.request.Request(url, body, method="PUT")  # noqa: S310 - our own address
     with urllib.request.urlopen(request, timeout=5):  # noqa: S310

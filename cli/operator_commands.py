@@ -16,6 +16,7 @@ def add_to(app: typer.Typer) -> None:
     for command in (ask, token, doctor, endpoints, index):
         app.command()(command)
     app.command("import")(import_)
+    app.command(context_settings={"ignore_unknown_options": True})(bench)
 
 
 def ask(
@@ -31,6 +32,17 @@ def ask(
     from cli.asking import run
 
     run(question, user, locale, session, data_dir, as_json=as_json)
+
+
+def bench(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(help="NAME…, --quick, --rounds N; none for all.")
+    ] = None,
+) -> None:
+    """Run benchmarks, from a checkout of the sources."""
+    from cli.benching import run
+
+    raise typer.Exit(run(arguments or []))
 
 
 def token(

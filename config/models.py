@@ -71,6 +71,23 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return f"{self.prompt_version}:{model.provider}:{model.id}"
 
 
+def chosen(table: Models, small: str, large: str) -> Models:
+    """The table with other models, each as `provider:id`; an empty text leaves the one there is."""
+    sizes = table.models
+    given = msgspec.structs.replace(
+        sizes, small=_other(sizes.small, small), large=_other(sizes.large, large)
+    )
+    return msgspec.structs.replace(table, models=given)
+
+
+def _other(model: Model, text: str) -> Model:
+    if not text:
+        return model
+    provider, _, name = text.partition(":")
+    known = msgspec.structs.asdict(model) | {"provider": provider, "id": name}
+    return msgspec.convert(known, Model)
+
+
 def load(directory: Path | None = None) -> Models:
     """The checked table; raises ConfigError."""
     return tables.read("models", Models, *([directory] if directory else []))

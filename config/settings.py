@@ -20,6 +20,8 @@ from config.errors import ConfigError
 PREFIX = "MANGAASSIST_"
 SECRETS = frozenset({"gateway_key", "pseudonym_key"})
 DAY_SECONDS = 86_400
+MODEL = "^((bedrock|sagemaker):.+)?$"
+"""A model or inference profile of Bedrock, or an endpoint of SageMaker."""
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
@@ -77,6 +79,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     opensearch_alias: Annotated[
         str, Meta(description="Alias of the index of titles", pattern="^[a-z][a-z0-9-]*$")
     ] = "mangaassist-titles"
+    small_model: Annotated[
+        str, Meta(description="Chat model of simple questions; empty: models.toml's", pattern=MODEL)
+    ] = ""
+    large_model: Annotated[
+        str, Meta(description="Chat model of hard questions; empty: models.toml's", pattern=MODEL)
+    ] = ""
     session_days: Annotated[
         int, Meta(description="Days after its last turn that a session is kept", ge=1)
     ] = 30

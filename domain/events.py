@@ -70,6 +70,38 @@ class AnswerServed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuestionTaken(AnswerServed):
+    """A question was taken, and answered only where its own answer was found with it.
+
+    Otherwise an `AnswerCompleted` follows, once there is an answer.
+    """
+
+    type: ClassVar[str] = "question.taken"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerCompleted(Event):
+    """A question of a `QuestionTaken` was answered; `asked_event_id` and `asked_at` are that one's.
+
+    `source` is the API's, `rung` the step of the ladder that gave the answer.
+    """
+
+    type: ClassVar[str] = "answer.completed"
+    is_audited: ClassVar[bool] = True
+
+    asked_event_id: str
+    asked_at: float
+    session_id: str
+    owner: str
+    message_id: str
+    question: str
+    locale: Locale
+    answer_preview: str
+    source: str
+    rung: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InteractionRecorded(Event):
     """A customer viewed, read, bought … a title. `value` is the number of stars of a rating."""
 
@@ -177,6 +209,10 @@ class ServedFrom(StrEnum):
     PRECOMPUTED = "precomputed"
     FALLBACK = "fallback"
     NOTHING = "nothing"
+    CACHE = "cache"
+    """A response of the model that was kept."""
+    PENDING = "pending"
+    """None yet: an `AnswerCompleted` will tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +256,8 @@ def _id_of(name: str) -> str:
 
 EVENT_TYPES: tuple[type[Event], ...] = (
     AnswerServed,
+    QuestionTaken,
+    AnswerCompleted,
     InteractionRecorded,
     FeedbackGiven,
     AnswerFoundDamaged,

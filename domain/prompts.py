@@ -7,7 +7,7 @@ bracket is left: no text can end its own part of the prompt or begin another. Pu
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from domain.model import Message, Prompt
 from domain.sessions import Turn
@@ -26,11 +26,15 @@ Fact = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A question and what is known for it: turns before it, oldest first, and facts, best first."""
+    """A question and what is known for it: turns before it, oldest first, and facts, best first.
+
+    `customer` is what is known of who asks, by name; nothing for most.
+    """
 
     question: str
     turns: Sequence[Turn] = ()
     summary: str = ""
+    customer: Mapping[str, object] = field(default_factory=dict)
     facts: Sequence[Fact] = ()
 
 
@@ -45,8 +49,8 @@ class Limits:
 def assemble(instructions: str, asked: Asked, limits: Limits) -> Prompt:
     """The prompt; over the limit the oldest turns go first, then the summary, then the last facts.
 
-    The tokens of instructions and question do not count against the limit: both are bounded where
-    they come from.
+    What is known of the customer goes with the summary. The tokens of instructions and question do
+    not count against the limit: both are bounded where they come from.
     """
     kept = replace(asked, turns=asked.turns[-limits.turns :] if limits.turns else ())
     while _context_tokens(kept) > limits.context_tokens and not _is_bare(kept):
@@ -72,14 +76,14 @@ def _message_tokens(message: Message) -> int:
 
 
 def _is_bare(asked: Asked) -> bool:
-    return not (asked.turns or asked.summary or asked.facts)
+    return not (asked.turns or asked.summary or asked.customer or asked.facts)
 
 
 def _less(asked: Asked) -> Asked:
     if asked.turns:
         return replace(asked, turns=asked.turns[1:])
-    if asked.summary:
-        return replace(asked, summary="")
+    if asked.summary or asked.customer:
+        return replace(asked, summary="", customer={})
     return replace(asked, facts=asked.facts[:-1])
 
 
@@ -99,12 +103,13 @@ def _question(asked: Asked) -> str:
 
 def _context(asked: Asked) -> str:
     summary = f"{_tagged('summary', asked.summary)}\n" if asked.summary else ""
+    customer = f"{_tagged('customer', dict(asked.customer))}\n" if asked.customer else ""
     facts = "".join(f"{_as_data(dict(fact))}\n" for fact in asked.facts)
-    return f"{summary}<catalogue>\n{facts}</catalogue>\n"
+    return f"{summary}{customer}<catalogue>\n{facts}</catalogue>\n"
 
 
-def _tagged(name: str, text: str) -> str:
-    return f"<{name}>{_as_data(text)}</{name}>"
+def _tagged(name: str, value: object) -> str:
+    return f"<{name}>{_as_data(value)}</{name}>"
 
 
 def _as_data(value: object) -> str:

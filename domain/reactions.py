@@ -1,10 +1,12 @@
 """What follows from what happened: one table from each event type to its jobs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import singledispatch
 from typing import TypedDict
 
 from domain.events import (
+    AnswerCompleted,
     AnswerFoundDamaged,
     AnswerGenerated,
     AnswerServed,
@@ -13,6 +15,7 @@ from domain.events import (
     FeedbackGiven,
     InteractionRecorded,
     InteractionType,
+    QuestionTaken,
     RecommendationComputed,
     RecommendationMissed,
     RecommendationServed,
@@ -67,6 +70,57 @@ def _after_answer(event: AnswerServed, served: Served | None = None) -> Sequence
         *_look_up(event),
         *_preference(event),
         *_cache_upkeep(event, found),
+    ]
+
+
+@react.register
+def _after_question(event: QuestionTaken, served: Served | None = None) -> Sequence[Job]:
+    """The turn stands in its session from the beginning, without an answer until there is one."""
+    found = served or Served(ServedFrom.NOTHING)
+    if found.source is not ServedFrom.PRECOMPUTED:
+        return _after_answer(event, Served(ServedFrom.PENDING))
+    if event.kind in _NOT_PRECOMPUTED:
+        return _after_answer(event, replace(found, source=ServedFrom.CACHE))
+    return _after_answer(event, found)
+
+
+@react.register
+def _after_completion(event: AnswerCompleted, served: Served | None = None) -> Sequence[Job]:
+    asked = _Header(
+        event_id=event.asked_event_id,
+        producer=event.producer,
+        seq=event.seq,
+        occurred_at=event.asked_at,
+        traceparent=event.traceparent,
+    )
+    return [
+        UpdateSession(
+            **asked,
+            session_id=event.session_id,
+            owner=event.owner,
+            message_id=event.message_id,
+            question=event.question,
+            answer_preview=event.answer_preview,
+        ),
+        EmitAnalytics(
+            **_header(event),
+            type=event.type,
+            attributes={
+                "answer_event_id": event.asked_event_id,
+                "locale": event.locale,
+                "source": event.source,
+                "rung": event.rung,
+                "seconds": event.occurred_at - event.asked_at,
+                "signed_in": bool(event.owner),
+            },
+        ),
+        AppendAudit(
+            **_header(event),
+            action=event.type,
+            actor=event.owner,
+            subject=event.session_id,
+            outcome=event.source,
+        ),
     ]
 
 

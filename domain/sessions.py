@@ -14,7 +14,10 @@ SUMMARISED_AT_ONCE = 5
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question and the beginning of its answer; `at` is in epoch seconds."""
+    """One question and the beginning of its answer; `at` is in epoch seconds.
+
+    Without an answer, which comes later, if at all, `answer_preview` is empty.
+    """
 
     event_id: str
     message_id: str
@@ -47,9 +50,8 @@ class Session:
         return sorted(self.turns.values(), key=lambda turn: (turn.at, turn.event_id))
 
     def with_turns(self, turns: Iterable[Turn]) -> "Session":
-        """The session with these turns in it, each event id once."""
-        added = {turn.event_id: turn for turn in turns}
-        return replace(self, turns={**added, **self.turns})
+        """The session with these turns in it, each event id once: the first that has an answer."""
+        return replace(self, turns=once([*self.turns.values(), *turns]))
 
     def last(self) -> "Session":
         """The session with no more than its last turns, and the summary."""
@@ -61,3 +63,13 @@ class Session:
             turn for turn in self.in_order()[:-LAST_TURNS] if turn.place > self.summarised_through
         ]
         return older if len(older) >= SUMMARISED_AT_ONCE else []
+
+
+def once(turns: Iterable[Turn]) -> Mapping[str, Turn]:
+    """These turns by event id: of several with the same, the first that has an answer."""
+    kept: dict[str, Turn] = {}
+    for turn in turns:
+        known = kept.get(turn.event_id)
+        if known is None or (turn.answer_preview and not known.answer_preview):
+            kept[turn.event_id] = turn
+    return kept

@@ -22,6 +22,7 @@ class Item(msgspec.Struct, frozen=True):
 
     title: str = ""
     title_ja: str | None = None
+    aliases: list[str] = []
     authors: list[str] | None = None
     authors_ja: list[str] | None = None
     genres: list[str] | None = None
@@ -50,7 +51,9 @@ class Asked:
     def named(self) -> list[Item]:
         """The works that the question names, in the order of the prompt."""
         return [
-            item for item in self.items if any(mentions(self.question, name) for name in item.names)
+            item
+            for item in self.items
+            if any(mentions(self.question, name) for name in (*item.names, *item.aliases))
         ]
 
 

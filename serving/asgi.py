@@ -76,6 +76,9 @@ class _AsgiExchange:
         if not self.response.done():
             self.response.set_result((status, lines, body))
 
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        """On the long way nobody learns of that before the response is there."""
+
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
     more = True

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from serving.context import KeptContext
-from serving.frames import MessageFrame
+from serving.frames import MessageFrame, timing_in
 
 if TYPE_CHECKING:
     from serving.exchange import HeaderList
@@ -35,8 +35,8 @@ class Asked:
     """One question; implements `serving.exchange.Exchange`."""
 
     __slots__ = (
-        "_abandoned", "_asker", "_is_over", "body", "headers", "message_id", "query",
-        "question", "started",
+        "_abandoned", "_asker", "_is_over", "_wants_timing", "body", "headers", "message_id",
+        "query", "question", "started", "timing",
     )  # fmt: skip
 
     def __init__(self, asker: Asker, frame: MessageFrame, started: float) -> None:
@@ -44,10 +44,13 @@ class Asked:
         self.headers: HeaderList = ()
         self.query = b""
         self.body: bytes | bytearray = b""
+        self.timing = b""
+        """What took how long, where the client asked for that."""
+        self._wants_timing = frame.timing
         self.message_id = frame.message_id
         self.question = frame.message
         self._asker = asker
-        self._abandoned: Callable[[], None] | None = None
+        self._abandoned: Callable[[], object] | None = None
         self._is_over = False
 
     @property
@@ -56,9 +59,11 @@ class Asked:
         return self._asker.context
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
-        """Answer; the first call counts. A frame has no headers."""
+        """Answer; the first call counts."""
         if not self._is_over:
             self._is_over = True
+            if self._wants_timing:
+                self.timing = timing_in(lines)
             self._asker.answered(self, status, body)
 
     def token(self, text: str) -> None:
@@ -66,9 +71,11 @@ class Asked:
         if not self._is_over:
             self._asker.token(self, text)
 
-    def when_abandoned(self, tell: Callable[[], None]) -> None:
-        """Have somebody told when the client goes before it has its answer."""
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        """Have somebody told when the client goes before it has its answer, or has gone."""
         self._abandoned = tell
+        if self._is_over:
+            tell()
 
     def abandon(self) -> None:
         """The client has gone."""

@@ -1,6 +1,7 @@
-"""Keeps the classifier in step with the catalogue, without stopping for it.
+"""Keeps the classifier and the search in step with the catalogue, without stopping for it.
 
-A newer catalogue is loaded and indexed in a thread, then swapped in between two requests.
+A newer catalogue is loaded and indexed in a thread, then swapped in between two requests. Its index
+for search, which takes longest, follows: until then the one before goes on.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from domain.errors import MangaAssistError
 from domain.events import Locale
 from domain.ports import CatalogueStore
 from domain.questions import Question, QuestionKind, detect_locale
+from domain.search import Search
 from serving.chat import Classify
 from serving.meters import Gauge
 
@@ -33,15 +35,25 @@ class CatalogueWatch:
         *,
         poll_seconds: float,
         titles: Gauge,
+        build_search: Callable[[Catalogue], Search] | None = None,
     ) -> None:
         self._store = store
         self._build = build
+        self._build_search = build_search
         self._poll_seconds = poll_seconds
         self._titles = titles
         self._version: str | None = None
         self._classify: Classify | None = None
         self._memo: dict[tuple[str, Locale | None], Question] = {}
         self.catalogue: Catalogue | None = None
+        self.search: Search | None = None
+        self.before: str | None = None
+        """The version of the catalogue before this one, if this process has had it."""
+
+    @property
+    def version(self) -> str:
+        """The version of the catalogue; empty where there is none yet."""
+        return self._version or ""
 
     def loaded(self) -> bool:
         """Whether there is a catalogue."""
@@ -82,7 +94,10 @@ class CatalogueWatch:
             return
         catalogue = await asyncio.to_thread(self._store.load)
         classify = await asyncio.to_thread(self._build, catalogue)
+        self.before = self._version
         self._version, self.catalogue, self._classify = version, catalogue, classify
         self._memo = {}
         self._titles.set(len(catalogue))
         log.info("the catalogue has %d titles now", len(catalogue))
+        if self._build_search is not None:
+            self.search = await asyncio.to_thread(self._build_search, catalogue)

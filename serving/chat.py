@@ -9,7 +9,7 @@ from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -18,7 +18,13 @@ from adapters.redis_serving import Complaint
 from config.failpoints import Failpoint, reach
 from domain.answers import AnswerKey, Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
-from domain.events import AnswerServed, Locale, RecommendationServed, event_id_of_message
+from domain.events import (
+    AnswerServed,
+    Locale,
+    QuestionTaken,
+    RecommendationServed,
+    event_id_of_message,
+)
 from domain.questions import Question, QuestionKind
 from serving.answers import BuiltInAnswers, Seen, SeenAnswers, Source, splice
 from serving.exchange import (
@@ -41,7 +47,11 @@ OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest
 BODY_LIMIT = 64 * 1024
 """4,000 characters as JSON escapes of surrogate pairs are 48,000 bytes."""
 
+MODEL_KINDS = frozenset({QuestionKind.CHAT, QuestionKind.TITLE})
+"""What the model may have to answer: of titles only the most asked for have a stored answer."""
+
 Segments = tuple[tuple[str, float], ...]
+Taken = TypeVar("Taken", bound=AnswerServed)
 
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _DECODE = msgspec.json.Decoder(ChatRequest).decode
@@ -75,6 +85,16 @@ class OpensTurns(Protocol):
         ...
 
 
+class OpensModelTurns(Protocol):
+    """Opens the turns of questions that the model may have to answer."""
+
+    def __call__(
+        self, desk: "ChatRoute", exchange: Exchange, question: Question, event: QuestionTaken
+    ) -> "Turn":
+        """The turn of this question."""
+        ...
+
+
 class ChatRoute:
     """The hot route of questions; also the desk with everything that any turn needs."""
 
@@ -96,9 +116,11 @@ class ChatRoute:
         meters: Meters,
         redis_seconds: float,
         personal: OpensTurns | None = None,
+        model: OpensModelTurns | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.personal = personal
+        self.model = model
         self.gate = gate
         self.classify = classify
         self.stock = stock
@@ -143,19 +165,32 @@ class ChatRoute:
         parsed = time.perf_counter()
         question = self.classify(asked.message, asked.locale)
         classified = time.perf_counter()
-        event = self._event(asked, question, owner, traceparent)
-        is_personal = question.kind is QuestionKind.RECOMMENDATION and owner
-        opens = self.personal if is_personal and self.personal is not None else Turn
-        turn = opens(self, exchange, question, event)
+        turn = self._turn(exchange, asked, question, owner, traceparent)
         turn.started, turn.asked_at = started, classified
         turn.before = (("auth", auth_seconds), ("classify", classified - parsed))
         turn.serve(asked.session_id)
+
+    def _turn(
+        self,
+        exchange: Exchange,
+        asked: ChatRequest,
+        question: Question,
+        owner: str,
+        traceparent: bytes | None,
+    ) -> "Turn":
+        if self.model is not None and question.kind in MODEL_KINDS:
+            taken = self._event(QuestionTaken, asked, question, owner, traceparent)
+            return self.model(self, exchange, question, taken)
+        event = self._event(AnswerServed, asked, question, owner, traceparent)
+        if self.personal is not None and question.kind is QuestionKind.RECOMMENDATION and owner:
+            return self.personal(self, exchange, question, event)
+        return Turn(self, exchange, question, event)
 
     def dry(self, stock: Stock, meters: Meters) -> "ChatRoute":
         """The same route with stand-ins for Redis and the metrics."""
         twin = copy(self)
         twin.stock, twin.meters, twin.seen, twin.personal = stock, meters, SeenAnswers(), None
-        twin.sink = DrySink()
+        twin.sink, twin.model = DrySink(), None
         twin.producer = Producer("warm-up", self.producer.encode)
         return twin
 
@@ -166,13 +201,18 @@ class ChatRoute:
         return twin
 
     def _event(
-        self, asked: ChatRequest, question: Question, owner: str, traceparent: bytes | None
-    ) -> AnswerServed:
+        self,
+        event_type: type[Taken],
+        asked: ChatRequest,
+        question: Question,
+        owner: str,
+        traceparent: bytes | None,
+    ) -> Taken:
         if asked.message_id is None:
             event_id = new_id()
         else:
             event_id = event_id_of_message(owner, asked.session_id, asked.message_id)
-        return AnswerServed(
+        return event_type(
             event_id=event_id,
             occurred_at=self.clock(),
             producer=self.producer.name,
@@ -210,7 +250,7 @@ class Turn:
 
     __slots__ = (
         "after", "answered_at", "asked_at", "before", "desk", "encoded", "event", "exchange",
-        "place", "question", "route", "started",
+        "place", "question", "remark", "route", "started",
     )  # fmt: skip
 
     started: float
@@ -219,6 +259,8 @@ class Turn:
     before: Segments
     """The segments before Redis was asked, with their seconds; `after` are those behind it."""
     after: Segments
+    remark: str
+    """What else Server-Timing says, each entry behind a comma."""
 
     def __init__(
         self,
@@ -235,6 +277,7 @@ class Turn:
         self.encoded = desk.producer.encode(event)
         self.place = desk.place(question)
         self.after = ()
+        self.remark = ""
 
     def serve(self, session_id: str) -> None:
         """Ask Redis for the answer, and hand the event over with that."""
@@ -347,13 +390,14 @@ class Turn:
         event_id = self.event.event_id
         timing = ", ".join([f"{name};dur={seconds * 1000:.3f}" for name, seconds in segments])
         lines = (
-            b"%bx-answer-source: %b\r\nx-event-id: %b\r\nserver-timing: %b, total;dur=%.3f\r\n"
+            b"%bx-answer-source: %b\r\nx-event-id: %b\r\nserver-timing: %b, total;dur=%.3f%b\r\n"
         ) % (
             JSON_LINES,
             source.encode(),
             event_id.encode(),
             timing.encode(),
             total_seconds * 1000,
+            self.remark.encode(),
         )
         self.exchange.respond(OK, lines, splice(answer, source, age, event_id))
         self._measure(source, age, (*self.before, redis), total_seconds)

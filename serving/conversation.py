@@ -141,7 +141,7 @@ class Conversation:
         self._under_way = None
         if status < HTTPStatus.BAD_REQUEST:
             self.switchboard.counted.messages("answered").inc()
-            self._line.send(frames.answer(body, asked.message_id))
+            self._line.send(frames.answer(body, asked.message_id, asked.timing))
             self._remember(asked, body)
         else:
             found = frames.error_in(body)

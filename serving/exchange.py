@@ -51,6 +51,10 @@ class Exchange(Protocol):
         """Send the response; `lines` are headers, each ended by CRLF. The first call counts."""
         ...
 
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        """Have somebody told, once, where the client goes before it has its response."""
+        ...
+
 
 class HotRoute(Protocol):
     """A route that is answered without a task: it responds at once or from a callback."""

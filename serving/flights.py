@@ -51,8 +51,12 @@ class Flight(Generic[Result]):
         self._task = asyncio.create_task(_awaited(work), name=name)
         return self._task
 
-    async def join(self, seconds: float, emit: Emit | None) -> Result | None:
+    async def join(
+        self, seconds: float, emit: Emit | None, streaming_seconds: float = 0.0
+    ) -> Result | None:
         """The result; None where it is not there in time, or was given up.
+
+        Who hears the pieces of it waits `streaming_seconds` instead once the first have come.
 
         The work goes on when the time of those who wait is over, since the next one will ask for
         the same; it is cancelled when the last of them leaves.
@@ -62,6 +66,8 @@ class Flight(Generic[Result]):
             self.broadcast.listen(emit)
         try:
             await asyncio.wait({self._task}, timeout=seconds)
+            if emit is not None and self.broadcast.pieces and streaming_seconds > seconds:
+                await asyncio.wait({self._task}, timeout=streaming_seconds - seconds)
         except asyncio.CancelledError:
             if self.waiting == 1:
                 self._task.cancel()

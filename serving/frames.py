@@ -41,11 +41,15 @@ class AuthFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class MessageFrame(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="message"
 ):
-    """A question; a retry with the same `message_id` is the same turn of the session."""
+    """A question; a retry with the same `message_id` is the same turn of the session.
+
+    With `timing` the answer says in `server_timing` what HTTP says in the header of that name.
+    """
 
     message: Message
     message_id: Id | None = None
     locale: Locale | None = None
+    timing: bool = False
 
 
 class TokenFrame(msgspec.Struct, frozen=True, kw_only=True, tag="token"):
@@ -63,6 +67,8 @@ class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error", omit_de
 
 
 Incoming = AuthFrame | MessageFrame
+
+_TIMING = b"server-timing: "
 
 
 class AnswerText(msgspec.Struct, frozen=True):
@@ -94,11 +100,19 @@ def token(text: str) -> bytes:
     return _encode(TokenFrame(text=text))
 
 
-def answer(body: bytes, message_id: str | None) -> bytes:
+def answer(body: bytes, message_id: str | None, timing: bytes = b"") -> bytes:
     """An answer frame around the JSON object that HTTP has as its body."""
-    if message_id is None:
-        return b'{"type":"answer",' + body[1:]
-    return b'{"type":"answer","message_id":"%b",%b' % (message_id.encode(), body[1:])
+    head = b'{"type":"answer",'
+    if message_id is not None:
+        head += b'"message_id":"%b",' % message_id.encode()
+    if timing:
+        head += b'"server_timing":"%b",' % timing.replace(b'"', b'\\"')
+    return head + body[1:]
+
+
+def timing_in(lines: bytes) -> bytes:
+    """The text of the header Server-Timing among these."""
+    return lines.partition(_TIMING)[2].partition(b"\r\n")[0]
 
 
 def gist(body: bytes) -> AnswerGist | None:

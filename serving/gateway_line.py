@@ -93,7 +93,7 @@ class GatewayLine:
         """Send what became of the question."""
         if status < HTTPStatus.BAD_REQUEST:
             self._outgoing.counted.messages("answered").inc()
-            self.send(frames.answer(body, asked.message_id))
+            self.send(frames.answer(body, asked.message_id, asked.timing))
         else:
             found = frames.error_in(body)
             self._outgoing.counted.messages(found.code).inc()

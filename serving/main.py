@@ -13,9 +13,11 @@ import uvicorn
 
 from adapters.apigateway_posts import ApiGatewayPosts
 from adapters.aws_clients import AwsClients
-from adapters.connection import connect, connect_path
+from adapters.connection import connect, connect_path, response_wire
+from adapters.model_connection import connect_models
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
+from adapters.pseudonyms import Pseudonyms
 from adapters.redis_hot_users import decode_features
 from adapters.redis_sessions import decode_copy
 from adapters.spool_writing import SpoolWriter
@@ -24,6 +26,7 @@ from adapters.sqs_queues import SqsQueues
 from config import answers, budgets, failpoints, queues
 from config.errors import ConfigError
 from config.settings import Settings, read
+from serving.model_path import ModelParts
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
 from serving.service import MIB, Parts, Service
@@ -64,6 +67,20 @@ def connected(settings: Settings) -> Parts:
         spool=SpoolWriter(settings.spool, max_bytes=settings.spool_max_mb * MIB),
         send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
+        model=model_parts(settings),
+    )
+
+
+def model_parts(settings: Settings, aws: AwsClients | None = None) -> ModelParts:
+    """What answers with a model, over the services that these settings name."""
+    connection = connect_models(settings, aws)
+    return ModelParts(
+        models=connection.models,
+        table=connection.table,
+        build_search=connection.build_search,
+        wire=response_wire(settings),
+        pseudonym=Pseudonyms(settings.pseudonym_key).of,
+        close=connection.close,
     )
 
 

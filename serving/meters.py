@@ -142,6 +142,35 @@ class ConversationMeters:
         self.prefetch_seconds = prefetch_seconds
 
 
+class GenerationMeters:
+    """What making answers with the model measures; the segments are the routes' too."""
+
+    def __init__(self, registry: Registry, meters: Meters) -> None:
+        self.segment_seconds = meters.segment_seconds
+        self.budget_exceeded = meters.budget_exceeded
+
+        @cache
+        def calls(size: str, outcome: str) -> Counter:
+            return registry.counter("model_calls_total", size=size, outcome=outcome)
+
+        @cache
+        def tokens(size: str, direction: str) -> Counter:
+            return registry.counter("model_tokens_total", size=size, direction=direction)
+
+        @cache
+        def first_token(size: str) -> Histogram:
+            return registry.histogram("first_token_seconds", size=size)
+
+        @cache
+        def rungs(rung: str) -> Counter:
+            return registry.counter("ladder_answers_total", rung=rung)
+
+        self.calls = calls
+        self.tokens = tokens
+        self.first_token = first_token
+        self.rungs = rungs
+
+
 class ResponseMeters:
     """What the response cache measures, bound in the same way."""
 

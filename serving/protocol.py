@@ -71,6 +71,19 @@ class _NoEvent:
         """Wake nobody."""
 
 
+class _Leaving:
+    """The same where somebody wants to know that the client has gone."""
+
+    def __init__(self, exchange: "_HotExchange", tell: Callable[[], object]) -> None:
+        self._exchange = exchange
+        self._tell = tell
+
+    def set(self) -> None:
+        """uvicorn calls this when the connection is lost."""
+        if self._exchange.disconnected:
+            self._tell()
+
+
 _NOBODY_WAITS = _NoEvent()
 
 
@@ -93,7 +106,12 @@ class _HotExchange:
         self.keep_alive = keep_alive
         self.response_complete = False
         self.disconnected = False
-        self.message_event = _NOBODY_WAITS
+        self.message_event: _NoEvent | _Leaving = _NOBODY_WAITS
+
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        """Have somebody told where the client goes before it has its response, or has gone."""
+        self.message_event = _Leaving(self, tell)
+        self.message_event.set()
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
         """Write the response, unless the client has gone or has one already."""

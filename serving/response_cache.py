@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from adapters.redis_kept import KeptRedis
-from adapters.redis_serving_responses import Claim, ServingResponses
+from adapters.redis_serving_responses import Claim, Mine, ServingResponses
 from config import answers, response_cache
 from config.response_cache import ResponseCacheTable
 from domain.answers import Damage, Damaged
@@ -23,7 +23,7 @@ from serving.flights import Broadcast, Emit, Flight, Flights
 from serving.meters import Registry, ResponseMeters
 from serving.outbox import EventSink, Producer
 from serving.response_making import ResponseMaking
-from serving.response_store import STORE_SECONDS, Compute, Counts, Wire
+from serving.response_store import STORE_SECONDS, Ahead, Compute, Counts, Wire
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +55,24 @@ class ResponseCache:
         self._refreshes: dict[str, asyncio.Task[None]] = {}
 
     async def answer(
-        self, asked: Asked, compute: Compute, seconds: float, emit: Emit | None = None
+        self,
+        asked: Asked,
+        compute: Compute,
+        seconds: float,
+        emit: Emit | None = None,
+        *,
+        streaming_seconds: float = 0.0,
+        ahead: Ahead | None = None,
     ) -> Given | None:
         """The response to what is asked, within so many seconds; None where there is none by then.
 
         `compute` is run once for all who ask, or not at all. `emit` gets the text piece by piece,
-        as it comes from the model or as it came when it was first given. Where None is returned
-        after pieces, they were not the answer.
+        as it comes from the model or as it came when it was first given; whoever hears some waits
+        for `streaming_seconds`. Where None is returned after pieces, they were not the answer.
+        `ahead` begins what the computation will need, while it is found out who makes it.
         """
-        flight = self._flights.of(asked.key, lambda new: self._fly(asked, compute, new))
-        given = await flight.join(seconds, emit)
+        flight = self._flights.of(asked.key, lambda new: self._lead(asked, compute, new, ahead))
+        given = await flight.join(seconds, emit, streaming_seconds)
         self._counts.responses(_OUTCOMES[given.source] if given else "nothing").inc()
         return given
 
@@ -85,9 +93,18 @@ class ResponseCache:
                 emit(piece)
         return given
 
+    async def kept(self, asked: Asked, seconds: float) -> StoredResponse | None:
+        """The response that is there, whatever its age; makes none and waits for none."""
+        try:
+            stored = await self._store.read(asked.key, seconds)
+            return None if stored is None else self._read(asked, stored)
+        except (Transient, Damaged):
+            return None
+
     async def settled(self) -> None:
-        """Wait for what is made anew in the background."""
+        """Wait for what is made anew or shared in the background."""
         await asyncio.gather(*self._refreshes.values())
+        await self._making.settled()
 
     async def close(self) -> None:
         """Stop whatever is under way, and give its leases back."""
@@ -95,6 +112,17 @@ class ResponseCache:
             task.cancel()
         await asyncio.gather(*self._refreshes.values(), return_exceptions=True)
         await self._flights.close()
+        await self._making.settled()
+
+    async def _lead(
+        self, asked: Asked, compute: Compute, flight: Flight[Given | None], ahead: Ahead | None
+    ) -> Given | None:
+        begun = ahead() if ahead is not None else None
+        try:
+            return await self._fly(asked, compute, flight)
+        finally:
+            if begun is not None:
+                begun.cancel()
 
     async def _fly(
         self, asked: Asked, compute: Compute, flight: Flight[Given | None]
@@ -107,20 +135,22 @@ class ResponseCache:
                 for piece in claimed.pieces():
                     flight.broadcast.emit(piece)
                 return self._give(asked, claimed, compute)
-            if claimed is Claim.MINE:
-                made = await self._making.make(asked, compute, token, flight.broadcast, after=0)
+            if isinstance(claimed, Mine):
+                made = await self._making.make(
+                    asked, compute, token, flight.broadcast, after=0, banned=claimed.banned
+                )
                 return Given(made, "model") if made is not None else None
             if claimed is Claim.FAILING or not flight.waiting:
                 return None
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(pause * 2, self._table.poll_max_ms / 1000)
 
-    async def _claim(self, asked: Asked, token: str) -> StoredResponse | Claim:
+    async def _claim(self, asked: Asked, token: str) -> StoredResponse | Mine | Claim:
         """The response, or who computes it: this process where the store cannot be asked."""
         try:
             for _ in range(2):
                 claimed = await self._store.claim(asked.key, token, -1, STORE_SECONDS)
-                if isinstance(claimed, Claim):
+                if not isinstance(claimed, bytes):
                     return claimed
                 try:
                     response = self._read(asked, claimed)
@@ -130,7 +160,7 @@ class ResponseCache:
                     await self._store.drop(asked.key, claimed, STORE_SECONDS)
         except Transient as error:
             log.debug("the response cache cannot be asked: %s", error)
-        return Claim.MINE
+        return Mine()
 
     def _read(self, asked: Asked, stored: bytes) -> StoredResponse:
         try:
@@ -165,10 +195,12 @@ class ResponseCache:
         except Transient:  # whoever reads it next begins
             self._counts.refreshes("failed").inc()
             return
-        if claimed is not Claim.MINE:
+        if not isinstance(claimed, Mine):
             self._counts.refreshes("left").inc()
             return
-        made = await self._making.make(asked, compute, token, Broadcast(), after=version)
+        made = await self._making.make(
+            asked, compute, token, Broadcast(), after=version, banned=claimed.banned
+        )
         self._counts.refreshes("failed" if made is None else "computed").inc()
 
 

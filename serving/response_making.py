@@ -1,20 +1,20 @@
 """Computes a response under a lease and hands it over: to those who wait, and to the queue.
 
 The response itself lives shortly in Redis, put there with its event in one call; the queue's job
-makes it last. What is lost on the way costs one computation.
+makes it last. Who waits here does not wait for that call: what is lost on the way costs one
+computation.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Set
+from dataclasses import dataclass, field, replace
 
 from config.response_cache import ResponseCacheTable
 from domain.errors import MangaAssistError, Transient
 from domain.events import AnswerGenerated
-from domain.ports import Written
 from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse, respond
 from serving.exchange import new_id
 from serving.flights import Broadcast
@@ -36,13 +36,26 @@ class ResponseMaking:
     lifetimes: Lifetimes
     clock: Callable[[], float] = time.time
     chance: Callable[[], float] = random.random
+    sharing: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def settled(self) -> None:
+        """Wait until everything is handed over."""
+        await asyncio.gather(*self.sharing)
 
     async def make(
-        self, asked: Asked, compute: Compute, token: str, broadcast: Broadcast, *, after: int
+        self,
+        asked: Asked,
+        compute: Compute,
+        token: str,
+        broadcast: Broadcast,
+        *,
+        after: int,
+        banned: Set[bytes],
     ) -> StoredResponse | None:
-        """Compute, hand over and return the response, newer than the version `after`.
+        """Compute and return the response, newer than the version `after`, and hand it over.
 
-        None where there is none, or where its content was retracted. Ends the lease of `token`.
+        None where there is none, or where the fingerprint of its content is banned. Ends the lease
+        of `token`.
         """
         started = self.clock()
         generated = await self._computed(asked, compute, token, broadcast)
@@ -57,7 +70,13 @@ class ResponseMaking:
             chance=self.chance(),
             after=after,
         )
-        return response if await self._share(response, token) else None
+        if response.fingerprint in banned:
+            await self._release(response.key, token, failing_seconds=0)
+            return None
+        task = asyncio.create_task(self._share(response, token), name="share a response")
+        self.sharing.add(task)
+        task.add_done_callback(self.sharing.discard)
+        return response
 
     async def _computed(
         self, asked: Asked, compute: Compute, token: str, broadcast: Broadcast
@@ -76,12 +95,12 @@ class ResponseMaking:
                 await asyncio.shield(self._release(asked.key, token, failing_seconds))
         return generated
 
-    async def _share(self, response: StoredResponse, token: str) -> bool:
-        """Whether the response may be given; what Redis does not take is spooled."""
+    async def _share(self, response: StoredResponse, token: str) -> None:
+        """Give it to the other processes; what Redis does not take is spooled."""
         stored = self.wire.pack(response)
         if stored is None:  # too large: given now, and computed for whoever asks next
             await self._release(response.key, token, failing_seconds=0)
-            return True
+            return
         event = self._event(response, stored)
         hard_seconds = response.hard_expires_at - response.generated_at
         try:
@@ -96,10 +115,9 @@ class ResponseMaking:
         except Transient as error:
             log.debug("a response could not be shared: %s", error)
             self._spool(event)
-            return True
+            return
         if shared.unwritten is not None:
             self._spool(event)
-        return shared.written is not Written.RETRACTED
 
     def _event(self, response: StoredResponse, stored: bytes) -> bytes:
         return self.producer.encode(

@@ -1,9 +1,10 @@
 """What the response cache needs of its surroundings, as protocols."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from adapters.redis_serving_responses import Claim, Shared
+from adapters.redis_serving_responses import Claim, Mine, Shared
 from domain.response_cache import Generated, StoredResponse
 from serving.flights import Emit
 from serving.meters import Counter
@@ -17,12 +18,19 @@ Compute = Callable[[Emit], Awaitable[Generated]]
 Raises a MangaAssistError where there is no answer. Is cancelled when everybody who waits has left.
 """
 
+Ahead = Callable[[], asyncio.Task[Any]]
+"""Begins a part of the computation; the task is cancelled where nobody here computes."""
+
 
 class ResponseStore(Protocol):
     """Redis; every method raises Transient. `adapters/redis_serving_responses` has the details."""
 
-    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Claim:
+    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Mine | Claim:
         """The response, if there is one newer than the version `known`, else who makes it."""
+        ...
+
+    async def read(self, key: str, seconds: float) -> bytes | None:
+        """The response, if there is one."""
         ...
 
     async def share(

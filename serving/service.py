@@ -43,6 +43,8 @@ from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
 from serving.meters import ConversationMeters, Meters, Registry
+from serving.model_path import Desk, ModelParts, put_together, warm_ups
+from serving.model_turn import ModelPath
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
@@ -101,6 +103,8 @@ class Parts:
     """What else is to be kept warm, by the name of the dependency."""
     posts: Posts | None = None
     """The way to connections that API Gateway holds, where there are such."""
+    model: ModelParts | None = None
+    """What answers questions that no precomputed answer fits."""
 
 
 class Service:
@@ -146,12 +150,14 @@ class Service:
             parts.build_classifier,
             poll_seconds=settings.catalogue_poll_seconds,
             titles=parts.metrics.gauge("catalogue_titles"),
+            build_search=parts.model.build_search if parts.model is not None else None,
         )
         self._session_reader = SessionReader(
             self._redis, parts.decode_session, parts.sessions, self._meters
         )
+        of_model = warm_ups(parts.model, self._watch) if parts.model is not None else {}
         self._warming = Warming(
-            {"dynamodb": self._session_reader.warm, **parts.warm_ups}, parts.metrics
+            {"dynamodb": self._session_reader.warm, **of_model, **parts.warm_ups}, parts.metrics
         )
         self.readiness = ReadinessChecks(
             redis=lambda: self._redis.up,
@@ -163,6 +169,8 @@ class Service:
         self._backends = self._recommendation_backends(parts)
         self._making = set[asyncio.Task[None]]()
         personal = self._personal_answers(parts)
+        self._model = self._model_path(parts, parts.model) if parts.model is not None else None
+        self._close_models = parts.model.close if parts.model is not None else None
         self._chat = self._chat_route(parts, personal)
         hot: Mapping[str, ChatRoute | InteractionsRoute | FeedbackRoute | RecommendationsRoute] = {
             "/v1/chat": self._chat,
@@ -240,18 +248,35 @@ class Service:
             meters=self._meters,
             redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
             personal=personal.open,
+            model=self._model.open if self._model is not None else None,
         )
 
-    def _switchboard(self, parts: Parts) -> Switchboard:
+    def _model_path(self, parts: Parts, model: ModelParts) -> ModelPath:
         counted = ConversationMeters(parts.metrics)
-        contexts = ContextReader(
+        desk = Desk(
+            bulk=self._bulk,
+            shards=parts.settings.outbox_shards,
+            watch=self._watch,
+            contexts=self._contexts(parts, "chat", counted),
+            sink=self._sink,
+            producer=self._producer,
+            meters=self._meters,
+        )
+        return put_together(model, parts.budgets, parts.metrics, desk)
+
+    def _contexts(self, parts: Parts, route: str, counted: ConversationMeters) -> ContextReader:
+        return ContextReader(
             sessions=self._session_reader,
             users=self._redis,
             answers=self._redis,
             seen=self._seen,
-            budget=parts.budgets.routes["connect"],
+            budget=parts.budgets.routes[route],
             meters=counted,
         )
+
+    def _switchboard(self, parts: Parts) -> Switchboard:
+        counted = ConversationMeters(parts.metrics)
+        contexts = self._contexts(parts, "connect", counted)
         return Switchboard(
             self._chat,
             self._gate,
@@ -344,6 +369,9 @@ class Service:
                     async with asyncio.timeout(OUTGOING_SECONDS):
                         await self._outgoing.settled()
             self._backends.close()
+            if self._model is not None and self._close_models is not None:
+                await self._model.close()
+                await self._close_models()
             await self._hot.close()
             await self._bulk.close()
             await asyncio.to_thread(self._overflow.close, OVERFLOW_SECONDS)

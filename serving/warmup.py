@@ -80,6 +80,9 @@ class DryExchange:
         """Keep the status."""
         self.status = status
 
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        """Nobody leaves."""
+
 
 class DryStock:
     """Redis where every question has the same stored answer and no event is kept."""

@@ -235,6 +235,10 @@ class FakeSessions:
         return True
 
 
+def _newness(session: Session) -> int:
+    return sum(1 + bool(turn.answer_preview) for turn in session.turns.values())
+
+
 class FakeSessionCopies:
     """`SessionCopies`."""
 
@@ -245,7 +249,7 @@ class FakeSessionCopies:
     def put(self, sessions: Sequence[Session]) -> None:
         for session in sessions:
             found = self.copies.get(session.session_id)
-            if found is None or len(found.turns) <= len(session.turns):
+            if found is None or _newness(found) <= _newness(session):
                 self.copies[session.session_id] = session
 
     def restore_owner(self, session_id: str, owner: str) -> None:

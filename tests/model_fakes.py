@@ -18,6 +18,7 @@ class FakeChatModel:
         self.fail: MangaAssistError | None = None
         self.fails_after = 0
         self.seconds_before_first = 0.0
+        self.seconds_between = 0.0
         self.prompts: list[Prompt] = []
         self.running = 0
 
@@ -31,6 +32,8 @@ class FakeChatModel:
             for number, piece in enumerate(self.pieces):
                 if self.fail is not None and number == self.fails_after:
                     raise self.fail
+                if number:
+                    await asyncio.sleep(self.seconds_between)
                 yield piece
             yield Ended(Stop.DONE, prompt.tokens, len(self.pieces))
         finally:

@@ -26,6 +26,7 @@ function element(tag, { text = "", className = "", data = {} } = {}, ...children
 function start(token) {
   if (token) sessionStorage.setItem(TOKEN, token);
   else sessionStorage.removeItem(TOKEN);
+  state.conversation?.close();
   state.conversation = new Conversation(crypto.randomUUID(), token);
   speak();
 }
@@ -53,17 +54,22 @@ function speak() {
 
 async function ask(message) {
   add(element("li", { text: message, className: "question" }));
-  const card = add(element("li", { className: "answer" }, element("p", { text: "…" })));
+  const text = element("p", { text: "…" });
+  const card = add(element("li", { className: "answer" }, text));
+  let heard = "";
   try {
-    const reply = await state.conversation.ask(message);
+    const reply = await state.conversation.ask(message, (piece) => {
+      text.textContent = heard += piece;
+      card.scrollIntoView({ block: "end" });
+    });
     state.tally.set(reply.source, (state.tally.get(reply.source) ?? 0) + 1);
     card.replaceChildren(...rendered(reply));
     card.addEventListener("click", () => choose(card, reply));
     choose(card, reply);
   } catch (error) {
     card.classList.add("failed");
-    const text = error instanceof Problem ? error.message : wordings[state.locale].unreachable;
-    card.replaceChildren(element("p", { text }));
+    const why = error instanceof Problem ? error.message : wordings[state.locale].unreachable;
+    card.replaceChildren(element("p", { text: why }));
   }
   card.scrollIntoView({ block: "end" });
 }
@@ -109,6 +115,8 @@ function trace(reply) {
   by("trace-none").hidden = true;
   const facts = [
     [say.source, reply.source], [say.age, ago(reply.age_seconds)],
+    ...(reply.rung ? [[say.rung, reply.rung]] : []),
+    ...(reply.firstMs === null ? [] : [[say.first, inMs(reply.firstMs)]]),
     [say.seen, inMs(reply.tripMs)], [say.event, reply.event_id],
   ];
   by("facts").replaceChildren(...facts.flatMap(([name, text]) => [element("dt", { text: name }), element("dd", { text })]));

@@ -1,38 +1,133 @@
-// Asks the request path. Knows nothing of the page.
+// Asks the request path: over a WebSocket, or by requests where none can be opened. Knows nothing of
+// the page.
 
-/** Thrown for an answer that is a problem document; `message` is its detail. */
+/** Thrown for an answer that is a problem; `message` is its detail. */
 export class Problem extends Error {}
 
+/** Thrown where a question went unanswered because the connection is no more. */
+class Lost extends Error {}
+
+const OPEN_MS = 3000;
+
+/** One connection: questions go in, their tokens and answers come out. */
+class Line {
+  #socket;
+  #waiting = new Map();
+
+  /** @param {string} sessionId @param {string} token empty for a guest */
+  constructor(sessionId, token) {
+    const address = new URL(`v1/ws?session_id=${encodeURIComponent(sessionId)}`, location.href);
+    address.protocol = address.protocol.replace("http", "ws");
+    this.#socket = new WebSocket(address);
+    this.#socket.addEventListener("message", ({ data }) => this.#hear(JSON.parse(data)));
+    this.#socket.addEventListener("close", () => this.#lose());
+    this.opened = new Promise((resolve, reject) => {
+      setTimeout(reject, OPEN_MS, new Lost());
+      this.#socket.addEventListener("close", () => reject(new Lost()));
+      this.#socket.addEventListener("open", () => {
+        this.#socket.send(JSON.stringify(token ? { type: "auth", token } : { type: "auth" }));
+        resolve();
+      });
+    });
+    this.opened.catch(() => this.#socket.close());
+  }
+
+  get isOver() {
+    return this.#socket.readyState > WebSocket.OPEN;
+  }
+
+  async ask(message, messageId, hear) {
+    await this.opened;
+    return new Promise((resolve, reject) => {
+      if (this.isOver) reject(new Lost());
+      this.#waiting.set(messageId, { resolve, reject, hear });
+      const question = { message_id: messageId, message, timing: true };
+      this.#socket.send(JSON.stringify({ type: "message", ...question }));
+    });
+  }
+
+  close() {
+    this.#socket.close();
+  }
+
+  /** Tokens are of the question that has waited longest: one is answered at a time. */
+  #hear(frame) {
+    if (frame.type === "token") {
+      this.#waiting.values().next().value?.hear(frame.text);
+      return;
+    }
+    const asked = this.#waiting.get(frame.message_id);
+    if (!asked) return;
+    this.#waiting.delete(frame.message_id);
+    if (frame.type === "answer") asked.resolve(frame);
+    else asked.reject(frame.code === "reconnect" ? new Lost() : new Problem(frame.detail));
+  }
+
+  #lose() {
+    for (const { reject } of this.#waiting.values()) reject(new Lost());
+    this.#waiting.clear();
+  }
+}
+
 export class Conversation {
+  #line;
+
   /** @param {string} sessionId @param {string} token empty for a guest */
   constructor(sessionId, token) {
     this.sessionId = sessionId;
     this.token = token;
+    this.#line = new Line(sessionId, token);
   }
 
-  /** The reply to a question, with the milliseconds of each segment and of the whole trip. */
-  async ask(message) {
+  /**
+   * The reply to a question, with the milliseconds of each segment and of the whole trip. `hear`
+   * gets its text piece by piece where it comes so. A question that was lost with its connection is
+   * asked once more, under the same id, so that it stays one turn.
+   */
+  async ask(message, hear) {
     const started = performance.now();
+    const messageId = crypto.randomUUID();
+    let firstMs = null;
+    const first = (text) => {
+      firstMs ??= performance.now() - started;
+      hear(text);
+    };
+    const { body, timing } = await this.#answer(message, messageId, first);
+    const tripMs = performance.now() - started;
+    return { ...body, ...parseTiming(timing), firstMs, tripMs };
+  }
+
+  close() {
+    this.#line.close();
+  }
+
+  async #answer(message, messageId, hear) {
+    try {
+      const frame = await this.#line.ask(message, messageId, hear);
+      return { body: frame, timing: frame.server_timing ?? "" };
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+      const answer = await this.#post(message, messageId);
+      this.#line = new Line(this.sessionId, this.token);
+      return answer;
+    }
+  }
+
+  async #post(message, messageId) {
+    const bearer = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     const response = await fetch("v1/chat", {
       method: "POST",
-      headers: this.#headers(),
-      body: JSON.stringify({
-        session_id: this.sessionId, message, message_id: crypto.randomUUID(),
-      }),
+      headers: { "Content-Type": "application/json", ...bearer },
+      body: JSON.stringify({ session_id: this.sessionId, message, message_id: messageId }),
     });
     const body = await response.json();
     if (!response.ok) throw new Problem(body.detail ?? body.title);
-    const segments = parseTiming(response.headers.get("server-timing") ?? "");
-    return { ...body, segments, tripMs: performance.now() - started };
-  }
-
-  #headers() {
-    const bearer = this.token ? { Authorization: `Bearer ${this.token}` } : {};
-    return { "Content-Type": "application/json", ...bearer };
+    return { body, timing: response.headers.get("server-timing") ?? "" };
   }
 }
 
-/** `redis;dur=0.4, total;dur=0.9` as [["redis", 0.4], ["total", 0.9]]. */
+/** `redis;dur=0.4, total;dur=0.9, rung;desc="fresh"` as segments [["redis", 0.4], …] and the rung. */
 export function parseTiming(header) {
-  return [...header.matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, ms]) => [name, Number(ms)]);
+  const segments = [...header.matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, ms]) => [name, Number(ms)]);
+  return { segments, rung: /rung;desc="([\w-]+)"/.exec(header)?.[1] ?? null };
 }

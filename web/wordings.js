@@ -7,8 +7,9 @@ export const wordings = {
     token: "ベアラートークン", cancel: "キャンセル", save: "使う",
     trace: "この回答について", none: "回答を選ぶと、どこから来たか、何にどれだけかかったかを表示します。",
     tally: "回答の出どころ", source: "出どころ", age: "作成から", event: "イベント", seen: "往復",
+    rung: "段階", first: "最初の文字まで",
     unreachable: "サーバーに接続できません。", seconds: "秒前", minutes: "分前", ms: "ms",
-    suggestions: ["今週の人気は？", "新刊を教えて", "少年漫画おすすめ", "ワンピース 最新刊", "おすすめは？"],
+    suggestions: ["今週の人気は？", "新刊を教えて", "少年漫画おすすめ", "ワンピース 最新刊", "おすすめは？", "アキラの作者は誰？"],
   },
   en: {
     other: "日本語", otherLocale: "ja", send: "Ask", signIn: "Sign in", signOut: "Sign out",
@@ -16,7 +17,8 @@ export const wordings = {
     token: "Bearer token", cancel: "Cancel", save: "Use",
     trace: "About this answer", none: "Choose an answer to see where it came from and what took how long.",
     tally: "Where answers came from", source: "source", age: "made", event: "event", seen: "round trip",
+    rung: "step", first: "first words",
     unreachable: "The server can't be reached.", seconds: "s ago", minutes: "min ago", ms: "ms",
-    suggestions: ["What's popular this week?", "New releases", "Show me shonen", "One Piece latest", "Recommend something"],
+    suggestions: ["What's popular this week?", "New releases", "Show me shonen", "One Piece latest", "Recommend something", "Who drew Akira?"],
   },
 };

@@ -186,3 +186,14 @@ def test_an_owner_is_not_written_anew_for_every_question(
 def test_anything_but_a_copy_is_malformed(stored: bytes) -> None:
     with pytest.raises(Malformed):
         decode_copy(stored)
+
+
+def test_a_copy_with_an_answer_is_newer_than_the_same_without(desk: Desk) -> None:
+    answered = session("s", 1, 2)
+    asked = Session("s", "ann").with_turns(
+        replace(turn, answer_preview="") if turn.event_id == "e2" else turn
+        for turn in answered.in_order()
+    )
+    for put in (asked, answered, asked):
+        desk.copies.put([put])
+    assert desk.read("s") == answered

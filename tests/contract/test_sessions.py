@@ -79,6 +79,24 @@ def test_a_retry_with_other_words_does_not_rewrite_the_turn(
     assert sessions.get(session_id, "ann") == before
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0, 1)])
+def test_an_answer_that_comes_later_completes_its_turn_in_any_order(
+    sessions: Sessions, session_id: str, order: tuple[int, ...]
+) -> None:
+    asked = replace(turn("e1"), answer_preview="")
+    steps = [asked, turn("e1")]
+    for step in order:
+        sessions.add_turns(session_id, "ann", [steps[step], turn("e2", NOW + 1)])
+    found = sessions.get(session_id, "ann")
+    assert found is not None
+    assert found.turns == {"e1": turn("e1"), "e2": turn("e2", NOW + 1)}
+
+
+def test_a_question_and_its_answer_may_come_at_once(sessions: Sessions, session_id: str) -> None:
+    asked = replace(turn("e1"), answer_preview="")
+    assert sessions.add_turns(session_id, "ann", [asked, turn("e1")]).turns == {"e1": turn("e1")}
+
+
 def test_another_user_may_neither_write_nor_read(sessions: Sessions, session_id: str) -> None:
     sessions.add_turns(session_id, "ann", [turn("e1")])
     with pytest.raises(OwnedByAnother) as refused:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from domain.answers import Answer, AnswerKey, store
 from domain.events import Locale
 from tests.integration.serving.serving_app import AUDIENCE, ISSUER
 
+ROOT = Path(__file__).resolve().parents[3]
 START_SECONDS = 20.0
 LOCALES: tuple[Locale, ...] = ("ja", "en")
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -133,19 +134,27 @@ def token(user: str, scope: str = "") -> str:
     return jwt.encode(claims, KEY, "ES256", headers={"kid": "k"})
 
 
-def start_serving(valkey: Valkey, directory: Path, redis_url: str | None = None) -> Serving:
+def start_serving(
+    valkey: Valkey,
+    directory: Path,
+    redis_url: str | None = None,
+    *,
+    app: str = "serving_app",
+    more: Sequence[str] = (),
+) -> Serving:
     jwks = directory / "jwks.json"
     key = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "k"}
     jwks.write_text(json.dumps({"keys": [key]}))
     port = free_port()
     log = directory / "serving.log"
-    app = str(Path(__file__).with_name("serving_app.py"))
+    program = f"{__package__}.{app}"
     spool_dir = directory / "spool"
     arguments = [
-        sys.executable, app, str(port), redis_url or valkey.url, jwks.as_uri(), str(spool_dir),
+        sys.executable, "-m", program, str(port), redis_url or valkey.url, jwks.as_uri(),
+        str(spool_dir), *more,
     ]  # fmt: skip
     with log.open("wb") as output:
-        process = subprocess.Popen(arguments, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
     return Serving(port, process, valkey, log, spool_dir)
 
 

@@ -1,7 +1,7 @@
 """A serving process for tests and benchmarks: the real request path over a real Redis, with the
 catalogue, the sessions and the keys in memory or in a file instead of AWS.
 
-    python tests/integration/serving/serving_app.py PORT REDIS_URL JWKS_URL SPOOL [CATALOGUE_TITLES]
+    python -m tests.integration.serving.serving_app PORT REDIS_URL JWKS_URL SPOOL [CATALOGUE_TITLES]
 """
 
 import logging
@@ -98,35 +98,37 @@ def log_connections(event: str, _arguments: object) -> None:
         log.warning("a socket was connected")
 
 
+def parts_of(port: str, redis_url: str, jwks_url: str, spool: str, titles: int = 20) -> Parts:
+    return Parts(
+        settings=Settings(
+            redis_url=redis_url,
+            port=int(port),
+            jwks_url=jwks_url,
+            token_issuer=ISSUER,
+            token_audience=AUDIENCE,
+            allowed_origins="https://shop.test",
+        ),
+        budgets=budgets.declared(),
+        catalogue=MemoryCatalogue(titles),
+        sessions=MemorySessions(),
+        users=cast("Any", MemoryUsers()),
+        features=cast("Any", EmptyStore()),
+        recommender=FirstTitles(),
+        decode_features=decode_features,
+        metrics=Metrics(),
+        encode_event=encode_event,
+        decode_session=decode_copy,
+        build_classifier=build_classifier,
+        spool=SpoolWriter(Path(spool), max_bytes=MAX_SPOOL_BYTES),
+        send_events=send_nowhere,
+    )
+
+
 def main() -> None:
     sys.addaudithook(log_connections)
     port, redis_url, jwks_url, spool, *rest = sys.argv[1:]
     logging.basicConfig(level="INFO")
-    serve(
-        Parts(
-            settings=Settings(
-                redis_url=redis_url,
-                port=int(port),
-                jwks_url=jwks_url,
-                token_issuer=ISSUER,
-                token_audience=AUDIENCE,
-                allowed_origins="https://shop.test",
-            ),
-            budgets=budgets.declared(),
-            catalogue=MemoryCatalogue(int(rest[0]) if rest else 20),
-            sessions=MemorySessions(),
-            users=cast("Any", MemoryUsers()),
-            features=cast("Any", EmptyStore()),
-            recommender=FirstTitles(),
-            decode_features=decode_features,
-            metrics=Metrics(),
-            encode_event=encode_event,
-            decode_session=decode_copy,
-            build_classifier=build_classifier,
-            spool=SpoolWriter(Path(spool), max_bytes=MAX_SPOOL_BYTES),
-            send_events=send_nowhere,
-        )
-    )
+    serve(parts_of(port, redis_url, jwks_url, spool, *map(int, rest)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from adapters.redis_connection import RedisConnection
 from adapters.redis_kept import KeptRedis
 from adapters.redis_responses import RedisResponses
-from adapters.redis_serving_responses import Claim, ServingResponses, Shared
+from adapters.redis_serving_responses import Claim, Mine, ServingResponses, Shared
 from adapters.response_wire import ResponseWire
 from domain.answers import AnswerKey, Header
 from domain.ports import Written
@@ -61,11 +61,11 @@ async def test_one_of_many_gets_the_lease_and_the_others_its_response(
     store: ServingResponses,
 ) -> None:
     claims = [await store.claim(KEY, token, -1, SECONDS) for token in ("a", "b", "a")]
-    assert claims == [Claim.MINE, Claim.ANOTHERS, Claim.MINE]
+    assert claims == [Mine(), Claim.ANOTHERS, Mine()]
     made = response()
     assert await share(store, made, "a") is Written.APPLIED
     assert await store.claim(KEY, "b", -1, SECONDS) == packed(made)
-    assert await store.claim(KEY, "b", made.version, SECONDS) is Claim.MINE
+    assert await store.claim(KEY, "b", made.version, SECONDS) == Mine()
 
 
 async def test_a_lease_is_given_back_by_its_holder_alone(store: ServingResponses) -> None:
@@ -102,20 +102,21 @@ async def test_what_a_worker_took_back_is_not_shared_again(
     assert await share(store, bad, "a") is Written.APPLIED
     assert RedisResponses(workers, WIRE, tombstone_seconds=60).retract(bad)
     workers.close()
-    assert await store.claim(KEY, "b", -1, SECONDS) is Claim.MINE
+    told = Mine(frozenset({bad.fingerprint}))
+    assert await store.claim(KEY, "b", -1, SECONDS) == told
     again = response("bad" * 1000, after=bad.version)
     assert await share(store, again, "b") is Written.RETRACTED
-    assert await store.claim(KEY, "c", -1, SECONDS) is Claim.MINE, "the lease ends all the same"
+    assert await store.claim(KEY, "c", -1, SECONDS) == told, "the lease ends all the same"
 
 
 async def test_whatever_else_lies_under_the_key_is_replaced(
     store: ServingResponses, client: Any
 ) -> None:
     client.hset(KEY, "a", "b")
-    assert await store.claim(KEY, "a", -1, SECONDS) is Claim.MINE
+    assert await store.claim(KEY, "a", -1, SECONDS) == Mine()
     assert await share(store, response(), "a") is Written.APPLIED
     client.set(KEY, b"garbage")
-    assert await store.claim(KEY, "a", -1, SECONDS) is Claim.MINE
+    assert await store.claim(KEY, "a", -1, SECONDS) == Mine()
     plain = answer(AnswerKey("trending", "", "en"), 7).pack()
     client.set(KEY, plain)
     assert await store.claim(KEY, "b", -1, SECONDS) == plain

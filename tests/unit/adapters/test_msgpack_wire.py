@@ -20,6 +20,7 @@ from adapters.msgpack_wire import (
 from domain.errors import Malformed
 from domain.events import (
     EVENT_TYPES,
+    AnswerCompleted,
     AnswerServed,
     Event,
     InteractionRecorded,
@@ -69,7 +70,21 @@ computed = st.builds(
 served = st.builds(
     RecommendationServed, **header, owner=texts, locale=st.sampled_from(["ja", "en"])
 )
-events = answers_served | interactions | computed | served
+completed = st.builds(
+    AnswerCompleted,
+    **header,
+    asked_event_id=ids,
+    asked_at=st.floats(0, 4e9),
+    session_id=ids,
+    owner=texts,
+    message_id=texts,
+    question=texts,
+    locale=st.sampled_from(["ja", "en"]),
+    answer_preview=texts,
+    source=texts,
+    rung=texts,
+)
+events = answers_served | interactions | computed | served | completed
 found = st.builds(
     Served,
     source=st.sampled_from(list(ServedFrom)),

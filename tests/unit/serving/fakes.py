@@ -55,7 +55,7 @@ class FakeStock:
             found(self.complaint, False)
             return
         self.events.append(decode_event(event))
-        if answer_key in self.answers:
+        if answer_key != fallback_key and answer_key in self.answers:
             found(self.answers[answer_key], False)
         else:
             found(self.answers.get(fallback_key), True)
@@ -137,10 +137,15 @@ class FakeExchange:
     status: int = 0
     lines: bytes = b""
     answer: bytes = b""
+    leave: Callable[[], object] = bool
+    """The client goes."""
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
         if not self.status:
             self.status, self.lines, self.answer = status, lines, body
+
+    def when_abandoned(self, tell: Callable[[], object]) -> None:
+        self.leave = tell
 
     @property
     def json(self) -> dict[str, object]:

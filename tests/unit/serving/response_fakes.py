@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
 from adapters.redis_multiplexed import NotDone
-from adapters.redis_serving_responses import Claim, Shared
+from adapters.redis_serving_responses import Claim, Mine, Shared
 from adapters.response_wire import ResponseWire
 from config import response_cache
 from domain.answers import Damaged, Header
@@ -37,7 +37,7 @@ class FakeResponseStore:
     unwritten: NotDone | None = None
     claims: int = 0
 
-    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Claim:
+    async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Mine | Claim:
         self._meet_fault()
         self.claims += 1
         found = self.stored.get(key)
@@ -45,8 +45,12 @@ class FakeResponseStore:
             return found
         holder = self.leases.setdefault(key, token)
         if holder == token:
-            return Claim.MINE
+            return Mine(frozenset(self.retracted))
         return Claim.FAILING if holder == "!" else Claim.ANOTHERS
+
+    async def read(self, key: str, seconds: float) -> bytes | None:
+        self._meet_fault()
+        return self.stored.get(key)
 
     async def share(
         self,

@@ -55,6 +55,15 @@ def codes(line: FakeLine) -> list[object]:
     return [frame.get("code", frame["type"]) for frame in line.sent]
 
 
+def test_what_took_how_long_is_told_to_who_asks(site: Talk) -> None:
+    conversation, line = site.begin("ann")
+    frame = {"type": "message", "message": "what is popular", "timing": True}
+    conversation.receive(text(frame))
+    timing = str(line.sent[0]["server_timing"])
+    assert "redis;dur=" in timing
+    assert timing.rpartition(", ")[2].startswith("total;dur=")
+
+
 def test_the_answer_is_that_of_http_in_a_frame(site: Talk) -> None:
     body = {"session_id": "s-1", "message": "what is popular", "message_id": "m-1"}
     http = site.path.ask(body, (b"authorization", b"Bearer alice")).json

@@ -1,0 +1,118 @@
+"""What is made of a model's words and of what search found: facts for the prompt, titles, digests.
+
+Pure. Nothing is told or shown of a title that the catalogue of the moment does not have.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from domain.catalogue import Catalogue, Title, item
+from domain.preferences import Preferences
+from domain.prompts import Fact
+from domain.questions import fold
+from domain.search import Hit
+from domain.sessions import Session, Turn
+
+ALIASES = 3
+"""Other names of a title that a prompt gives: customers use them, and each costs tokens."""
+
+_NO_PREFERENCES = Preferences()
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is known before a question: of the talk so far, and of who asks."""
+
+    turns: Sequence[Turn] = ()
+    summary: str = ""
+    preferences: Preferences = _NO_PREFERENCES
+    recent: Sequence[str] = ()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was said before."""
+        return not self.turns and not self.summary
+
+    def digest(self) -> str:
+        """The same for what would go into a prompt in the same words."""
+        turns = [(turn.question, turn.answer_preview) for turn in self.turns]
+        parts = (turns, self.summary, self.preferences.genres, list(self.recent))
+        return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+NOTHING_KNOWN = Background()
+"""What the answer to a question that anybody may be given is made from."""
+
+
+def background(
+    session: Session, event_id: str, turns: int, preferences: Preferences, recent: Sequence[str]
+) -> Background:
+    """What is known before the question of this event, which may be stored already itself."""
+    answered = [
+        turn for turn in session.in_order() if turn.answer_preview and turn.event_id != event_id
+    ]
+    return Background(answered[-turns:] if turns else (), session.summary, preferences, recent)
+
+
+def facts(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Fact]:
+    """What a prompt says of each hit: what came with it, and what the catalogue knows beside."""
+    told = []
+    for hit in hits:
+        title = catalogue.get(hit.id)
+        more = _more(title) if title is not None else {}
+        told.append(hit.fact() | {name: value for name, value in more.items() if value})
+    return told
+
+
+def _more(title: Title) -> Fact:
+    other = [name for name in title.names() if name not in {title.title, title.title_ja}]
+    return {
+        "aliases": [*other, *title.aliases][:ALIASES],
+        "authors_ja": list(title.authors_ja),
+        "status": title.status,
+        "volumes": title.volumes,
+    }
+
+
+def customer(known: Background, catalogue: Catalogue) -> Mapping[str, object]:
+    """What a prompt says of who asks; nothing of titles that are gone."""
+    titles = [catalogue.get(title_id) for title_id in known.recent]
+    told: dict[str, object] = {
+        "favourite_genres": list(known.preferences.genres),
+        "recent_titles": [title.title for title in titles if title is not None],
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def wanted_text(question: str, known: Background) -> str:
+    """What to search for: the question, and the one before it, which it may go on from."""
+    return f"{question} {known.turns[-1].question}" if known.turns else question
+
+
+def listed(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Title]:
+    """The titles of these hits that the catalogue has."""
+    return [title for hit in hits if (title := catalogue.get(hit.id)) is not None]
+
+
+def spoken_of(
+    text: str, hits: Sequence[Hit], catalogue: Catalogue
+) -> Sequence[Mapping[str, object]]:
+    """Those of the titles that a text names, as the API shows them, in the order of the hits."""
+    folded = fold(text)
+    return [
+        item(title)
+        for title in listed(hits, catalogue)
+        if any(_is_named(name, folded) for name in title.names())
+    ]
+
+
+def _is_named(name: str, text: str) -> bool:
+    """Where a name begins or ends in Latin letters, a word must there too; Japanese has no gaps."""
+    folded = fold(name)
+    if not folded:
+        return False
+    before = "(?<![0-9a-z])" if folded[0].isascii() else ""
+    after = "(?![0-9a-z])" if folded[-1].isascii() else ""
+    return re.search(f"{before}{re.escape(folded)}{after}", text) is not None

@@ -1,0 +1,78 @@
+"""What answers where there is no fresh answer: the steps of the declared ladder below it.
+
+The published answers and the built-in one are every turn's own (`serving/chat.py`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from config.budgets import Rung
+from domain import sentences
+from domain.answers import Answer, AnswerKey
+from domain.catalogue import Catalogue, item
+from domain.errors import Malformed
+from domain.events import Locale
+from domain.model_answers import listed
+from domain.response_cache import Asked, StoredResponse
+from domain.search import Hit
+from domain.sentences import Phrases
+from serving.answers import Seen
+from serving.response_cache import ResponseCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """The ladder of a process; `before` is the version of the catalogue before this one."""
+
+    rungs: Sequence[Rung]
+    cache: ResponseCache
+    catalogue: Callable[[], Catalogue | None]
+    before: Callable[[], str | None]
+    phrases: Phrases
+
+    async def previous(self, asked: Asked | None, seconds: float) -> Seen | None:
+        """The response made from the catalogue before, if all its titles are still there."""
+        before, catalogue = self.before(), self.catalogue()
+        if asked is None or before is None or catalogue is None or seconds <= 0:
+            return None
+        response = await self.cache.kept(replace(asked, catalogue=before), seconds)
+        if response is None or not _has_all(response, catalogue):
+            return None
+        return seen(response)
+
+    def found(self, hits: Sequence[Hit], locale: Locale, now: float) -> Seen | None:
+        """The titles that search found, in a ready sentence; None where there are none."""
+        catalogue = self.catalogue()
+        titles = listed(hits, catalogue) if catalogue is not None else ()
+        if not titles:
+            return None
+        shown = sentences.names(self.phrases, locale, titles)
+        text = self.phrases.say(locale, "found", titles=shown)
+        answer = Answer(AnswerKey("fallback", "", locale), text, [item(one) for one in titles])
+        return made(answer, now)
+
+
+def seen(response: StoredResponse) -> Seen:
+    """A response as every route sends answers."""
+    return Seen(
+        b"",
+        response.body,
+        response.generated_at,
+        response.soft_expires_at,
+        response.hard_expires_at,
+    )
+
+
+def made(answer: Answer, now: float) -> Seen:
+    """An answer that was made just now, and is kept nowhere."""
+    return Seen(b"", answer.body(0, now), now, now, now)
+
+
+def _has_all(response: StoredResponse, catalogue: Catalogue) -> bool:
+    try:
+        items = response.answer()["items"]
+    except Malformed:
+        return False
+    if not isinstance(items, list):
+        return False
+    return all(isinstance(one, dict) and catalogue.get(str(one.get("id"))) for one in items)

@@ -1,0 +1,111 @@
+"""The model path of a serving process put together; other rooms give it its `ModelParts`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from adapters.redis_kept import KeptRedis
+from config import response_cache, search, texts
+from config.budgets import Budgets
+from config.models import Models
+from domain.catalogue import Catalogue
+from domain.routing import Size
+from domain.search import Search, Wanted
+from serving.catalogue_watch import CatalogueWatch
+from serving.context import ContextReader
+from serving.generating import Generating, ModelsBySize
+from serving.ladder import Ladder
+from serving.meters import GenerationMeters, Meters, Registry
+from serving.model_turn import ModelPath
+from serving.outbox import EventSink, Producer
+from serving.response_cache import over_redis
+from serving.response_scope import ResponseScope
+from serving.response_store import Wire
+from serving.warming import FIRST_SECONDS, WarmUp
+
+WARM_UP = Wanted(text="manga", limit=1)
+LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelParts:
+    """The models and the search of a process; `close` ends their connections."""
+
+    models: ModelsBySize
+    table: Models
+    build_search: Callable[[Catalogue], Search]
+    wire: Wire
+    pseudonym: Callable[[str], str]
+    close: Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What the model path shares with the other routes."""
+
+    bulk: KeptRedis
+    shards: int
+    watch: CatalogueWatch
+    contexts: ContextReader
+    sink: EventSink
+    producer: Producer
+    meters: Meters
+
+
+def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: Desk) -> ModelPath:
+    """The path over these parts."""
+    counted = GenerationMeters(registry, desk.meters)
+    cache = over_redis(
+        desk.bulk,
+        shards=desk.shards,
+        wire=parts.wire,
+        sink=desk.sink,
+        producer=desk.producer,
+        registry=registry,
+    )
+    generating = Generating(
+        search=lambda: desk.watch.search,
+        catalogue=lambda: desk.watch.catalogue,
+        models=parts.models,
+        table=parts.table,
+        limit=search.declared().limit,
+        budget=budgets.routes["generation"],
+        meters=counted,
+    )
+    return ModelPath(
+        generating=generating,
+        cache=cache,
+        contexts=desk.contexts,
+        scope=ResponseScope(
+            own_words=response_cache.declared().own_words_pattern,
+            pseudonym=parts.pseudonym,
+            model_of=generating.model_of,
+            prompt_version=str(parts.table.prompt_version),
+            catalogue=lambda: desk.watch.version,
+        ),
+        ladder=Ladder(
+            rungs=budgets.routes["chat"].ladder,
+            cache=cache,
+            catalogue=lambda: desk.watch.catalogue,
+            before=lambda: desk.watch.before,
+            phrases=texts.declared(),
+        ),
+        budgets=budgets,
+        history_turns=parts.table.history_turns,
+        meters=counted,
+        under_way=set(),
+    )
+
+
+def warm_ups(parts: ModelParts, watch: CatalogueWatch) -> Mapping[str, WarmUp]:
+    """What keeps the index and the connections to the models warm, by dependency."""
+
+    async def titles() -> None:
+        while (found := watch.search) is None:  # noqa: ASYNC110 - made in a thread
+            await asyncio.sleep(LOOK_SECONDS)
+        await found.search(WARM_UP, FIRST_SECONDS)
+
+    def model(size: Size) -> WarmUp:
+        return lambda: parts.models.of(size).warm(FIRST_SECONDS)
+
+    return {"search": titles, **{f"model-{size}": model(size) for size in Size}}

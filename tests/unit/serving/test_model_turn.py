@@ -1,0 +1,364 @@
+"""Questions that no precomputed answer fits, from the round trip to the ladder's last step."""
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from adapters.redis_multiplexed import Late, NotDone
+from config import budgets
+from config.budgets import Budgets
+from config.errors import ConfigError
+from domain.answers import AnswerKey
+from domain.errors import Permanent, Transient
+from domain.events import QuestionTaken
+from domain.preferences import Preferences
+from domain.questions import Question, QuestionKind
+from domain.routing import Size
+from domain.sessions import Session, Turn
+from serving.context import Context
+from serving.models import ChatReply
+from tests.samples import LIFETIMES
+from tests.unit.serving.fakes import FakeExchange, stored
+from tests.unit.serving.jumping import run
+from tests.unit.serving.model_desk import FALLBACK, model_desk
+from tests.unit.serving.response_fakes import FakeResponseStore
+
+DARK = "a dark title"
+
+
+def read(exchange: FakeExchange) -> ChatReply:
+    assert exchange.status == 200
+    return msgspec.json.decode(exchange.answer, type=ChatReply)
+
+
+def rung(exchange: FakeExchange) -> str:
+    return exchange.lines.decode().partition('rung;desc="')[2].partition('"')[0]
+
+
+def talked(*questions: str, session: str = "s-1", owner: str = "") -> Context:
+    turns = [
+        Turn(f"e{n}", f"m{n}", text, "an answer", float(n)) for n, text in enumerate(questions)
+    ]
+    return Context(0.0, Session(session, owner).with_turns(turns))
+
+
+async def test_a_first_question_is_answered_by_the_model_from_what_was_found() -> None:
+    desk = model_desk()
+    exchange = await desk.ask(DARK)
+    reply = read(exchange)
+    assert (reply.source, reply.answer.kind, reply.answer.text) == ("model", "chat", "Title b.")
+    assert [item.id for item in reply.answer.items] == ["b"], "only what the answer speaks of"
+    (prompt,) = desk.model.prompts
+    assert [name in prompt.messages[-1].text for name in ("Title a", "Title b")] == [True, True]
+    assert rung(exchange) == "fresh"
+    for segment in (b"context", b"redis", b"search", b"prompt", b"model", b"total"):
+        assert segment + b";dur=" in exchange.lines
+
+
+async def test_the_question_is_recorded_at_once_and_its_answer_before_it_goes_out() -> None:
+    desk = model_desk()
+    reply = read(await desk.ask(DARK, "alice"))
+    taken, _ = desk.path.stock.events
+    assert isinstance(taken, QuestionTaken)
+    (completed,) = desk.completed()
+    assert (taken.question, taken.owner, taken.event_id) == (DARK, "alice", reply.event_id)
+    assert (completed.asked_event_id, completed.answer_preview) == (reply.event_id, "Title b.")
+    assert (completed.source, completed.rung, completed.owner) == ("model", "fresh", "alice")
+    assert completed.event_id != taken.event_id
+    assert desk.path.sink.copied == [taken, completed], "what the outbox loses is sent again"
+
+
+@pytest.mark.parametrize("fault", [NotDone("read only"), Late("late")])
+async def test_a_completion_that_redis_does_not_take_is_spooled(fault: Transient) -> None:
+    desk = model_desk()
+    desk.path.stock.append_faults = {0: fault}
+    assert read(await desk.ask(DARK)).source == "model"
+    ((kind, event),) = desk.path.sink.kept
+    assert (kind, event) == ("answer.completed", desk.completed()[0])
+
+
+async def test_the_same_question_comes_from_the_cache_in_the_one_round_trip() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    claims, calls = desk.process.store.claims, desk.path.stock.calls
+    exchange = await desk.ask("A dark  TITLE?", "bob", "s-2")
+    assert (read(exchange).source, read(exchange).answer.text) == ("cache", "Title b.")
+    assert len(desk.model.prompts) == 1
+    assert (desk.process.store.claims, desk.path.stock.calls) == (claims, calls + 1)
+    assert len(desk.completed()) == 1, "the outbox has the answer beside the question"
+
+
+async def test_an_answer_with_a_history_is_its_users_alone() -> None:
+    desk = model_desk()
+    for user in ("alice", "bob"):
+        desk.contexts.known[f"s-{user}"] = talked(f"{user} asked", session=f"s-{user}", owner=user)
+        assert read(await desk.ask(DARK, user, f"s-{user}")).source == "model"
+    mine, theirs = desk.model.prompts
+    assert "alice asked" in mine.messages[0].text
+    assert "alice" not in repr(theirs)
+    assert len(desk.process.store.stored) == 2, "a key for each"
+    assert read(await desk.ask(DARK, "alice", "s-alice")).source == "cache"
+
+
+async def test_what_refers_to_the_customer_is_not_public() -> None:
+    desk = model_desk()
+    context = talked(session="s-a", owner="alice")
+    desk.contexts.known["s-a"] = Context(
+        0.0, context.session, Preferences((), ("action",)), ("b", "gone")
+    )
+    await desk.ask("a title for me", "alice", "s-a")
+    await desk.ask("a title for me", "bob", "s-b")
+    mine, theirs = desk.model.prompts
+    told = '<customer>{"favourite_genres":["action"],"recent_titles":["Title b"]}</customer>'
+    assert told in mine.messages[-1].text
+    assert "<customer>" not in theirs.messages[-1].text
+    assert len(desk.process.store.stored) == 2
+
+
+async def test_preferences_stay_out_of_what_everybody_may_be_given() -> None:
+    desk = model_desk()
+    session = Session("s-a", "alice")
+    desk.contexts.known["s-a"] = Context(0.0, session, Preferences((), ("action",)), ("a",))
+    await desk.ask(DARK, "alice", "s-a")
+    (prompt,) = desk.model.prompts
+    assert "<customer>" not in prompt.messages[-1].text
+    assert read(await desk.ask(DARK, "bob", "s-b")).source == "cache"
+
+
+async def test_somebody_unknown_with_a_history_shares_nothing() -> None:
+    desk = model_desk()
+    desk.contexts.known["s-1"] = talked("before")
+    for _ in range(2):
+        assert read(await desk.ask(DARK)).source == "model"
+    assert not desk.process.store.stored
+    assert [one.answer_preview for one in desk.completed()] == ["Title b."] * 2
+
+
+async def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:
+    store = FakeResponseStore()
+    one, other = model_desk(store), model_desk(store)
+    one.model.seconds_between = 0.05
+    exchanges = one.begin(DARK), other.begin(DARK, session="s-2")
+    await one.settled()
+    await other.settled()
+    assert [read(exchange).source for exchange in exchanges] == ["model", "cache"]
+    assert len(one.model.prompts) + len(other.model.prompts) == 1
+
+
+async def test_hard_questions_go_to_the_large_model() -> None:
+    desk = model_desk()
+    await desk.ask("a title")
+    await desk.ask("compare title a and title b", session="s-2")
+    assert desk.models.sizes == [Size.SMALL, Size.LARGE]
+
+
+async def test_who_asks_the_same_at_once_costs_one_call() -> None:
+    desk = model_desk()
+    exchanges = [desk.begin(DARK, session=f"s-{n}") for n in range(50)]
+    await desk.settled()
+    assert {read(exchange).source for exchange in exchanges} == {"model"}
+    assert len(desk.model.prompts) == 1
+    assert len(desk.completed()) == 50, "each turn has its own completion"
+
+
+def test_tokens_come_as_they_are_made_and_again_from_the_cache() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        for source in ("model", "cache"):
+            listener, _ = desk.say(DARK)
+            await listener.answered_at.wait()
+            assert listener.tokens == ["Title ", "b."]
+            assert listener.reply is not None
+            assert listener.reply["source"] == source
+
+    run(steps())
+
+
+def test_an_answer_that_breaks_off_is_neither_given_nor_kept() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.fail, desk.model.fails_after = Transient("cut"), 1
+        listener, _ = desk.say(DARK)
+        await listener.answered_at.wait()
+        assert listener.tokens == ["Title "]
+        assert listener.reply is not None
+        assert listener.reply["source"] == "fallback"
+        assert not desk.process.store.stored
+        assert desk.completed()[0].rung == "found"
+
+    run(steps())
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [("model", "found"), ("search", "generic"), ("search, generic", "canned")],
+)
+async def test_the_ladder_answers_where_the_model_cannot(broken: str, expected: str) -> None:
+    desk = model_desk()
+    if broken == "model":
+        desk.model.fail = Transient("throttled")
+    else:
+        desk.search.fail = Transient("slow")
+    if "generic" in broken:
+        del desk.path.stock.answers[FALLBACK]
+    exchange = await desk.ask(DARK)
+    reply = read(exchange)
+    assert (reply.source, reply.answer.kind, rung(exchange)) == ("fallback", "fallback", expected)
+    assert desk.path.registry.sums["ladder_answers_total", expected] == 1
+    (completed,) = desk.completed()
+    assert (completed.rung, completed.answer_preview) == (expected, reply.answer.text[:200])
+
+
+async def test_titles_are_shown_where_the_model_is_silent() -> None:
+    desk = model_desk()
+    desk.model.fail = Permanent("withheld")
+    reply = read(await desk.ask(DARK))
+    assert [item.id for item in reply.answer.items] == ["a", "b", "c"]
+    assert "Title a" in reply.answer.text
+
+
+async def test_the_response_of_the_catalogue_before_is_better_than_none() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    desk.versions[:] = ["3", "2"]
+    desk.model.fail = Transient("down")
+    exchange = await desk.ask(DARK, session="s-2")
+    assert (read(exchange).source, rung(exchange)) == ("stale", "previous")
+    assert read(exchange).answer.text == "Title b."
+
+
+def with_ladder(*rungs: str) -> Budgets:
+    table = budgets.declared()
+    chat = msgspec.structs.replace(table.routes["chat"], ladder=rungs)
+    return Budgets(routes={**table.routes, "chat": chat})
+
+
+async def test_the_ladder_is_as_it_is_declared() -> None:
+    desk = model_desk(table=with_ladder("generic", "canned"))
+    exchange = await desk.ask(DARK)
+    assert (rung(exchange), desk.model.prompts) == ("generic", [])
+
+
+@pytest.mark.parametrize("ladder", [["fresh"], ["fresh", "fresh", "canned"]])
+def test_a_ladder_that_may_fail_is_refused(ladder: Sequence[str]) -> None:
+    table = with_ladder(*ladder)
+    with pytest.raises(ConfigError, match=r"routes\.chat\.ladder"):
+        budgets.check(table)
+
+
+def test_a_model_that_is_late_is_waited_for_as_long_as_the_budget_says() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.seconds_before_first = 3.0
+        loop = asyncio.get_running_loop()
+        exchange = desk.begin(DARK)
+        while not exchange.status:  # noqa: ASYNC110 - no second passes
+            await asyncio.sleep(0.01)
+        assert loop.time() < 2.0
+        assert rung(exchange) == "found"
+        await asyncio.sleep(3.0)
+        assert desk.process.store.stored, "whoever asks next finds what was made meanwhile"
+        assert read(await desk.ask(DARK, session="s-2")).source == "cache"
+
+    run(steps())
+
+
+def test_a_reader_of_the_beginning_waits_for_the_rest() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.seconds_between = 4.0
+        listener, _ = desk.say(DARK)
+        await listener.answered_at.wait()
+        assert asyncio.get_running_loop().time() > 2.0
+        assert listener.reply is not None
+        assert listener.reply["source"] == "model"
+
+    run(steps())
+
+
+@pytest.mark.parametrize("history", [(), ("before",)])
+def test_when_the_last_client_leaves_the_call_ends(history: Sequence[str]) -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.seconds_between = 1.0
+        (first, one), (_, other) = (desk.say(DARK, talked(*history)) for _ in range(2))
+        await first.heard.wait()
+        running = desk.model.running
+        one.abandon()
+        await asyncio.sleep(0.1)
+        assert desk.model.running == running - bool(history), "another one waits for the same"
+        other.abandon()
+        await desk.settled()
+        await asyncio.sleep(0)
+        assert desk.model.running == 0
+        assert not desk.process.store.stored
+        assert not desk.completed()
+
+    run(steps())
+
+
+def test_an_http_client_that_leaves_ends_the_call_too() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.seconds_before_first = 1.0
+        exchange = desk.begin(DARK)
+        while not desk.model.running:  # noqa: ASYNC110 - no second passes
+            await asyncio.sleep(0.01)
+        exchange.leave()
+        await desk.settled()
+        await asyncio.sleep(0)
+        assert desk.model.running == 0
+        assert not exchange.status
+
+    run(steps())
+
+
+async def test_without_redis_the_model_answers_all_the_same() -> None:
+    desk = model_desk()
+    desk.path.stock.fault = NotDone("down")
+    desk.path.stock.append_faults = {0: NotDone("down")}
+    desk.process.store.fault = Transient("down")
+    assert read(await desk.ask(DARK)).source == "model"
+    kinds = [kind for kind, _ in (*desk.path.sink.kept, *desk.process.sink.kept)]
+    assert kinds == ["question.taken", "answer.completed", "answer.generated"]
+
+
+async def test_a_title_with_a_stored_answer_needs_no_model() -> None:
+    desk = model_desk()
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    key = AnswerKey("title", "b", "en")
+    desk.path.stock.answers[key.redis_key()] = stored(key=key)
+    assert read(await desk.ask("title b")).source == "precomputed"
+    assert not desk.model.prompts
+    assert not desk.completed()
+
+
+async def test_a_title_without_one_is_told_of_by_the_model() -> None:
+    desk = model_desk()
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    reply = read(await desk.ask("title b"))
+    assert (reply.source, reply.answer.kind) == ("model", "chat")
+    assert [item.id for item in reply.answer.items] == ["b"]
+
+
+async def test_a_damaged_response_is_not_given_and_made_anew() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    ((key, good),) = desk.process.store.stored.items()
+    desk.process.store.stored[key] = good[:-1] + bytes([good[-1] ^ 1])
+    assert read(await desk.ask(DARK, session="s-2")).source == "model"
+    assert desk.process.registry.sums["answer_invalid_total", "checksum"] == 2
+    assert read(await desk.ask(DARK, session="s-3")).source == "cache"
+
+
+async def test_a_stale_response_is_given_at_once_and_made_anew_behind_it() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    desk.process.clock.now += LIFETIMES.ttl
+    exchange = await desk.ask(DARK, session="s-2")
+    assert (read(exchange).source, rung(exchange)) == ("stale", "stale")
+    await desk.process.cache.settled()
+    assert len(desk.model.prompts) == 2
+    assert read(await desk.ask(DARK, session="s-3")).source == "cache"
