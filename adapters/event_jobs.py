@@ -24,7 +24,6 @@ class Translated:
 
     event_type: str
     jobs: Sequence[tuple[str, bytes]]
-    is_audited: bool
 
 
 def translate(fields: Mapping[bytes, bytes]) -> Translated:
@@ -34,7 +33,7 @@ def translate(fields: Mapping[bytes, bytes]) -> Translated:
         raise Malformed("the entry holds no event")
     event = decode_event(encoded)
     served = _served(fields) if isinstance(event, (AnswerServed, RecommendationServed)) else None
-    return Translated(type(event).type, _jobs(event, served), type(event).is_audited)
+    return Translated(type(event).type, _jobs(event, served))
 
 
 def _jobs(event: Event, served: Served | None) -> Sequence[tuple[str, bytes]]:

@@ -47,6 +47,11 @@ class RedisRecommendations:
         )
         return Written(done)
 
+    def remove(self, user_id: str) -> None:
+        """Forget a user's recommendation."""
+        with translated():
+            self._redis.delete(recommendation_key(user_id))
+
     def mark(self, user_ids: Collection[str], at: float) -> None:
         """Have these users' made anew at the time, or earlier where they are due earlier."""
         if not user_ids:

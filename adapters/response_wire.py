@@ -37,15 +37,13 @@ LEVEL = 1
 class ResponseWire:
     """Writes and reads responses under one secret; both sides need the same.
 
-    Bodies from `compress_bytes` on are compressed. Safe to share within one thread alone.
+    Bodies from `compress_bytes` on are compressed. Thread-safe.
     """
 
     def __init__(self, secret: str, *, compress_bytes: int) -> None:
         # A key of its own purpose: the secret is also that of the pseudonyms.
         self._key = blake2b(secret.encode(), person=b"response seal").digest() if secret else b""
         self._compress_bytes = compress_bytes
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True)
-        self._decompressor = zstandard.ZstdDecompressor()
 
     def pack(self, response: StoredResponse) -> bytes | None:
         """The bytes to store; None for a response that is too large to be kept."""
@@ -54,7 +52,7 @@ class ResponseWire:
         if len(body) > MAX_BODY_BYTES:
             return None
         if len(body) >= self._compress_bytes:
-            flags, body = flags | IS_COMPRESSED, self._compressor.compress(body)
+            flags, body = flags | IS_COMPRESSED, self._folded(body)
         plan = _plan(response)
         unsealed = EXTENSION.pack(
             bytes(DIGEST_BYTES), response.owner, response.fingerprint, response.compute_seconds,
@@ -112,13 +110,17 @@ class ResponseWire:
         hashed.update(replace(answer, body=blank).pack())
         return hashed.digest()
 
+    def _folded(self, body: bytes) -> bytes:
+        # One for each call: zstandard's objects are not for two threads at once.
+        return zstandard.ZstdCompressor(level=LEVEL).compress(body)
+
     def _unfolded(self, answer: StoredAnswer, body: bytes) -> bytes:
         if not answer.flags & IS_COMPRESSED:
             return body
         try:
             if not 0 < zstandard.frame_content_size(body) <= MAX_BODY_BYTES:
                 raise Damaged(Damage.FORMAT)
-            return self._decompressor.decompress(body)
+            return zstandard.ZstdDecompressor().decompress(body)
         except zstandard.ZstdError as error:
             raise Damaged(Damage.FORMAT) from error
 

@@ -8,6 +8,7 @@ from bench import (
     events,
     hit,
     machine,
+    outage,
     paraphrases,
     questions,
     recommendations,
@@ -21,6 +22,7 @@ from bench import (
 from bench.drain import LostEventsError
 from bench.generator import BrokenLoadError
 from bench.hit import WrongAnswerError
+from bench.outage import NotDrainedError
 from bench.paced import NotAppliedError
 from bench.processes import DidNotStartError
 from bench.recommendations import NotRecommendedError
@@ -32,6 +34,7 @@ FAULTS = (
     DidNotStartError,
     LostEventsError,
     NotAppliedError,
+    NotDrainedError,
     NotRecommendedError,
     WrongAnswerError,
 )
@@ -52,12 +55,18 @@ def _classify(arguments: argparse.Namespace) -> report.Result:
     return questions.run(arguments.rounds or (1 if arguments.quick else 3))
 
 
+def _outage(arguments: argparse.Namespace) -> report.Result:
+    if arguments.quick:
+        return outage.run(outage.Plan(healthy_seconds=10.0, outage_seconds=20.0))
+    return outage.run(outage.Plan())
+
+
 def _sync(arguments: argparse.Namespace) -> report.Result:
     return sync.run(sync.plan(arguments.rounds, quick=arguments.quick))
 
 
 def _paraphrases(arguments: argparse.Namespace) -> report.Result:
-    return paraphrases.run(300 if arguments.quick else 3000)
+    return paraphrases.run(300 if arguments.quick else 2000)
 
 
 def _stampede(arguments: argparse.Namespace) -> report.Result:
@@ -72,7 +81,7 @@ def _recommendations(arguments: argparse.Namespace) -> report.Result:
 def _ws(arguments: argparse.Namespace) -> report.Result:
     if arguments.quick:
         return sockets.run(sockets.Plan(clients=200, questions=3, visitors=20))
-    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=200))
+    return sockets.run(sockets.Plan(clients=1000, questions=10, visitors=100))
 
 
 def _waterfall(arguments: argparse.Namespace) -> report.Result:
@@ -89,6 +98,7 @@ BENCHMARKS: Mapping[str, Callable[[argparse.Namespace], report.Result]] = {
     "classify": _classify,
     "hit": _hit,
     "events": _events,
+    "outage": _outage,
     "sync": _sync,
     "paraphrases": _paraphrases,
     "stampede": _stampede,

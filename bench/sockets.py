@@ -1,7 +1,7 @@
 """A thousand WebSocket clients of one serving process: errors, memory, and how soon answers come.
 
-Clients are signed in, five of a user, and ask in turn; visitors come one after the other, and each
-asks its first question as soon as it is connected.
+Clients are signed in, five of a user, and ask in turn. Visitors come one after the other and pause
+before each question, the first as well: whatever slept is slow to wake, and nobody types faster.
 """
 
 import asyncio
@@ -33,6 +33,7 @@ KIB = 1024
 CONNECTION_KIB = 60
 FIRST_TO_TENTH = 1.25
 VISITOR_QUESTIONS = 10
+VISITOR_PAUSE_SECONDS = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +80,11 @@ class Site:
 
     async def connect(self, number: int, token: str) -> ClientConnection:
         """A client that is signed in."""
-        client = await connect(
+        return await connect(
             f"ws://{HOST}:{self.port}/v1/ws?session_id=bench-{number}",
+            additional_headers={"Authorization": f"Bearer {token}"},
             compression=None, ping_interval=None, proxy=None, open_timeout=ANSWER_SECONDS,
         )  # fmt: skip
-        await client.send(json.dumps({"type": "auth", "token": token}))
-        return client
 
     async def ask(self, client: ClientConnection, asked: Asked, heard: Heard) -> float:
         """Ask and check the answer; how long it took."""
@@ -175,7 +175,11 @@ async def _visit(site: Site, visitors: int, heard: Heard) -> tuple[float, float]
     times: list[list[float]] = []
     for number in range(visitors):
         client = await site.connect(-1 - number, site.identity.tokens[-1])
-        times.append([await site.ask(client, asked, heard) for _ in range(VISITOR_QUESTIONS)])
+        took = []
+        for _ in range(VISITOR_QUESTIONS):
+            await asyncio.sleep(VISITOR_PAUSE_SECONDS)
+            took.append(await site.ask(client, asked, heard))
+        times.append(took)
         await client.close()
     return statistics.median(t[0] for t in times), statistics.median(t[-1] for t in times)
 

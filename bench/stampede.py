@@ -128,7 +128,8 @@ def summarise(runs: Sequence[Run], description: machine.Description) -> Result:
         Claim("calls of the model", ours, 1, False),
         Claim("clients answered", fewest, clients),
     ]
-    return Result("stampede", description, [table], claims, [], [asdict(one) for one in runs])
+    notes = ["Where fewer clients are answered, the library raised an error for the others."]
+    return Result("stampede", description, [table], claims, notes, [asdict(one) for one in runs])
 
 
 def _range(values: Sequence[int]) -> str:

@@ -55,6 +55,7 @@ def _checks(target: Target) -> Sequence[Check]:
         ("logs", lambda: doctor_aws.log_group(aws, settings), reach),
         ("feature store", lambda: doctor_aws.feature_groups(aws), reach),
         ("endpoints", lambda: endpoint_commands.findings(aws, settings), reach),
+        ("recommender", lambda: doctor_aws.recommender(aws, settings), reach),
         ("catalogue", lambda: doctor_aws.catalogue(aws, settings), doctor_aws.PROVISION),
         *(
             (name, look, f"start it, or look into {where}")

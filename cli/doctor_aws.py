@@ -1,10 +1,12 @@
-"""What `doctor` looks at in AWS: queues, tables, stream, log group, features and the catalogue."""
+"""What `doctor` looks at in AWS: queues, tables, stream, logs, features, endpoint, catalogue."""
 
+import time
 from collections.abc import Iterator
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import translated
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
+from adapters.sagemaker_recommender import SageMakerRecommender
 from adapters.sqs_queues import SqsQueues
 from cli.findings import Finding, fail, ok, warn
 from config import features as feature_table
@@ -12,7 +14,9 @@ from config import queues as queue_table
 from config.queues import dead_letter_name, sqs_name
 from config.settings import Settings
 from domain.errors import MangaAssistError
+from domain.recommendations import RecommendationRequest
 
+MODEL_SECONDS = 5.0
 PROVISION = "run `mangaassist provision`"
 
 
@@ -86,6 +90,19 @@ def feature_groups(aws: AwsClients) -> Iterator[Finding]:
             yield fail(what, str(error), PROVISION)
         else:
             yield ok(what, "answers")
+
+
+def recommender(aws: AwsClients, settings: Settings) -> Iterator[Finding]:
+    """The endpoint answers, be it to nothing; without it recommendations are popular titles."""
+    what = f"endpoint {settings.recommender_endpoint}"
+    began = time.perf_counter()
+    try:
+        model = SageMakerRecommender(aws, settings.recommender_endpoint)
+        model.recommend(RecommendationRequest((), {}, 1), MODEL_SECONDS)
+    except MangaAssistError as error:
+        yield warn(what, str(error), "see docs/runbooks/recommendations.md")
+    else:
+        yield ok(what, f"answers in {(time.perf_counter() - began) * 1000:.0f} ms")
 
 
 def catalogue(aws: AwsClients, settings: Settings) -> Iterator[Finding]:

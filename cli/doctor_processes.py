@@ -27,16 +27,24 @@ def looks(target: Target) -> Iterator[tuple[str, Look, str]]:
 
 def _serving(url: str) -> Iterator[Finding]:
     reply = web_calls.get(f"{url}/readyz")
+    checks = reply.body.get("checks")
+    missing, cold = _open(checks), _open(checks.get("soft") if isinstance(checks, dict) else None)
+    if reply.status == OK and cold:
+        yield warn("serving", f"ready, degraded: {', '.join(cold)}", "see why it does not answer")
+        return
     if reply.status == OK:
         yield ok("serving", f"ready at {url}")
         return
-    checks = reply.body.get("checks")
-    missing = (
-        [name for name, done in checks.items() if not done] if isinstance(checks, dict) else []
-    )
     yield fail(
         "serving", f"not ready: {', '.join(missing) or reply.status}", "see what it waits for"
     )
+
+
+def _open(checks: object) -> list[str]:
+    """The checks that do not hold."""
+    if not isinstance(checks, dict):
+        return []
+    return [name for name, done in checks.items() if done is False]
 
 
 def _health(name: str, url: str) -> Look:

@@ -378,6 +378,10 @@ class Recommendations(Protocol):
         """Replace a user's recommendation, unless one at least as new is there."""
         ...
 
+    def remove(self, user_id: str) -> None:
+        """Forget a user's recommendation, of whom nothing is known any more."""
+        ...
+
     def mark(self, user_ids: Collection[str], at: float) -> None:
         """Have these users' made anew at the time, or earlier where they are due earlier."""
         ...

@@ -316,7 +316,9 @@ class Turn:
             self._copy(complaint.stored, is_fallback)
 
     def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
-        self.desk.sink.copy(self.encoded, lambda: self._finish(stored, is_fallback, is_kept=True))
+        self.desk.sink.copy(
+            (self.encoded,), lambda: self._finish(stored, is_fallback, is_kept=True)
+        )
 
     def _keep(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
         self.desk.sink.keep(

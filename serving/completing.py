@@ -59,7 +59,7 @@ def tell(
             desk.sink.keep(event.type, (encoded,), _nothing, is_audited=event.is_audited)
 
     desk.stock.append([(taken.session_id, encoded)], desk.redis_seconds, written)
-    desk.sink.copy(encoded, done)
+    desk.sink.copy((encoded,), done)
 
 
 def _text_of(answer: Seen) -> str:

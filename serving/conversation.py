@@ -34,7 +34,7 @@ MAX_WAITING = 20
 MAX_REFUSED = 200
 """A client that goes on sending what is refused is shown out."""
 
-NORMAL, UNSUPPORTED, INVALID_TEXT, POLICY, RESTART = 1000, 1003, 1007, 1008, 1012
+UNSUPPORTED, INVALID_TEXT, POLICY, RESTART = 1003, 1007, 1008, 1012
 """Close codes; RFC 6455, section 7.4.1, and the registry that it founded."""
 
 
@@ -157,8 +157,8 @@ class Conversation:
             self._line.send(frames.token(text))
 
     def _remember(self, asked: Asked, body: bytes) -> None:
-        if self._context is not None:
-            gist = frames.gist(body)
+        gist = frames.gist(body)
+        if self._context is not None and gist is not None:
             self._context.note(
                 Turn(
                     event_id=gist.event_id,

@@ -92,6 +92,9 @@ class FeedbackRoute:
             )
 
         def noted(outcome: Noted | Transient) -> None:
+            if outcome is Noted.WRITTEN:
+                self._sink.copy((encoded,), lambda: finish(outcome))
+                return
             if not isinstance(outcome, Transient):
                 finish(outcome)
                 return

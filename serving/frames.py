@@ -86,8 +86,7 @@ class AnswerGist(msgspec.Struct, frozen=True):
 
 _DECODE: Callable[[bytes | bytearray], Incoming] = msgspec.json.Decoder(Incoming).decode
 _encode = msgspec.json.Encoder().encode
-gist = msgspec.json.Decoder(AnswerGist).decode
-"""What is to be remembered of the body of an answer."""
+_decode_gist = msgspec.json.Decoder(AnswerGist).decode
 _decode_problem = msgspec.json.Decoder(ProblemDocument).decode
 
 
@@ -114,6 +113,14 @@ def answer(body: bytes, message_id: str | None, timing: bytes = b"") -> bytes:
 def timing_in(lines: bytes) -> bytes:
     """The text of the header Server-Timing among these."""
     return lines.partition(_TIMING)[2].partition(b"\r\n")[0]
+
+
+def gist(body: bytes) -> AnswerGist | None:
+    """What is to be remembered of the body of an answer; None of one that says too little."""
+    try:
+        return _decode_gist(body)
+    except msgspec.DecodeError:
+        return None
 
 
 def error(code: Code, detail: str, message_id: str | None = None) -> bytes:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
@@ -102,22 +103,35 @@ class InteractionsRoute:
         def written(outcomes: Sequence[Transient | None]) -> None:
             if any(isinstance(outcome, Late) for outcome in outcomes):
                 self._meters.budget_exceeded("redis").inc()
-            pairs = zip(sorted_out.events, outcomes, strict=True)
+            pairs = list(zip(sorted_out.events, outcomes, strict=True))
+            taken = [event for (_, event), outcome in pairs if outcome is None]
             left = [event for (_, event), outcome in pairs if outcome is not None]
-            if not left:
-                finish(outcomes)
-                return
-            self._sink.keep(
-                InteractionRecorded.type,
-                left,
-                lambda is_kept: finish([None] * len(outcomes) if is_kept else outcomes),
-                is_audited=InteractionRecorded.is_audited,
-            )
+            if left:
+                keep = partial(self._keep, left, outcomes, finish)
+            else:
+                keep = partial(finish, outcomes)
+            if taken:
+                self._sink.copy(taken, keep)
+            else:
+                keep()
 
         if sorted_out.events:
             self._stock.append(sorted_out.events, self._redis_seconds, written)
         else:
             finish(())
+
+    def _keep(
+        self,
+        left: Sequence[bytes],
+        outcomes: Sequence[Transient | None],
+        finish: Callable[[Sequence[Transient | None]], None],
+    ) -> None:
+        self._sink.keep(
+            InteractionRecorded.type,
+            left,
+            lambda is_kept: finish([None] * len(outcomes) if is_kept else outcomes),
+            is_audited=InteractionRecorded.is_audited,
+        )
 
     def _sort(self, raw: Sequence[msgspec.Raw], caller: Caller, trace: str | None) -> _Sorted:
         rejected: list[RejectedInteraction] = []

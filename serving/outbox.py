@@ -73,10 +73,10 @@ class EventSink(Protocol):
         """
         ...
 
-    def copy(self, event: bytes, done: Callable[[], None]) -> None:
-        """Copy an audited event that the outbox took, against its loss there.
+    def copy(self, events: Sequence[bytes], done: Callable[[], None]) -> None:
+        """Copy events that the outbox took, against their loss there.
 
-        `done` is called once the copy would outlive this process, or could not be made; as above.
+        `done` is called once the copies would outlive this process, or could not be made; as above.
         """
         ...
 
@@ -90,8 +90,8 @@ class DrySink:
         """Say that they are kept."""
         done(True)
 
-    def copy(self, event: bytes, done: Callable[[], None]) -> None:
-        """Say that it is copied."""
+    def copy(self, events: Sequence[bytes], done: Callable[[], None]) -> None:
+        """Say that they are copied."""
         done()
 
 

@@ -1,8 +1,8 @@
 """Where events go that Redis did not take: the spool on local disk, else what is left (overflow).
 
 Those of one turn of the event loop are written together. An event may then be in the outbox as
-well, since a late reply says nothing: its effects are idempotent. Audited events that Redis took
-are copied there too, in case it loses them (`workers/copy_watching.py`).
+well, since a late reply says nothing: its effects are idempotent. What Redis took is copied there
+too, in case it loses it (`workers/copy_watching.py`).
 """
 
 import asyncio
@@ -60,7 +60,8 @@ class SpooledEvents:
         self._count = count
         self._uncopied = uncopied
         self._waiting: list[_Waiting] = []
-        self._copied: list[tuple[bytes, Callable[[], None]]] = []
+        self._copied: list[bytes] = []
+        self._after_copying: list[Callable[[], None]] = []
 
     def keep(
         self, kind: str, events: Sequence[bytes], done: Callable[[bool], None], *, is_audited: bool
@@ -70,20 +71,22 @@ class SpooledEvents:
             asyncio.get_running_loop().call_soon(self._write)
         self._waiting.append(_Waiting(kind, events, done, is_audited))
 
-    def copy(self, event: bytes, done: Callable[[], None]) -> None:
-        """Copy an event with those of the same turn of the loop."""
-        if not self._copied:
+    def copy(self, events: Sequence[bytes], done: Callable[[], None]) -> None:
+        """Copy events with those of the same turn of the loop."""
+        if not self._after_copying:
             asyncio.get_running_loop().call_soon(self._write_copies)
-        self._copied.append((event, done))
+        self._copied += events
+        self._after_copying.append(done)
 
     def _write_copies(self) -> None:
         copied, self._copied = self._copied, []
+        after, self._after_copying = self._after_copying, []
         try:
-            self._spool.copy([event for event, _ in copied])
+            self._spool.copy(copied)
         except Transient:  # Redis has them
             self._uncopied(len(copied))
         finally:
-            for _, done in copied:
+            for done in after:
                 done()
 
     def _write(self) -> None:

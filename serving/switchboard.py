@@ -15,6 +15,7 @@ from serving.problems import Problem
 from serving.tokens import Gate
 
 MAX_OF_USER = 5
+"""Connections of a user to one process."""
 
 
 class TooManyConnections(Problem):

@@ -45,7 +45,7 @@ WRITE_SECONDS = 10.0
 """How long a client may leave unread what fills the buffers."""
 UNREAD_BYTES = 64 * 1024
 MAX_UNREAD_BYTES = 512 * 1024
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
 """How long a client may take to close its side."""
 LIFE_SECONDS = 2 * 3600.0
 """API Gateway's limit: clients have to be able to connect again anyway."""
@@ -228,26 +228,25 @@ class WebSocketProtocol(asyncio.Protocol):
             case Opcode.TEXT | Opcode.CONT:
                 self._text(frame, self._conversation)
             case Opcode.BINARY:
-                self.close(UNSUPPORTED, "frames are JSON texts")
+                self.close(UNSUPPORTED, "not_text")
             case _:
                 self._count_small_frame()
 
     def _text(self, frame: Frame, conversation: Conversation) -> None:
-        text: bytes | bytearray = bytes(frame.data)
-        if self._fragments is not None:
-            self._fragments += text
-            text = self._fragments
+        if not frame.fin or self._fragments is not None:
+            self._fragments = self._fragments or bytearray()
+            self._fragments += frame.data
         if not frame.fin:
-            self._fragments = bytearray(text)
             self._count_small_frame()
             return
+        text = frame.data if self._fragments is None else self._fragments
         self._fragments = None
         try:
-            text.decode()
+            str(text, "utf-8")
         except UnicodeDecodeError:
-            self.close(INVALID_TEXT, "not UTF-8")
+            self.close(INVALID_TEXT, "not_utf8")
         else:
-            conversation.receive(text)
+            conversation.receive(bytes(text))
 
     def _count_small_frame(self) -> None:
         if self._heard_at - self._counted_since >= SMALL_FRAMES_SECONDS:

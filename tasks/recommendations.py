@@ -19,8 +19,6 @@ from tasks.performs import each, performs
 
 STALE_SECONDS = 30.0
 """A tick that comes later has been overtaken by others."""
-
-
 KEPT = frozenset({"made", "superseded"})
 """What must be made anew before it is stale, as long as the user is here."""
 
@@ -28,7 +26,13 @@ KEPT = frozenset({"made", "superseded"})
 @performs(WriteRecommendation)
 @each
 def write_recommendation(job: WriteRecommendation, ports: Ports) -> None:
-    """Write what the model said; a write that fails costs the next request a question to it."""
+    """Write what the model said; a write that fails costs the next request a question to it.
+
+    One that comes late would be stale at once, or be of somebody who was forgotten meanwhile.
+    """
+    if ports.clock() - job.occurred_at > answers.declared().kinds.recommendation.ttl_seconds:
+        ports.metrics.count("superseded_total", kind=job.kind)
+        return
     items = [Recommended(item_id, score) for item_id, score in job.items]
     found = Recommendation(job.user_id, items, job.occurred_at)
     try:
@@ -98,6 +102,7 @@ class Upkeep:
         features, recent = self.ports.users.get(user_id), self.ports.hot_users.recent(user_id)
         request = request_of(features, recent, wanted=self.table.features, limit=_limit(), now=now)
         if request is None:
+            self.ports.recommendations.remove(user_id)  # what it was made of is forgotten
             return "unknown", now
         items = self.ports.recommender.recommend(request, self.table.model_seconds)
         return put(Recommendation(user_id, items, now), recent, self.ports), now

@@ -5,7 +5,7 @@ whose event time is that of a wrong clock is kept back: merged, it would bar eve
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -61,7 +61,7 @@ def sync(
 
 
 def refresh_hot(merged: Mapping[str, Merged], ports: Ports) -> None:
-    """Refresh what Redis holds of those who were seen lately, and what was made of it.
+    """Refresh what Redis holds of those who were seen lately, and have made anew what follows.
 
     What it does not take is not sent again: its copies expire within minutes.
     """
@@ -71,11 +71,20 @@ def refresh_hot(merged: Mapping[str, Merged], ports: Ports) -> None:
         seen = ports.hot_users.seen(list(merged))
         if seen:
             ports.hot_users.put_features([merged[user_id].features for user_id in seen])
-            changed = [it for it in seen if Written.APPLIED in merged[it].written.values()]
-            soon = ports.clock() + recommendations.declared().debounce_seconds
-            ports.recommendations.mark(changed, soon)
+        soon = ports.clock() + recommendations.declared().debounce_seconds
+        ports.recommendations.mark(_concerned(merged, seen), soon)
     except Transient:
         ports.metrics.count("cache_write_failures_total")
+
+
+def _concerned(merged: Mapping[str, Merged], seen: Collection[str]) -> Sequence[str]:
+    """Whose recommendation is out of date: also of who has gone, where something was deleted."""
+    return [
+        user_id
+        for user_id, it in merged.items()
+        if Written.APPLIED in it.written.values()
+        and (user_id in seen or any(one.is_deleted for one in it.features.groups.values()))
+    ]
 
 
 def measure_lag(newest: Mapping[str, float], ports: Ports) -> None:

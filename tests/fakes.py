@@ -503,6 +503,9 @@ class FakeRecommendations:
         self.stored[user_id] = answer
         return Written.APPLIED
 
+    def remove(self, user_id: str) -> None:
+        self.stored.pop(user_id, None)
+
     def mark(self, user_ids: Collection[str], at: float) -> None:
         for user_id in user_ids:
             self.due[user_id] = min(at, self.due.get(user_id, at))

@@ -1,4 +1,4 @@
-"""Watches over the spool's copies of audited events until a relay has confirmed them.
+"""Watches over the spool's copies of events until a relay has confirmed them.
 
 A copy whose event left the outbox unconfirmed is of an event that Redis lost, as a switch of
 primaries may: it is written to the spool as one to be sent. Nothing is decided by any clock: an

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 class Held:
     """One entry of the outbox between its reading and its acknowledgement.
 
-    `digest` is what a copy of its event is known by, where there may be one.
+    `digest` is what a copy of its event is known by; one of the spool has no copy.
     """
 
     shard: int

@@ -146,7 +146,7 @@ class Relay:
                 entry.size_bytes,
                 len(translated.jobs),
                 now,
-                digest(entry.fields[EVENT]) if translated.is_audited else b"",
+                digest(entry.fields[EVENT]),
             )
             if self._ledger.hold(held):
                 for kind, job in translated.jobs:
@@ -167,7 +167,7 @@ class Relay:
     def _settle(self) -> None:
         through = self._ledger.take_through()
         if through:
-            self._confirm([held.digest for held in through if held.digest])
+            self._confirm([held.digest for held in through])
             try:
                 self._outbox.acknowledge(_ids(through))
                 reach(Failpoint.RELAY_AFTER_ACKNOWLEDGE)

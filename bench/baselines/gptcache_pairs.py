@@ -21,6 +21,7 @@ from gptcache.similarity_evaluation.distance import SearchDistanceEvaluation
 
 from adapters.hashed_embeddings import HashedEmbeddings
 
+MAX_PAIRS = 100_000
 ANSWER = "the answer to the first one"
 
 
@@ -30,6 +31,7 @@ def opened(directory: Path, dimensions: int) -> Cache:
     stores = get_data_manager(
         CacheBase("sqlite", sql_url=f"sqlite:///{directory / 'cache.db'}"),
         VectorBase("faiss", dimension=dimensions, index_path=str(directory / "faiss.index")),
+        max_size=MAX_PAIRS,  # nothing is evicted while it is measured
     )
     cache = Cache()
     cache.init(

@@ -44,6 +44,13 @@ def test_a_later_recommendation_stands_in_whatever_order_they_come(kept: Recomme
     assert kept.put("ann", made(NOW + 1)) is Written.APPLIED
 
 
+def test_one_that_is_removed_is_no_obstacle_to_an_older_one(kept: Recommendations) -> None:
+    kept.put("ann", made(NOW))
+    kept.remove("ann")
+    kept.remove("bob")
+    assert kept.put("ann", made(NOW - 1)) is Written.APPLIED
+
+
 def test_whoever_is_marked_often_is_due_once_and_no_later(
     kept: Recommendations, clock: FakeClock
 ) -> None:

@@ -1,18 +1,16 @@
 """Real workers on our transport against the SQS emulator: every fault heals, nothing is lost."""
 
-import json
 import signal
-from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
 
 from adapters.celery_envelope import build
 from config.failpoints import Failpoint
 from emulators.faults import FaultRule, Kind
 from emulators.runner import run_in_thread
+from tests.faults.poison import malformed
 from tests.integration.transport_stage import Stage, Wire, Worker, eventually
 
 SHORT_VISIBILITY = 3
@@ -135,35 +133,10 @@ def test_a_task_longer_than_its_visibility_runs_once(stage: Stage, faulty_queue:
     assert stage.noted("begun").count("slow") == 1
 
 
-def malformed() -> list[str]:
-    good: dict[str, Any] = json.loads(build("test.note", b"poison", message_id="p"))
-    headers = good["headers"]
-    os_system = b"cos\nsystem\n(S'true'\ntR."
-
-    def body(value: object) -> str:
-        return b64encode(msgspec.msgpack.encode(value)).decode()
-
-    bodies: list[dict[str, Any]] = [
-        {**good, "headers": []},
-        {**good, "body": None},
-        {**good, "properties": None},
-        {**good, "headers": {**headers, "timelimit": ["soon", {}]}},
-        {**good, "body": "not base64!"},
-        {**good, "headers": {"id": "p"}},
-        {**good, "headers": {**headers, "task": "os.system"}},
-        {**good, "content-type": "application/x-python-serialize", "body": body(os_system)},
-        {**good, "content-type": "application/x-yaml"},
-        {**good, "body": body({"args": ["poison"]})},
-        {**good, "headers": {**headers, "origin": "a\u0007b\r\n"}},
-    ]
-    texts = ['{"body":' + "[" * 100_000, "hello world", '{"properties":{}}', "x" * 500_000]
-    return texts + [json.dumps(one) for one in bodies]
-
-
 def test_malformed_messages_reach_the_dead_letters_and_stop_nothing(stage: Stage) -> None:
     queue = stage.queue("poisoned", max_receives=2)
     dead = queue + "-dlq"
-    poison = malformed()
+    poison = malformed("test.note")
     for text in poison:
         stage.sqs.send_message(QueueUrl=queue, MessageBody=text)
     names = [f"good-{i}" for i in range(10)]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.running import Stack, eventually, run, running
 
-KINDS = {"trending", "new_releases", "genre", "title", "fallback"}
+KINDS = {"trending", "new_releases", "genre", "title", "fallback", "recommendation"}
 POISON = "this was never a Celery message"
 
 

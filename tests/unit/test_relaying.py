@@ -246,11 +246,11 @@ def question(number: int) -> bytes:
     )
 
 
-def test_what_there_are_copies_of_is_confirmed_and_so_is_what_is_set_aside() -> None:
-    audited = [question(number) for number in range(EVENTS)]
-    bench = Bench([*audited, event(99), BAD], Sqs(lambda _number, _pack: None))
+def test_what_sqs_has_is_confirmed_and_so_is_what_is_set_aside() -> None:
+    events = [*(question(number) for number in range(EVENTS)), event(99), BAD]
+    bench = Bench(events, Sqs(lambda _number, _pack: None))
     bench.run_until_empty()
-    assert sorted(bench.outbox.confirmed) == sorted(map(digest, [*audited, BAD]))
+    assert sorted(bench.outbox.confirmed) == sorted(map(digest, events))
 
 
 def test_what_can_not_be_confirmed_leaves_the_outbox_all_the_same() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from adapters.connection import connect
 from adapters.prometheus_metrics import Metrics
+from cli.answers_refresh import precomputed_kinds
 from config.failpoints import Failpoint
 from config.settings import Settings
 from domain.catalogue import Catalogue
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Eventually = Callable[[Callable[[], object], float, str], None]
 
-KINDS = ("trending", "new_releases", "genre", "title", "fallback")
+KINDS = precomputed_kinds()
 DONE = 'task_jobs_total{outcome="done",task="answers.precompute"}'
 DUPLICATES = 'duplicates_total{kind="answers.precompute"}'
 

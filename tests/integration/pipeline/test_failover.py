@@ -11,9 +11,9 @@ import pytest
 
 from adapters import spool
 from adapters.redis_confirmations import KEY
+from tests.faults.proxy import Fault, FaultyProxy, Mode
 from tests.integration.pipeline.test_pipeline import Effects
 from tests.integration.serving.client import Connection, chat
-from tests.integration.serving.faulty_proxy import Fault, FaultyProxy
 from tests.integration.serving.processes import (
     Serving,
     Valkey,
@@ -125,7 +125,7 @@ async def test_what_a_switch_of_primaries_loses_is_sent_from_the_copies(
         with pair.replica.client() as client:
             await wait(lambda: client.xlen("outbox:0") == 20, "events are replicated")
             assert client.exists(KEY)
-        await pair.between.set(Fault.BLACK_HOLE)
+        await pair.between.set(Fault(mode=Mode.BLACK_HOLE))
         await customers.ask(60)
         pair.switch()
         relay = pipeline.start("workers.relay")

@@ -17,6 +17,7 @@ from adapters.connection import connect
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_outbox import malformed_key
+from cli.answers_refresh import precomputed_kinds
 from config.settings import Settings
 from domain.answers import HEADER
 from domain.catalogue import Catalogue, Title
@@ -208,7 +209,7 @@ def test_two_beats_have_one_effect_per_tick(
     ports.catalogue.publish(Catalogue(map(title, range(12))))
     beats = [pipeline.start_healthy("workers.beat") for _ in range(2)]
     worker = pipeline.start_healthy("workers.worker", "precompute")
-    kinds = ("trending", "new_releases", "genre", "title", "fallback")
+    kinds = precomputed_kinds()
     duplicates = 'duplicates_total{kind="answers.precompute"}'
     eventually(lambda: worker.metric(duplicates) == len(kinds), 30, "second ticks")
     sets = {kind: ports.answers.current(kind) for kind in kinds}

@@ -31,6 +31,22 @@ def _opened(url: str) -> Iterator[RedisOutbox]:
     connection.close()
 
 
+def test_a_server_that_became_a_replica_is_asked_over_a_new_connection(
+    valkey: "redis.Redis", valkey_url: str
+) -> None:
+    connection = RedisConnection(valkey_url)
+    before = connection.client.client_id()
+    valkey.replicaof("127.0.0.1", "1")
+    try:
+        with pytest.raises(Transient, match="ReadOnlyError"):
+            RedisOutbox(connection, shards=1).read(10, 0.01)
+        assert connection.client.client_id() > before
+    finally:
+        valkey.replicaof("NO", "ONE")
+    assert RedisOutbox(connection, shards=1).read(10, 0.01) == []
+    connection.close()
+
+
 def test_entries_written_before_the_first_relay_are_read(
     valkey: "redis.Redis", outbox: RedisOutbox
 ) -> None:

@@ -17,8 +17,8 @@ from adapters.spool import Mark
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.events import AnswerFoundDamaged
 from domain.ports import PublishedSet
+from tests.faults.proxy import Fault, FaultyProxy, Mode
 from tests.integration.serving.client import Connection, Reply, chat, post
-from tests.integration.serving.faulty_proxy import Fault, FaultyProxy
 from tests.integration.serving.processes import (
     Serving,
     Valkey,
@@ -120,13 +120,13 @@ async def shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
         publish(published.url)
 
 
-@pytest.mark.parametrize("fault", [Fault.REFUSED, Fault.RESET, Fault.BLACK_HOLE, Fault.SLOW])
+@pytest.mark.parametrize("mode", [Mode.REFUSED, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW])
 async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
-    shop: Shop, fault: Fault
+    shop: Shop, mode: Mode
 ) -> None:
     assert await shop.source() == "precomputed"
     for _ in range(2):
-        await shop.proxy.set(fault)
+        await shop.proxy.set(Fault(mode=mode))
         for _ in range(50):
             assert await shop.source() == "stale"
             reply = await shop.ask(NEVER_ASKED)
@@ -137,9 +137,9 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
         attempts = shop.proxy.connections
         await asyncio.sleep(1.0)
         assert shop.proxy.connections - attempts <= 20
-        await shop.proxy.set(Fault.NONE)
+        await shop.proxy.set(None)
         took = await shop.until("precomputed")
-        print(f"{fault.value}: recovered in {took:.3f} s, slowest {shop.slowest_seconds:.4f} s")
+        print(f"{mode}: recovered in {took:.3f} s, slowest {shop.slowest_seconds:.4f} s")
     kept = shop.spooled(Mark.SEND) | set(shop.outbox())
     assert set(shop.told) <= kept
     assert shop.metric('events_total{kind="answer.served",outcome="spooled"}')
@@ -150,21 +150,20 @@ async def test_a_slow_redis_costs_only_the_first_customers_their_patience(
     shop: Shop, each_way_seconds: float
 ) -> None:
     await shop.ask()
-    shop.proxy.slow_seconds = each_way_seconds
-    await shop.proxy.set(Fault.SLOW)
+    await shop.proxy.set(Fault(mode=Mode.SLOW, seconds=each_way_seconds))
     for _ in range(100):
         assert await shop.source() == "stale"
     metrics = shop.serving.get("/metrics")[2].decode()
     name = 'mangaassist_budget_exceeded_total{segment="redis"} '
     late = next(line for line in metrics.splitlines() if line.startswith(name))
     assert float(late.removeprefix(name)) < 20
-    await shop.proxy.set(Fault.NONE)
+    await shop.proxy.set(None)
     took = await shop.until("precomputed")
     print(f"{2000 * each_way_seconds:g} ms: {late} late, recovered in {took:.3f} s")
 
 
 async def test_events_of_customers_that_redis_does_not_take_are_accepted_once(shop: Shop) -> None:
-    await shop.proxy.set(Fault.REFUSED)
+    await shop.proxy.set(Fault(mode=Mode.REFUSED))
     await shop.until("stale")
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     events = [
@@ -175,7 +174,7 @@ async def test_events_of_customers_that_redis_does_not_take_are_accepted_once(sh
     reply = await shop.connection.send(post("/v1/events", {"events": events}, token("alice")))
     assert reply.json == {"accepted": 5, "rejected": []}
     assert {f"e-{n}" for n in range(5)} <= shop.spooled(Mark.SEND)
-    await shop.proxy.set(Fault.NONE)
+    await shop.proxy.set(None)
 
 
 async def test_a_full_memory_still_answers_freshly_and_the_event_goes_to_the_spool(

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 
 from adapters.msgpack_wire import decode_event
+from adapters.redis_hot_users import encode_features, features_key, interactions_key
 from config import texts
 from domain.catalogue import Title
 from domain.events import RecommendationComputed, RecommendationServed
+from domain.features import GroupRecord, UserFeatures
 from domain.personal_answers import Lifetime, store
 from serving.models import ChatReply
 from tests.integration.serving.client import Connection
@@ -54,6 +56,24 @@ async def test_one_is_made_from_dynamodb_and_handed_over(serving: Serving) -> No
     computed = [one for one in events if isinstance(one, RecommendationComputed)]
     assert served[-1].owner == computed[-1].user_id == "alice"
     assert served[-1].event_id == read.event_id
+    await connection.close()
+
+
+async def test_one_is_made_of_what_redis_holds_of_a_user(serving: Serving) -> None:
+    record = GroupRecord(time.time(), {"favourite_genres": "Action"})
+    with serving.valkey.client() as client:
+        copy = encode_features(UserFeatures("here", {"user-profile": record}))
+        client.set(features_key("here"), copy, ex=300)
+        client.zadd(interactions_key("here"), {"t0": 2.0, "t2": 1.0})
+        client.set(features_key("thief"), copy, ex=300)
+    connection = await Connection.to(serving)
+    reply = await connection.send(request("here"))
+    read = msgspec.json.decode(reply.body, type=ChatReply)
+    assert read.source == "model"
+    assert [item.id for item in read.answer.items][:2] == ["t1", "t3"], "what is known is left out"
+    assert "dynamodb;dur=0.000" in reply.headers["server-timing"]
+    thief = msgspec.json.decode((await connection.send(request("thief"))).body, type=ChatReply)
+    assert thief.source == "fallback", "another's copy is none"
     await connection.close()
 
 

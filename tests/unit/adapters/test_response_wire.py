@@ -1,6 +1,7 @@
 """Responses as bytes: they come back as they went, or not at all."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from adapters.response_wire import MAX_STORED_BYTES, ResponseWire
 from domain.answers import Damage, Damaged, Header, StoredAnswer
-from domain.response_cache import PUBLIC, Scope
+from domain.response_cache import PUBLIC, Scope, StoredResponse
 from tests.samples import asked, response
 
 WIRE = ResponseWire("secret", compress_bytes=1024)
@@ -52,6 +53,17 @@ def test_what_does_not_fit_is_not_kept() -> None:
     noise = "".join(chr(letters.randint(0x4E00, 0x9FFF)) for _ in range(40_000))
     assert WIRE.pack(response(noise)) is None
     assert len(packed("x" * 900_000)) < MAX_STORED_BYTES
+
+
+def test_threads_may_share_a_wire() -> None:
+    made = [response(f"{n} " * 2000, of=asked(f"question {n}")) for n in range(40)]
+
+    def there_and_back(one: StoredResponse) -> bool:
+        stored = WIRE.pack(one)
+        return stored is not None and WIRE.unpack(stored, one.key).body == one.body
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(there_and_back, made * 5))
 
 
 def test_every_damaged_byte_is_noticed() -> None:
@@ -98,18 +110,20 @@ def test_a_response_is_no_precomputed_answer_and_the_other_way_round() -> None:
         WIRE.unpack(plain, MADE.key)
 
 
-class Bomb:
-    def __init__(self, content: bytes, *, says_size: bool) -> None:
-        self._frame = zstandard.ZstdCompressor(write_content_size=says_size).compress(content)
+class Bomb(ResponseWire):
+    """Knows the secret, and folds a small body around a large one."""
 
-    def compress(self, _body: bytes) -> bytes:
-        return self._frame
+    says_size = True
+
+    def _folded(self, body: bytes) -> bytes:
+        compressor = zstandard.ZstdCompressor(write_content_size=self.says_size)
+        return compressor.compress(bytes(50_000_000))
 
 
 @pytest.mark.parametrize("says_size", [True, False])
 def test_a_response_that_would_unfold_without_end_is_refused(says_size: bool) -> None:
-    hostile = ResponseWire("secret", compress_bytes=1)
-    hostile._compressor = Bomb(bytes(50_000_000), says_size=says_size)  # type: ignore[assignment]
+    hostile = Bomb("secret", compress_bytes=1)
+    hostile.says_size = says_size
     stored = hostile.pack(MADE)
     assert stored is not None
     with pytest.raises(Damaged) as caught:

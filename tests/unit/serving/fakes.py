@@ -104,9 +104,9 @@ class FakeSink:
             self.kept += [(kind, decode_event(event)) for event in events]
         done(not self.is_full)
 
-    def copy(self, event: bytes, done: Callable[[], None]) -> None:
+    def copy(self, events: Sequence[bytes], done: Callable[[], None]) -> None:
         if not self.is_full:
-            self.copied.append(decode_event(event))
+            self.copied += map(decode_event, events)
         done()
 
 

@@ -30,6 +30,7 @@ def test_an_opinion_is_written_and_confirmed(path: RequestPath) -> None:
     assert isinstance(event, FeedbackGiven)
     assert (event.owner, event.session_id, event.answer_event_id) == ("alice", "s-1", "e-1")
     assert (event.signal, event.comment, event.occurred_at) == ("down", "古い", NOW)
+    assert path.sink.copied == [event]
 
 
 def test_the_same_opinion_is_the_same_event_and_another_is_not(path: RequestPath) -> None:

@@ -105,6 +105,12 @@ def test_what_redis_did_not_take_is_accepted_once_it_is_kept(path: RequestPath) 
     ]
 
 
+def test_what_redis_took_is_copied_before_it_is_confirmed(path: RequestPath) -> None:
+    path.stock.append_faults = {0: NotDone("full")}
+    path.record({"events": [view(1), view(2), view(3)]}, ALICE)
+    assert [event.event_id for event in path.sink.copied] == ["e-2", "e-3"]
+
+
 def test_what_nothing_took_is_rejected(path: RequestPath) -> None:
     path.stock.append_faults = {0: NotDone("full"), 2: Late("late")}
     path.sink.is_full = True

@@ -122,7 +122,7 @@ async def test_what_is_not_audited_is_given_up_first_and_nothing_is_taken_beyond
 
 async def copied(sink: SpooledEvents, event: bytes) -> None:
     done = asyncio.Event()
-    sink.copy(event, done.set)
+    sink.copy((event,), done.set)
     assert not done.is_set()
     await done.wait()
 
@@ -132,7 +132,7 @@ async def test_copies_of_one_turn_are_one_write_and_made_before_anybody_is_told(
     await asyncio.gather(copied(sink, b"a"), copied(sink, b"b"), kept(sink, b"c"))
     assert (disk.copies, disk.writes) == ([[b"a", b"b"]], [[b"c"]])
     seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    sink.copy(b"d", lambda: seen.set_result(len(disk.copies)))
+    sink.copy((b"d",), lambda: seen.set_result(len(disk.copies)))
     assert (await seen, counted.uncopied) == (2, [])
 
 

@@ -7,7 +7,7 @@ import pytest
 from config import recommendations
 from domain.catalogue import Catalogue
 from domain.errors import Permanent, Transient
-from domain.features import GroupRecord, UserFeatures
+from domain.features import GroupRecord, UserFeatures, tombstone
 from domain.jobs import PrecomputeRecommendations, RefreshRecommendation, WriteRecommendation
 from domain.personal_answers import unpack
 from domain.recommendations import Recommended
@@ -18,6 +18,7 @@ from tasks.recommendations import (
     refresh_recommendation,
     write_recommendation,
 )
+from tasks.syncing import refresh_hot
 from tests.fakes import NOW, World
 from tests.samples import RULE, interaction, title
 
@@ -126,6 +127,18 @@ def test_of_whom_nothing_is_known_is_not_asked(world: World) -> None:
     assert not world.recommendations.due
 
 
+def test_of_whom_nothing_is_known_any_more_nothing_is_kept(world: World) -> None:
+    genres = {"favourite_genres": "Action"}
+    world.users.users["ann"] = UserFeatures("ann", {"user-profile": GroupRecord(NOW, genres)})
+    world.recommendations.mark({"ann"}, NOW)
+    tick(world)
+    assert "ann" in world.recommendations.stored
+    del world.users.users["ann"]
+    world.recommendations.mark({"ann"}, world.clock.now)
+    tick(world)
+    assert "ann" not in world.recommendations.stored
+
+
 def test_titles_that_may_not_be_shown_make_no_recommendation(world: World) -> None:
     world.recommender.items = [Recommended("adult", 1.0), Recommended("unknown", 1.0)]
     count_interactions([interaction("a", user_id="ann")], world.ports)
@@ -171,6 +184,13 @@ def test_what_was_computed_of_older_knowledge_replaces_nothing(world: World) -> 
     assert outcomes(world) == {"made": 1, "superseded": 1}
 
 
+def test_what_comes_when_it_would_be_stale_is_not_written(world: World) -> None:
+    world.clock.now = NOW + 901
+    write_recommendation([written((("a", 1.0),))], world.ports)
+    assert not world.recommendations.stored
+    assert world.metrics.counted["superseded_total", "recommendation.write"] == 1
+
+
 def test_a_write_that_fails_is_counted_and_not_repeated(world: World) -> None:
     world.recommendations.fail = Transient("no Redis")
     write_recommendation([written((("a", 1.0),))], world.ports)
@@ -181,3 +201,28 @@ def test_a_refresh_makes_a_user_due(world: World) -> None:
     job = RefreshRecommendation(event_id="e", producer="p", seq=0, occurred_at=NOW, user_id="ann")
     refresh_recommendation([job, job], world.ports)
     assert list(world.recommendations.due) == ["ann"]
+
+
+def test_features_that_change_have_the_recommendation_made_anew(world: World) -> None:
+    world.hot_users.note_seen(["ann"])
+    record = GroupRecord(NOW, {"favourite_genres": "Action"})
+    for user_id in ("ann", "gone"):
+        merged = world.users.merge_all({user_id: {"user-profile": record}}).merged
+        refresh_hot(merged, world.ports)
+    assert list(world.recommendations.due) == ["ann"]
+    again = world.users.merge_all({"ann": {"user-profile": record}}).merged
+    world.recommendations.due.clear()
+    refresh_hot(again, world.ports)
+    assert not world.recommendations.due, "nothing has changed"
+
+
+def test_what_is_deleted_of_somebody_who_has_gone_is_forgotten_too(world: World) -> None:
+    record = GroupRecord(NOW, {"favourite_genres": "Action"})
+    world.users.merge("gone", {"user-profile": record})
+    world.recommendations.mark({"gone"}, NOW)
+    tick(world)
+    assert "gone" in world.recommendations.stored
+    deleted = {"gone": {"user-profile": tombstone(NOW + 1, 3600.0)}}
+    refresh_hot(world.users.merge_all(deleted).merged, world.ports)
+    tick(world)
+    assert "gone" not in world.recommendations.stored

@@ -1,0 +1,61 @@
+"""What a rig runs: the processes of `mangaassist up`, planned by its own code, led to proxies."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from cli import tokens
+from cli.catalogue_files import SAMPLE
+from cli.children import Spec
+from cli.data_dir import DataDir
+from cli.embedded import REDIS_VARIABLE, Stack, plan, python
+from cli.ports import HOST, reserve_any
+from config import queues
+from tests.faults.nemesis import ROOT
+
+ENTRY = "tests.faults.entry"
+SERVICES = {
+    "sqs": "SQS",
+    "dynamodb": "DYNAMODB",
+    "kinesis": "KINESIS",
+    "logs": "CLOUDWATCH_LOGS",
+}
+"""What each is called in the SDK's variables."""
+
+
+def stack(directory: DataDir) -> Stack:
+    """A stack on free ports."""
+    outer = {k: v for k, v in os.environ.items() if not k.startswith("MANGAASSIST_")}
+    outer["PYTHONPATH"] = str(ROOT)
+    key = tokens.pseudonym_key(directory)
+    groups = list(queues.declared().groups)
+    return plan(directory, reserve_any(), groups, outer, pseudonym_key=key)
+
+
+def proxied(planned: Stack, ports: Mapping[str, int]) -> Stack:
+    """The same, its processes led to these ports and begun by the kit's entry."""
+    led = {REDIS_VARIABLE: f"redis://{HOST}:{ports['redis']}/0"}
+    for name, variable in SERVICES.items():
+        led[f"AWS_ENDPOINT_URL_{variable}"] = f"http://{HOST}:{ports[name]}"
+    of_the_interpreter = len(python(""))
+    processes = [
+        replace(
+            spec,
+            environment={**spec.environment, **led},
+            command=[*python(ENTRY), *spec.command[of_the_interpreter - 1 :]],
+        )
+        for spec in planned.processes
+    ]
+    return replace(planned, processes=processes)
+
+
+def priming(planned: Stack) -> Spec:
+    """What fills an empty stack, past the proxies."""
+    directory = planned.directory
+    files = map(str, (directory.catalogue, directory.model, SAMPLE))
+    return Spec(
+        name="priming",
+        command=python(ENTRY, "cli.priming", *files),
+        environment=planned.environment,
+        port=0,
+    )

@@ -1,0 +1,196 @@
+"""The deeds that cells are made of: what strikes, at what, and how it ends."""
+
+import resource
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Sequence
+from uuid import uuid4
+
+import msgspec
+
+from adapters.celery_envelope import build
+from adapters.msgpack_wire import encode_pack
+from config.failpoints import Failpoint
+from domain.jobs import RetryDeadLetters, WriteAnswer
+from emulators import FaultRule
+from tests.faults.proxy import Fault
+from tests.faults.running import Deed, Stage
+
+BURY_SECONDS = 30.0
+PARK_SECONDS = 60.0
+QUEUES = ("sessions", "cache-writes", "analytics", "audit")
+
+
+def all_of(*deeds: Deed) -> Deed:
+    """Several deeds, one after the other."""
+
+    def do(stage: Stage) -> None:
+        for deed in deeds:
+            deed(stage)
+
+    return do
+
+
+def on_the_wire(proxy: str, fault: Fault) -> Deed:
+    """A proxy misbehaves until all is healed."""
+
+    def do(stage: Stage) -> None:
+        stage.rig.nemesis.strike(proxy, fault)
+        stage.must_strike = True
+
+    return do
+
+
+def in_sqs(*rules: FaultRule) -> Deed:
+    """The SQS emulator misbehaves until `sqs_healed`."""
+
+    def do(stage: Stage) -> None:
+        order_sqs(stage.rig.sqs_url, "PUT", rules)
+        stage.must_strike = True
+
+    return do
+
+
+def sqs_healed(stage: Stage) -> None:
+    """The SQS emulator behaves."""
+    rules = order_sqs(stage.rig.sqs_url, "GET")
+    stage.struck_in_sqs += sum(rule.struck for rule in rules)
+    order_sqs(stage.rig.sqs_url, "DELETE")
+
+
+def order_sqs(url: str, method: str, rules: Sequence[FaultRule] = ()) -> Sequence[FaultRule]:
+    """Read, set or delete the fault rules of an emulator; those that it has then."""
+    request = urllib.request.Request(  # noqa: S310 - our own emulator
+        f"{url}/_emulator/faults", msgspec.json.encode(rules), method=method
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return msgspec.json.decode(answer.read(), type=list[FaultRule])
+
+
+def killed(*names: str, times: int = 1, pause_seconds: float = 0.5) -> Deed:
+    """Processes are killed, again and again where asked for."""
+
+    def do(stage: Stage) -> None:
+        for _ in range(times):
+            for name in names:
+                stage.rig.kill(name)
+                stage.rig.until_later(pause_seconds)
+
+    return do
+
+
+def signalled(name: str, number: signal.Signals) -> Deed:
+    """A process gets a signal."""
+    return lambda stage: stage.rig.signal(name, number)
+
+
+def restarted(name: str) -> Deed:
+    """A process is asked to end, and another takes its place."""
+    return lambda stage: stage.rig.replace(name)
+
+
+def armed(name: str, point: Failpoint) -> Deed:
+    """A process is started anew, to die when it reaches this point."""
+    return lambda stage: stage.rig.replace(name, point)
+
+
+def has_died(name: str) -> Callable[[Stage], bool]:
+    """Whether a process has died since the cell began; a forked child's death is in its log."""
+
+    def told(stage: Stage) -> bool:
+        return any(one.name == name for one in stage.deaths()) or stage.logged(name, "signal 9")
+
+    return told
+
+
+def disk_full(name: str) -> Deed:
+    """A process can write no file any more."""
+    return lambda stage: _limit_files(stage.rig.pid(name), 0)
+
+
+def disk_free(name: str) -> Deed:
+    """It can again."""
+    return lambda stage: _limit_files(stage.rig.pid(name), resource.RLIM_INFINITY)
+
+
+def _limit_files(pid: int, limit: int) -> None:
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (limit, hard))
+
+
+def torn(stage: Stage) -> None:
+    """The request path dies while it appends to the spool, as the bytes that it leaves say."""
+    rig = stage.rig
+    spool = rig.directory.state / "spool"
+    rig.signal("relay", signal.SIGSTOP)
+    rig.until(lambda: any(spool.glob("*.wal")), 20, "nothing is spooled")
+    rig.kill("serving")
+    newest = max(spool.glob("*.wal"))
+    whole = newest.read_bytes()
+    with newest.open("ab") as file:
+        file.write(whole[: min(40, len(whole) // 2)])
+
+
+def buried(stage: Stage) -> None:
+    """Packs that wait for a stopped worker become dead letters, as if they had failed too often."""
+    stage.rig.until(
+        lambda: stage.stores.bury("cache-writes") > 0, BURY_SECONDS, "no message came to be buried"
+    )
+    stage.rig.signal("worker-interactive", signal.SIGCONT)
+
+
+def unreadable_letter(stage: Stage) -> None:
+    """A dead letter that is no message of ours."""
+    stage.stores.send_dead("cache-writes", "never a message")
+
+
+def poisoned(bodies: Callable[[], Sequence[str]]) -> Deed:
+    """Messages that are no jobs arrive on every queue."""
+
+    def do(stage: Stage) -> None:
+        for queue in QUEUES:
+            stage.stores.send(queue, *bodies())
+
+    return do
+
+
+def set_aside(count: int) -> Deed:
+    """Wait until so many messages are parked."""
+    return lambda stage: stage.rig.until(
+        lambda: stage.parked() >= count, PARK_SECONDS, "poison is not parked"
+    )
+
+
+def refused_job(stage: Stage) -> None:
+    """A job that can never succeed arrives."""
+    job = WriteAnswer(
+        event_id=str(uuid4()), producer="faults", seq=1, occurred_at=time.time(),
+        answer_kind="no such kind", slug="x", locale="ja",
+    )  # fmt: skip
+    stage.stores.send("cache-writes", message(job))
+
+
+def message(job: WriteAnswer | RetryDeadLetters) -> str:
+    """One job as a message."""
+    return build(job.kind, encode_pack([job]), message_id=str(uuid4()))
+
+
+def pause(seconds: float) -> Deed:
+    """Let some time pass."""
+    return lambda stage: stage.rig.until_later(seconds)
+
+
+def fork_killed(stage: Stage) -> None:
+    """The process that does the work of a forking worker is killed, as for want of memory."""
+    stage.rig.kill_fork("worker-precompute")
+
+
+def second_beat(stage: Stage) -> None:
+    """Two beats send the same ticks."""
+    stage.rig.add_twin("beat")
+
+
+def second_beat_gone(stage: Stage) -> None:
+    """Only one is left."""
+    stage.rig.remove("beat-twin")

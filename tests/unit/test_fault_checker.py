@@ -1,0 +1,122 @@
+"""The checker of the fault kit finds every kind of broken promise, and nothing but those."""
+
+from collections import Counter
+from dataclasses import replace
+
+from tests.faults.checker import check
+from tests.faults.history import Asked, Did, Effect, History, Observed, StoredTurn
+
+ASKED = [
+    Asked(f"q{at}", "s", f"m{at}", acknowledged=True, answered_by=("trending en", f"10:0{at}"))
+    for at in range(3)
+]
+DID = [Did(f"i{at}", "item", float(at), 2.0, acknowledged=True) for at in range(3)]
+HISTORY = History(ASKED, DID)
+
+
+def kept() -> Observed:
+    """Everything is where it belongs."""
+    events = [one.event_id for one in HISTORY.events]
+    return Observed(
+        turns=[StoredTurn(one.event_id, one.session_id, one.message_id) for one in ASKED],
+        records=Counter(events),
+        lines=Counter(one.event_id for one in ASKED),
+        counts=Counter((one.item_id, one.occurred_at) for one in DID),
+        sums={"item": 6.0},
+        expected_sums={"item": 6.0},
+    )
+
+
+def test_a_kept_promise_is_no_fault() -> None:
+    verdict = check(HISTORY, kept())
+    assert verdict.holds
+    assert (verdict.acknowledged, verdict.repeated, verdict.parked) == (6, 0, 0)
+
+
+def test_each_missing_effect_loses_its_event() -> None:
+    observed = kept()
+    observed.turns = observed.turns[1:]
+    del observed.lines["q1"]
+    del observed.records["i0"]
+    del observed.counts["item", 1.0]
+    lost = {one.subject: one.what for one in check(HISTORY, observed).lost}
+    assert lost == {
+        "q0": "no session turn",
+        "q1": "no audit line",
+        "i0": "no analytics record",
+        "i1": "no trending count",
+    }
+
+
+def test_nobody_was_promised_what_was_not_acknowledged() -> None:
+    history = History([], [replace(one, acknowledged=False) for one in DID])
+    verdict = check(history, Observed())
+    assert verdict.holds
+    assert verdict.acknowledged == 0
+
+
+def test_a_parked_job_is_in_a_visible_place() -> None:
+    observed = kept()
+    del observed.lines["q1"]
+    observed.parked = Counter(["q1"])
+    verdict = check(HISTORY, observed)
+    assert verdict.holds
+    assert verdict.parked == 1
+
+
+def test_what_a_store_loses_by_itself_is_forgiven_and_nothing_else() -> None:
+    observed = kept()
+    observed.counts.clear()
+    assert check(HISTORY, observed, forgiven=frozenset({Effect.COUNT})).holds
+    assert len(check(HISTORY, observed, forgiven=frozenset({Effect.TURN})).lost) == 3
+
+
+def test_a_turn_in_another_session_is_found() -> None:
+    observed = kept()
+    observed.turns = [*observed.turns, StoredTurn("q0", "t", "m0"), StoredTurn("x", "s", "m9")]
+    assert {one.subject for one in check(HISTORY, observed).lost} == {"q0", "x"}
+
+
+def test_a_second_turn_or_count_is_a_double() -> None:
+    observed = kept()
+    again = StoredTurn("q0", "s", "m0")
+    observed.turns = [again, *observed.turns]
+    observed.counts["item", 2.0] = 2
+    assert {one.subject for one in check(HISTORY, observed).doubled} == {"q0", "i2"}
+
+
+def test_a_double_of_what_nobody_was_promised_is_one_all_the_same() -> None:
+    history = History([], [replace(one, acknowledged=False) for one in DID])
+    observed = kept()
+    observed.turns = []
+    observed.counts["item", 2.0] = 2
+    assert [one.subject for one in check(history, observed).doubled] == ["i2"]
+
+
+def test_a_sum_that_is_not_that_of_its_counts_is_found() -> None:
+    observed = kept()
+    observed.sums = {"item": 8.0}
+    assert [one.subject for one in check(HISTORY, observed).doubled] == ["item"]
+
+
+def test_repeated_records_are_counted_and_are_no_fault() -> None:
+    observed = kept()
+    observed.records["i0"] += 2
+    observed.lines["q0"] += 1
+    verdict = check(HISTORY, observed)
+    assert verdict.holds
+    assert verdict.repeated == 3
+
+
+def test_turns_in_another_order_than_asked_are_found() -> None:
+    observed = kept()
+    observed.turns = [observed.turns[1], observed.turns[0], observed.turns[2]]
+    assert [one.subject for one in check(HISTORY, observed).disordered] == ["q0"]
+
+
+def test_an_answer_older_than_one_before_is_found() -> None:
+    older = replace(ASKED[2], answered_by=("trending en", "09:59"))
+    history = History([*ASKED[:2], older], DID)
+    assert [one.subject for one in check(history, kept()).disordered] == ["q2"]
+    of_another = replace(older, answered_by=("genre en", "09:59"))
+    assert check(History([*ASKED[:2], of_another], DID), kept()).holds
