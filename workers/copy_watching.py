@@ -2,7 +2,7 @@
 
 A copy whose event left the outbox unconfirmed is of an event that Redis lost, as a switch of
 primaries may: it is written to the spool as one to be sent. Nothing is decided by any clock: an
-event is gone when the oldest of each shard came after what was the newest when its copy was read.
+event is gone when the oldest of each shard came after what was the newest a look after its copy.
 Without Redis the copies wait. A relay that dies leaves them to the next, which reads them again.
 """
 
@@ -56,12 +56,16 @@ class Spool(Protocol):
 
 @dataclass(slots=True)
 class _Copies:
-    """One segment of copies; `last` is the newest entry of each shard as of its last reading."""
+    """One segment of copies; `last` is the newest entry of each shard a look after its end.
+
+    A copy may be written a moment before its event reaches the outbox: a look later it has.
+    """
 
     segment: Segment
     missing: set[bytes] = field(default_factory=set)
     last: Mapping[int, EntryId] | None = None
     ended: bool = False
+    was_looked_at: bool = False
 
     def have_left(self, sight: Sight) -> bool:
         """Whether no event of it can be in the outbox any more."""
@@ -152,8 +156,6 @@ class CopyWatch:
             with self._stepping_over(path):
                 events, copies.ended = copies.segment.read()
                 self._copies[path] = copies
-                if events:
-                    copies.last = None
                 for spooled in events:
                     self._await(copies, spool.digest(spooled.event))
 
@@ -168,8 +170,9 @@ class CopyWatch:
     def _decide(self) -> None:
         sight = self._confirmations.look()
         for copies in self._copies.values():
-            if copies.last is None:
+            if copies.last is None and copies.was_looked_at:
                 copies.last = sight.newest
+            copies.was_looked_at = copies.ended
         self._take_confirmed()
         for path, copies in list(self._copies.items()):
             with self._stepping_over(path):

@@ -160,6 +160,23 @@ def test_while_the_outbox_may_hold_an_event_its_copy_waits(tmp_path: Path) -> No
     assert to_send(tmp_path) == [b"a"]
 
 
+def test_an_event_may_reach_the_outbox_a_moment_after_its_copy(tmp_path: Path) -> None:
+    class Slow(Redis):
+        def look(self) -> Sight:
+            sight = super().look()
+            self.outbox = {0: [(5, 0)]}
+            return sight
+
+    redis = Slow()
+    copy(tmp_path, b"a")
+    with Watching(tmp_path, redis):
+        redis.turns()
+        assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
+        redis.news = [digest(b"a")]
+        until(lambda: has_none(tmp_path))
+    assert to_send(tmp_path) == []
+
+
 def test_of_what_redis_lost_only_the_unconfirmed_events_are_sent(tmp_path: Path) -> None:
     redis = Redis()
     redis.news = [digest(b"b"), digest(b"d")]
