@@ -9,7 +9,7 @@ import pytest
 
 from tests.system.running import Stack, eventually, run, running
 
-KINDS = {"trending", "new_releases", "genre", "title", "fallback"}
+KINDS = {"trending", "new_releases", "genre", "title", "recommendation", "fallback"}
 POISON = "this was never a Celery message"
 
 
