@@ -25,11 +25,13 @@ CLIENTS = 8
 PAUSE_SECONDS = 0.02
 """Spreads the questions over some seconds, in which processes die and come back."""
 KILL_EVERY_SECONDS = 0.7
+PATIENCE_SECONDS = 180.0
+"""A fifth of the turns are completed by the model's answers: on a busy machine that takes long."""
 VICTIMS = ("relay", "worker-interactive", "worker-streams", "worker-precompute")
 QUESTIONS = ("trending manga", "新刊", "show me shonen", "One Piece latest", "what should I do")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(330)
 def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_killed(
     stack: Stack,
 ) -> None:
@@ -42,7 +44,9 @@ def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_kille
     assert sum(0 < count < REQUESTS for count in killed) >= len(VICTIMS)
 
     wanted = Counter(session for session, _ in answered)
-    turns = eventually(lambda: stored_turns(stack, run), lambda found: counts(found) == wanted)
+    turns = eventually(
+        lambda: stored_turns(stack, run), lambda found: counts(found) == wanted, PATIENCE_SECONDS
+    )
     assert sorted(turns) == sorted(answered)
 
     events = {event_id for _, event_id in answered}
