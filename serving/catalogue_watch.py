@@ -49,11 +49,13 @@ class CatalogueWatch:
         self.search: Search | None = None
         self.before: str | None = None
         """The version of the catalogue before this one, if this process has had it."""
+        self._indexed: str | None = None
 
     @property
     def version(self) -> str:
-        """The version of the catalogue; empty where there is none yet."""
-        return self._version or ""
+        """What answers are made from now: the version of the catalogue, and of an older index."""
+        version = self._version or ""
+        return version if self._indexed == self._version else f"{version} {self._indexed}"
 
     def loaded(self) -> bool:
         """Whether there is a catalogue."""
@@ -90,8 +92,12 @@ class CatalogueWatch:
     async def refresh(self) -> None:
         """Swap a newer catalogue in, if there is one; raises what the store does."""
         version = await asyncio.to_thread(self._store.version)
-        if version is None or version == self._version:
-            return
+        if version is not None and version != self._version:
+            await self._swap(version)
+        if self._build_search is not None and self._indexed != self._version:
+            await self._index(self._build_search)
+
+    async def _swap(self, version: str) -> None:
         catalogue = await asyncio.to_thread(self._store.load)
         classify = await asyncio.to_thread(self._build, catalogue)
         self.before = self._version
@@ -99,5 +105,9 @@ class CatalogueWatch:
         self._memo = {}
         self._titles.set(len(catalogue))
         log.info("the catalogue has %d titles now", len(catalogue))
-        if self._build_search is not None:
-            self.search = await asyncio.to_thread(self._build_search, catalogue)
+
+    async def _index(self, build: Callable[[Catalogue], Search]) -> None:
+        version, catalogue = self._version, self.catalogue
+        if catalogue is not None:
+            self.search = await asyncio.to_thread(build, catalogue)
+            self._indexed = version

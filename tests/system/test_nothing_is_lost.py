@@ -19,39 +19,45 @@ import pytest
 
 from tests.system.running import Stack, eventually
 
-REQUESTS = 2000
-SESSIONS = 200
+SESSIONS = 60
 CLIENTS = 8
-PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.04
 """Spreads the questions over some seconds, in which processes die and come back."""
 KILL_EVERY_SECONDS = 0.7
+PATIENCE_SECONDS = 180.0
+"""A fifth of the turns are completed by the model's answers: on a busy machine that takes long."""
 VICTIMS = ("relay", "worker-interactive", "worker-streams", "worker-precompute")
 QUESTIONS = ("trending manga", "新刊", "show me shonen", "One Piece latest", "what should I do")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(330)
+@pytest.mark.parametrize("requests", [500, pytest.param(2000, marks=pytest.mark.soak)])
 def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_killed(
-    stack: Stack,
+    stack: Stack, requests: int
 ) -> None:
     run = f"storm-{random.getrandbits(32):08x}"
     token = stack.token(run)
     answered: list[tuple[str, str]] = []
     with killing(stack, answered) as killed:
-        chat(stack, token, run, answered)
-    assert len(answered) == REQUESTS
-    assert sum(0 < count < REQUESTS for count in killed) >= len(VICTIMS)
+        chat(stack, token, run, answered, requests)
+    assert len(answered) == requests
+    assert sum(0 < count < requests for count in killed) >= len(VICTIMS)
 
     wanted = Counter(session for session, _ in answered)
-    turns = eventually(lambda: stored_turns(stack, run), lambda found: counts(found) == wanted)
+    turns = eventually(
+        lambda: stored_turns(stack, run), lambda found: counts(found) == wanted, PATIENCE_SECONDS
+    )
     assert sorted(turns) == sorted(answered)
 
     events = {event_id for _, event_id in answered}
     eventually(lambda: len(events - analysed_events(stack)), lambda missing: missing == 0)
 
 
-def chat(stack: Stack, token: str, run: str, answered: list[tuple[str, str]]) -> None:
-    """Ask every question; adds the (session id, event id) of each answer."""
-    numbers = iter(range(REQUESTS))
+def chat(
+    stack: Stack, token: str, run: str, answered: list[tuple[str, str]], requests: int
+) -> None:
+    """Ask so many questions; adds the (session id, event id) of each answer."""
+    numbers = iter(range(requests))
     lock = threading.Lock()
     failures: list[str] = []
     pause = threading.Event()

@@ -12,6 +12,7 @@ from serving.answers import BuiltInAnswers
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import Classify
+from tests.model_fakes import FakeSearch
 from tests.unit.serving.fakes import NOW, CountingRegistry
 
 
@@ -89,3 +90,35 @@ def test_the_built_in_answer_names_popular_titles_and_is_never_older_than_a_seco
     now += 1
     assert built_in.get("en").generated_at == now
     assert canned(None, "ja").items == []
+
+
+async def test_the_index_follows_the_catalogue_and_its_answers_say_which() -> None:
+    store, built = Store(titles(1), "1"), list[Catalogue]()
+
+    def build(catalogue: Catalogue) -> FakeSearch:
+        if len(built) == 1:
+            built.append(catalogue)
+            raise Transient("no memory")
+        built.append(catalogue)
+        return FakeSearch(*catalogue.titles.values())
+
+    watch = CatalogueWatch(
+        store,
+        by_size,
+        poll_seconds=1,
+        titles=CountingRegistry().gauge("catalogue_titles"),
+        build_search=build,
+    )
+    await watch.refresh()
+    first = watch.search
+    assert first is not None
+    assert (watch.version, watch.before) == ("1", None)
+    store.current, store.catalogue = "2", titles(2)
+    with pytest.raises(Transient):
+        await watch.refresh()
+    assert watch.search is first, "the one before goes on"
+    assert (watch.version, watch.before) == ("2 1", "1"), "no answer of it is one of the new"
+    await watch.refresh()
+    assert watch.search is not first
+    assert (watch.version, watch.before) == ("2", "1")
+    assert store.loads == 2
