@@ -34,7 +34,8 @@ def test_a_pack_that_ends_otherwise_breaks_the_row() -> None:
 
 def test_failures_for_different_dependencies_are_one_row_and_all_are_named() -> None:
     one = pause()
-    assert [one.failed("k", name) for name in ("redis", "dynamodb", "redis")] == [False] * 2 + [True]
+    names = ("redis", "dynamodb", "redis")
+    assert [one.failed("k", name) for name in names] == [False, False, True]
     assert set(one.dependencies) == {"redis", "dynamodb"}
 
 
