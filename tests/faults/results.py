@@ -81,8 +81,8 @@ class Row:
 
     def total(self, name: str) -> int | None:
         """The sum over the runs; None where one of them was not asked for it."""
-        found = [run.get(name) for run in self.runs]
-        return None if None in found else sum(found)
+        found = [run[name] for run in self.runs if name in run]
+        return sum(found) if len(found) == len(self.runs) else None
 
     def shown(self, name: str) -> str:
         """The same in the table."""

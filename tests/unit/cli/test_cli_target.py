@@ -1,6 +1,6 @@
 """An operator's command finds the stack or the deployment that it is about, or says how to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -52,9 +52,8 @@ def test_the_file_of_the_sdk_names_one_too(tmp_path: Path) -> None:
 
 
 def test_a_look_that_stumbles_is_a_finding() -> None:
-    def look() -> Iterator[Finding]:
+    def look() -> list[Finding]:
         raise LookupError("two\nlines")
-        yield
 
     (finding,) = found("redis", look, "mend it")
     assert finding == Finding("redis", State.FAIL, "LookupError: two lines", "mend it")
