@@ -63,8 +63,8 @@ class SageMakerRecommender:
         return _read(self._invoke(body, seconds))[: request.limit]
 
     def _invoke(self, body: bytes, seconds: float) -> bytes:
-        client = self._aws.sagemaker_runtime(seconds)
         with translated(SERVICE):
+            client = self._aws.sagemaker_runtime(seconds)
             try:
                 reply = client.invoke_endpoint(
                     EndpointName=self._endpoint, ContentType=JSON, Accept=JSON, Body=body

@@ -169,6 +169,11 @@ def size_bytes(directory: Path, suffix: str = SUFFIX) -> int:
     return sum(_size(path) for path in _of_kind(directory, suffix))
 
 
+def aside_bytes(directory: Path) -> int:
+    """What is kept for a person weighs."""
+    return size_bytes(directory, DAMAGED) + size_bytes(directory, MALFORMED)
+
+
 def put_aside(path: Path, event: bytes) -> None:
     """Keep an event that can't be understood beside its segment, for a person."""
     with path.with_suffix(MALFORMED).open("ab") as file:

@@ -1,8 +1,9 @@
-"""Writes the spool: events that Redis did not take, and copies of audited ones that it did.
+"""Writes the spool: events that Redis did not take, and copies of those that it did.
 
 Each kind lies in segments of its own. What `write` has returned from survives the death of every
 process, and after the next `tick` that of the machine. A copy is there for a switch of primaries
-that loses what was acknowledged: it survives this process, is never synced, and makes room.
+that loses what was acknowledged: it survives this process, is never synced, and makes room. What
+was put aside for a person counts towards the bound of the disk, too.
 """
 
 import errno
@@ -52,12 +53,15 @@ class SpoolWriter:
         self._clock = clock
         self._events = _Log(directory, SUFFIX, segment_bytes, segment_seconds)
         self._copies = _Log(directory, COPY, segment_bytes, segment_seconds)
+        self._aside_bytes = 0
+        with suppress(OSError):  # whoever writes meets it again
+            self._aside_bytes = spool.aside_bytes(directory)
 
     def write(self, records: Sequence[Record]) -> None:
         """Append events with one write(2), all or none; raises SpoolFull."""
         arrived_ms = int(self._clock() * 1000)
         data = b"".join([framed(record.mark, [record.event], arrived_ms) for record in records])
-        self._events.append(data, self._max_bytes)
+        self._events.append(data, self._max_bytes - self._aside_bytes)
 
     def copy(self, events: Sequence[bytes]) -> None:
         """Append copies of events that Redis took, all or none; raises SpoolFull."""
@@ -69,7 +73,8 @@ class SpoolWriter:
         is_full, self._events.is_disk_full = self._events.is_disk_full, False
         self._events.tick(is_durable=True)
         self._copies.tick(is_durable=False, end=is_full)
-        self._events.measure_if_due()
+        if self._events.measure_if_due():
+            self._aside_bytes = spool.aside_bytes(self._directory)
         self._copies.measure_if_due()
         if is_full:
             self._copies.rest(COPIES_REST_SECONDS)
@@ -90,7 +95,8 @@ class SpoolWriter:
         self._copies.tick(is_durable=False, end=True)
 
     def _copies_max_bytes(self) -> int:
-        return int((self._max_bytes - self._events.size_bytes) * COPIES_SHARE)
+        left = self._max_bytes - self._aside_bytes - self._events.size_bytes
+        return int(max(0, left) * COPIES_SHARE)
 
     def _drop_copies(self, target_bytes: int) -> int:
         """Drop the oldest copies: a switch of primaries loses what came last."""
@@ -145,10 +151,12 @@ class _Log:
         own, self._measured_at = self._written, time.monotonic()
         self._elsewhere = max(0, spool.size_bytes(self._directory, self._suffix) - own)
 
-    def measure_if_due(self) -> None:
-        """Look again where the last time was a while ago."""
-        if time.monotonic() - self._measured_at >= _SIZE_SECONDS:
+    def measure_if_due(self) -> bool:
+        """Look again where the last time was a while ago, and say whether it was."""
+        is_due = time.monotonic() - self._measured_at >= _SIZE_SECONDS
+        if is_due:
             self.measure()
+        return is_due
 
     def rest(self, seconds: float) -> None:
         """Take nothing for so long."""
@@ -163,7 +171,7 @@ class _Log:
                 if self.size_bytes + len(data) > max_bytes:
                     self.measure_if_due()
                 if self.size_bytes + len(data) > max_bytes:
-                    raise SpoolFull(f"the spool holds its {max_bytes} bytes")
+                    raise SpoolFull(f"the spool holds all that it may: {max_bytes} bytes")
                 self._append(data)
             except OSError as error:
                 self.is_disk_full |= error.errno in _DISK_FULL

@@ -31,6 +31,8 @@ def list_rows(queue: str | None, limit: int, data_dir: Path | None, *, as_json: 
     rows.sort(key=lambda row: str(row["first_seen"]))
     if as_json:
         output.document(rows)
+    elif not rows:
+        output.line("nothing is dead or parked")
     else:
         output.table(documents.HEADINGS, [documents.cells(row) for row in rows])
 

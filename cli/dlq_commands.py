@@ -40,8 +40,11 @@ def show(
 @app.command()
 def retry(
     *,
+    message_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Only these.")
+    ] = None,
     queue: OneQueue = None,
-    ids: Annotated[list[str] | None, typer.Option("--id", help="Only this; repeatable.")] = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="The same; repeatable.")] = None,
     rate: Annotated[float, typer.Option(min=0.1, help="Messages a second.")] = 50.0,
     dry_run: DryRun = False,
     data_dir: Target = None,
@@ -50,7 +53,14 @@ def retry(
     """Send dead letters and parked jobs to their queues again."""
     from cli.dead_letters import retry as run
 
-    run(queue, ids or [], rate, data_dir, dry_run=dry_run, as_json=as_json)
+    run(
+        queue,
+        [*(message_ids or []), *(ids or [])],
+        rate,
+        data_dir,
+        dry_run=dry_run,
+        as_json=as_json,
+    )
 
 
 @app.command()

@@ -50,7 +50,7 @@ def letter_row(row: Row) -> Document:
         "receives": row.receives,
         "first_seen": rfc3339(row.first_seen),
         "age_seconds": round(row.age_seconds, 3),
-        "reason": "",
+        "reason": row.reason,
     }
 
 
@@ -73,10 +73,9 @@ def letter(found: Detail) -> Document:
     """A dead letter opened."""
     document = {
         **letter_row(found.row),
-        "reason": found.reason,
         "contents": [_job(job) for job in found.jobs],
     }
-    return {**document, "body": found.letter.body} if found.reason else document
+    return {**document, "body": found.letter.body} if found.row.reason else document
 
 
 def parked(one: Parked, now: float) -> Document:

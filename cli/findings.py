@@ -50,3 +50,6 @@ def found(what: str, look: Look, hint: str) -> list[Finding]:
         return list(look())
     except (MangaAssistError, Failure) as error:
         return [fail(what, str(error), hint)]
+    except Exception as error:
+        # The edge of a look: what it stumbles over must not hide what the others find.
+        return [fail(what, " ".join(f"{type(error).__name__}: {error}".split()), hint)]

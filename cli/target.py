@@ -15,6 +15,16 @@ from cli.failures import Failure
 from config import settings as settings_module
 from config.settings import PREFIX, Settings
 
+REGIONS = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_CONFIG_FILE",
+)
+"""Where the SDK may learn a region from, beside its file in the home directory."""
+START = "start one with `make up`, or name its directory with --data-dir"
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -41,12 +51,15 @@ class Target:
 
 def aim(data_dir: Path | None) -> Target:
     """The target; sets this process's environment, which the AWS SDK reads. Raises Failure where
-    no stack runs in `data_dir`, ConfigError for settings that do not fit."""
+    no stack runs in `data_dir`, or none anywhere and the environment names no deployment,
+    ConfigError for settings that do not fit."""
     stack = find(data_dir)
     if stack is not None:
         mine = environment(stack, os.environ)
         os.environ.clear()
         os.environ.update(mine)
+    elif not names_deployment(os.environ):
+        raise Failure(f"no stack is running in {DataDir(DEFAULT).path}; {START}")
     return Target(settings_module.read(), stack)
 
 
@@ -60,7 +73,14 @@ def find(data_dir: Path | None) -> Stack | None:
         return Stack(directory, endpoints.read(directory.endpoints))
     if data_dir is None:
         return None
-    raise Failure(f"no stack is running in {directory.path}; start one with `mangaassist up`")
+    raise Failure(f"no stack is running in {directory.path}; {START}")
+
+
+def names_deployment(variables: Mapping[str, str]) -> bool:
+    """Whether this environment says anything of where Redis or AWS is."""
+    own = any(name.startswith((PREFIX, "AWS_ENDPOINT_URL")) for name in variables)
+    home = Path(variables.get("HOME", "~")).expanduser()
+    return own or any(map(variables.get, REGIONS)) or (home / ".aws" / "config").exists()
 
 
 def environment(stack: Stack, outer: Mapping[str, str]) -> dict[str, str]:

@@ -1,6 +1,10 @@
-"""Adds turns to sessions and summarises long ones: durably, then in what the request path reads."""
+"""Adds turns to sessions and summarises long ones: durably, then in what the request path reads.
 
-from collections.abc import Mapping, Sequence
+What is durable is done: a copy that fails costs a read, or a turn that is seen late, and no retry.
+Whose a session is must get there, though, so a stranger's turns come again until it has.
+"""
+
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -21,8 +25,9 @@ def update_sessions(jobs: Sequence[UpdateSession], ports: Ports) -> None:
     """Write the turns of each session at once; a stranger's turns are dropped and counted."""
     by_session = _by_session(jobs)
     written = _write(by_session, ports)
-    _tell_request_path(written, ports)
-    ports.hot_users.note_seen({job.owner for job in jobs})
+    _copy([it for it in written.values() if isinstance(it, Session)], ports)
+    _note_seen({job.owner for job in jobs}, ports)
+    written = {**written, **_not_given_back(written, ports)}
     refused = sum(len(by_session[key]) for key, it in written.items() if isinstance(it, Refused))
     _count(ports, len(jobs), refused)
     _raise_failures(by_session, written)
@@ -62,12 +67,32 @@ def _summarised(session: Session, ports: Ports) -> Session:
     return longer if ports.sessions.summarise(longer) else session
 
 
-def _tell_request_path(written: Mapping[_Key, Session | MangaAssistError], ports: Ports) -> None:
-    copies = ports.session_copies
-    copies.put([found for found in written.values() if isinstance(found, Session)])
-    for (session_id, _), outcome in written.items():
+def _copy(sessions: Sequence[Session], ports: Ports) -> None:
+    try:
+        ports.session_copies.put(sessions)
+    except MangaAssistError:
+        ports.metrics.count("cache_write_failures_total", len(sessions))
+
+
+def _note_seen(owners: Set[str], ports: Ports) -> None:
+    try:
+        ports.hot_users.note_seen(owners)
+    except MangaAssistError:
+        ports.metrics.count("cache_write_failures_total")
+
+
+def _not_given_back(
+    written: Mapping[_Key, Session | MangaAssistError], ports: Ports
+) -> Mapping[_Key, MangaAssistError]:
+    """Give sessions that a stranger claimed back to their owners; why not, where that failed."""
+    failed: dict[_Key, MangaAssistError] = {}
+    for key, outcome in written.items():
         if isinstance(outcome, OwnedByAnother):
-            copies.restore_owner(session_id, outcome.owner)
+            try:
+                ports.session_copies.restore_owner(key[0], outcome.owner)
+            except MangaAssistError as error:
+                failed[key] = error
+    return failed
 
 
 def _turn(job: UpdateSession) -> Turn:

@@ -245,14 +245,19 @@ class FakeSessionCopies:
     def __init__(self) -> None:
         self.copies: dict[str, Session] = {}
         self.owners: dict[str, str] = {}
+        self.fail: Transient | None = None
 
     def put(self, sessions: Sequence[Session]) -> None:
+        if self.fail is not None:
+            raise self.fail
         for session in sessions:
             found = self.copies.get(session.session_id)
             if found is None or _newness(found) <= _newness(session):
                 self.copies[session.session_id] = session
 
     def restore_owner(self, session_id: str, owner: str) -> None:
+        if self.fail is not None:
+            raise self.fail
         self.owners[session_id] = owner
 
 

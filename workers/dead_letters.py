@@ -34,7 +34,10 @@ class DeadLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a list. `receives` counts the tries and the looks since."""
+    """One line of a list. `receives` counts the tries and the looks since.
+
+    `reason` says why the jobs can't be read, where they can't.
+    """
 
     queue: str
     id: str
@@ -43,16 +46,16 @@ class Row:
     receives: int
     first_seen: float
     age_seconds: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One dead letter opened: its jobs, or the reason why they can't be read."""
+    """One dead letter opened: its jobs, where they can be read."""
 
     letter: DeadLetter
     row: Row
     jobs: Sequence[Job]
-    reason: str
 
 
 @dataclass(slots=True)
@@ -150,7 +153,7 @@ def retry(
 def _retry_batch(
     look: "Look", chosen: Sequence[DeadLetter], done: Retried, *, dry_run: bool
 ) -> None:
-    unreadable = {letter.id: reason for letter in chosen if (reason := _open(letter).reason)}
+    unreadable = {letter.id: reason for letter in chosen if (reason := _open(letter).row.reason)}
     done.refused |= unreadable
     readable = [letter for letter in chosen if letter.id not in unreadable]
     if dry_run:
@@ -229,8 +232,9 @@ def _open(letter: DeadLetter) -> Detail:
         letter.receives,
         letter.sent_at,
         time.time() - letter.sent_at,
+        reason,
     )
-    return Detail(letter, row, jobs, reason)
+    return Detail(letter, row, jobs)
 
 
 def _decode(args: Sequence[object]) -> Sequence[Job]:

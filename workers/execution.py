@@ -46,7 +46,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What is to become of the message, and the dependency that did not answer, if it was that."""
+    """What is to become of the message, and the dependency that did not answer, if it was one."""
 
     verdict: Verdict
     down: str = ""
@@ -117,15 +117,18 @@ def _ending(result: _Result) -> Ending:
 
 
 def _down(result: _Result) -> str:
-    """The dependency that let nothing of the pack through, if it was one."""
+    """The dependency that what may still succeed has met down, if it has met nothing else.
+
+    Some jobs may be done: an outage may begin or end within a pack. Of several the most met.
+    """
     if isinstance(result.unparked, Transient):
         return result.unparked.dependency
-    if len(result.failed) < len(result.opened.jobs):
+    errors = [one.error for one in result.again]
+    transient = [error for error in errors if isinstance(error, Transient)]
+    if len(transient) < len(errors):
         return ""
-    named = {
-        one.error.dependency if isinstance(one.error, Transient) else "" for one in result.again
-    }
-    return named.pop() if len(named) == 1 else ""
+    named = Counter(error.dependency for error in transient if error.dependency)
+    return named.most_common(1)[0][0] if named else ""
 
 
 def _is_last_receive(delivery: Delivery) -> bool:

@@ -254,7 +254,7 @@ class Intake:
         tag = tag_of(payload)
         callback = self._channel.callback(queue)
         if callback is None:
-            self._setbacks.dropped(queue)
+            self._setbacks.dropped(queue, payload)
             self.visibility.release([tag])
             return
         self._begun[tag] = payload
@@ -263,7 +263,7 @@ class Intake:
         except Exception:
             # The last net: what gets here would end the worker and every task in it.
             logger.exception("queue %s: Celery refused a message", queue)
-            self._setbacks.dropped(queue)
+            self._setbacks.dropped(queue, payload)
             self._channel.basic_reject(tag)
             if self._begun.pop(tag, None) is not None:
                 self.visibility.release([tag])  # it had not even become a message

@@ -1,12 +1,13 @@
 """When a worker leaves a queue alone because what its jobs need is down, and when it tries again.
 
-Some packs of a kind in a row that meet the same dependency down pause the queue. Once it answers,
-single packs are tried: one that ends otherwise lets the queue go on, one that meets it down again
-pauses the queue for longer. Pure: knows no queue, no message and no clock.
+Some packs of a kind in a row that meet a dependency down, be it each another, pause the queue. Once
+those answer, single packs are tried: one that ends otherwise lets the queue go on, one that meets
+one down again pauses the queue for longer. Pure: knows no queue, no message and no clock.
 """
 
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -15,7 +16,7 @@ MAX_DOUBLINGS = 16
 
 @dataclass(frozen=True, slots=True)
 class PauseRules:
-    """After how many failures in a row, and how long until the dependency is asked."""
+    """After how many failures in a row, and how long until the dependencies are asked."""
 
     after_failures: int
     base_seconds: float
@@ -28,31 +29,32 @@ class State(Enum):
     RUNNING = auto()
     PAUSED = auto()
     TRYING = auto()
-    """The dependency answers: one pack at a time."""
+    """The dependencies answer: one pack at a time."""
 
 
 @dataclass(slots=True)
 class Pause:
-    """One queue; `dependency` is the one that was down last."""
+    """One queue; `dependencies` are those that it paused for last."""
 
     rules: PauseRules
     jitter: Callable[[float, float], float] = random.uniform
     state: State = State.RUNNING
-    dependency: str = ""
-    _in_a_row: dict[str, int] = field(default_factory=dict)
+    dependencies: Sequence[str] = ()
+    _in_a_row: dict[str, Counter[str]] = field(default_factory=dict)
+    """Of each kind, how often it met which dependency down since it last ended otherwise."""
     _asked: int = 0
     _others: int = 0
 
     def failed(self, kind: str, dependency: str) -> bool:
         """Note a pack that met a dependency down; whether the queue pauses from now on."""
-        if dependency != self.dependency:
-            self._in_a_row.clear()
-        self.dependency = dependency
-        self._in_a_row[kind] = self._in_a_row.get(kind, 0) + 1
+        row = self._in_a_row.setdefault(kind, Counter())
+        row[dependency] += 1
         if self.state is State.PAUSED:
             return False
-        if self.state is State.RUNNING and self._in_a_row[kind] < self.rules.after_failures:
+        if self.state is State.RUNNING and row.total() < self.rules.after_failures:
             return False
+        # A trial says which is down now; what was down before has answered since.
+        self.dependencies = tuple(row) if self.state is State.RUNNING else (dependency,)
         self.state = State.PAUSED
         self._others = 0
         return True
@@ -62,7 +64,7 @@ class Pause:
         met_it = self._in_a_row.pop(kind, None) is not None
         if self.state is State.RUNNING:
             return False
-        # A kind that did not meet the dependency may not need it, and says little of it.
+        # A kind that met none down may need none of them, and says little of them.
         self._others += not met_it and self.state is State.TRYING
         if not met_it and self._others < self.rules.after_failures:
             return False
@@ -72,12 +74,12 @@ class Pause:
         return True
 
     def answered(self) -> None:
-        """Note that the dependency answers."""
+        """Note that the dependencies answer."""
         if self.state is State.PAUSED:
             self.state = State.TRYING
 
     def wait_seconds(self) -> float:
-        """How long to wait before the dependency is asked next; longer each time."""
+        """How long to wait before they are asked next; longer each time."""
         self._asked += 1
         bound = self.rules.base_seconds * 2.0 ** min(self._asked, MAX_DOUBLINGS)
         return self.jitter(self.rules.base_seconds, min(self.rules.cap_seconds, bound))

@@ -1,11 +1,11 @@
-"""Asks a dependency that is down, again and again, until it answers; in a thread of its own.
+"""Asks what is down, again and again, until all of it answers; in a thread of its own.
 
 Knows no queue: whoever is paused is called back, from that thread.
 """
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +26,16 @@ class Prober:
         self._stop = threading.Event()
 
     def watch(
-        self, dependency: str, wait_seconds: Callable[[], float], answered: Callable[[], None]
+        self,
+        dependencies: Sequence[str],
+        wait_seconds: Callable[[], float],
+        answered: Callable[[], None],
     ) -> None:
-        """Call `answered` once the dependency answers, unless stopped before."""
+        """Call `answered` once all dependencies answer, unless stopped before."""
         threading.Thread(
             target=self._ask,
-            args=(dependency, wait_seconds, answered),
-            name=f"probe-{dependency}",
+            args=(dependencies, wait_seconds, answered),
+            name=f"probe-{'-'.join(dependencies)}",
             daemon=True,
         ).start()
 
@@ -41,16 +44,21 @@ class Prober:
         self._stop.set()
 
     def _ask(
-        self, dependency: str, wait_seconds: Callable[[], float], answered: Callable[[], None]
+        self,
+        dependencies: Sequence[str],
+        wait_seconds: Callable[[], float],
+        answered: Callable[[], None],
     ) -> None:
         while not self._stop.wait(wait_seconds()):
-            try:
-                answers = self._probe(dependency)
-            except Exception:
-                # The edge of a thread: without an answer to be had, a pack has to find out.
-                logger.exception("%s could not be asked", dependency)
-                answers = True
-            if answers:
+            if all(self._answers(dependency) for dependency in dependencies):
                 if not self._stop.is_set():
                     answered()
                 return
+
+    def _answers(self, dependency: str) -> bool:
+        try:
+            return self._probe(dependency)
+        except Exception:
+            # The edge of a thread: without an answer to be had, a pack has to find out.
+            logger.exception("%s could not be asked", dependency)
+            return True

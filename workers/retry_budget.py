@@ -2,7 +2,12 @@
 
 A token bucket: each first attempt earns a share of a retry, `burst` of them are there from the
 start. What is retried beyond that is put off until first attempts at the present pace have paid for
-it. Pure: it is told the time, and knows neither message nor queue.
+it, but never for longer than a limit: when a fault is mended, nothing may wait for hours.
+
+So where everything fails, retries stay within the share for about `share * limit` seconds. A fault
+that stands for longer is retried as often as messages are received, each time `limit` later: the
+budget flattens storms, and how often one message is tried is max_receives' to say.
+Pure: it is told the time, and knows neither message nor queue.
 """
 
 import math

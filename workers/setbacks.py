@@ -11,7 +11,7 @@ event loop; only the prober has threads.
 import logging
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -55,7 +55,10 @@ class Watch(Protocol):
     """See `workers/probing.py`."""
 
     def watch(
-        self, dependency: str, wait_seconds: Callable[[], float], answered: Callable[[], None]
+        self,
+        dependencies: Sequence[str],
+        wait_seconds: Callable[[], float],
+        answered: Callable[[], None],
     ) -> None: ...
     def stop(self) -> None: ...
 
@@ -77,8 +80,18 @@ class _Queue:
     chances: dict[str, _Chances] = field(default_factory=dict)
     """Of each message that was kept, by its receipt."""
     succeeded: int = 0
-    is_tried: bool = False
-    """Whether the one message that a trial allows is here."""
+    tried: str = ""
+    """The receipt of the one message that a trial allows, while it is here."""
+
+    @property
+    def down(self) -> str:
+        """What it paused for, in words."""
+        return " or ".join(self.pause.dependencies)
+
+    def tries_no_more(self, payload: Payload) -> None:
+        """Note that this one is not begun, or done; one from before the pause ends no trial."""
+        if self.tried == tag_of(payload):
+            self.tried = ""
 
 
 class Setbacks:
@@ -110,7 +123,8 @@ class Setbacks:
         if not self._admits(queue):
             self._set_aside(queue, payload)
             return False
-        queue.is_tried = queue.pause.state is State.TRYING
+        if queue.pause.state is State.TRYING:
+            queue.tried = tag_of(payload)
         return True
 
     def failed(self, name: str, payload: Payload, down: str, *, at_once: bool = False) -> None:
@@ -119,7 +133,7 @@ class Setbacks:
         One whose process was lost goes back `at_once`.
         """
         queue = self._queues[name]
-        queue.is_tried = False
+        queue.tries_no_more(payload)
         if at_once:
             self._holder.release(payload, 0)
         elif not down:
@@ -138,14 +152,14 @@ class Setbacks:
     def succeeded(self, name: str, payload: Payload) -> None:
         """Note a message whose task is done."""
         queue = self._queues[name]
-        queue.is_tried = False
+        queue.tries_no_more(payload)
         queue.succeeded += 1
         queue.chances.pop(tag_of(payload), None)
         self._ended(queue, payload)
 
-    def dropped(self, name: str) -> None:
+    def dropped(self, name: str, payload: Payload) -> None:
         """Note a message that was never begun and is gone."""
-        self._queues[name].is_tried = False
+        self._queues[name].tries_no_more(payload)
 
     def stop(self) -> list[Payload]:
         """Keep nothing any more; what was kept. From any thread."""
@@ -161,13 +175,13 @@ class Setbacks:
     # -- pausing
 
     def _pause(self, queue: _Queue) -> None:
-        name, dependency = queue.options.name, queue.pause.dependency
-        logger.warning("queue %s: left alone, because %s is down", name, dependency)
-        self._observer.paused(name, dependency=dependency)
+        name = queue.options.name
+        logger.warning("queue %s: left alone, because %s is down", name, queue.down)
+        self._observer.paused(name, dependency=queue.down)
         for payload in self._holder.take_waiting(name):
             self._set_aside(queue, payload)
         self._prober.watch(
-            dependency,
+            queue.pause.dependencies,
             queue.pause.wait_seconds,
             lambda: self._holder.soon(lambda: self._answered(queue)),
         )
@@ -176,27 +190,26 @@ class Setbacks:
         queue.pause.answered()
         if self._stopping or queue.pause.state is not State.TRYING:
             return
-        logger.warning("queue %s: %s answers, trying", queue.options.name, queue.pause.dependency)
+        logger.warning("queue %s: %s answers, trying", queue.options.name, queue.down)
         self._observer.resumed(queue.options.name)
-        queue.is_tried = False
-        self._give_kept(queue, 1)
+        queue.tried = ""
+        self._try_kept(queue)
         self._holder.go_on()
 
     def _ended(self, queue: _Queue, payload: Payload) -> None:
         was_paused = queue.pause.state is State.PAUSED
         if queue.pause.ended(kind_of(payload)):
-            logger.warning(
-                "queue %s: goes on, %s is back", queue.options.name, queue.pause.dependency
-            )
+            queue.tried = ""
+            logger.warning("queue %s: goes on, %s is back", queue.options.name, queue.down)
             if was_paused:
                 self._observer.resumed(queue.options.name)
             self._give_kept(queue, len(queue.kept))
         elif queue.pause.state is State.TRYING:
-            self._give_kept(queue, 1)
+            self._try_kept(queue)
 
     def _admits(self, queue: _Queue) -> bool:
         if queue.pause.state is State.TRYING:
-            return not queue.is_tried
+            return not queue.tried
         return queue.pause.state is State.RUNNING
 
     # -- single messages
@@ -241,6 +254,15 @@ class Setbacks:
         if queue.pause.state is State.RUNNING:
             self._give_kept(queue, len(queue.kept))
             self._holder.go_on()
+
+    def _try_kept(self, queue: _Queue) -> None:
+        """Let one that was kept be the trial, where there is one and none is under way."""
+        if queue.tried:
+            return
+        with suppress(IndexError):  # nothing is kept
+            payload = queue.kept.popleft()
+            queue.tried = tag_of(payload)
+            self._holder.give(queue.options.name, payload)
 
     def _give_kept(self, queue: _Queue, count: int) -> None:
         with suppress(IndexError):  # stopping takes from it, too

@@ -208,3 +208,4 @@ class SpoolDrain:
         if now - self._gauged_at >= GAUGE_SECONDS:
             self._gauged_at = now
             self._metrics.set("spool_bytes", spool.size_bytes(self._directory))
+            self._metrics.set("spool_aside_bytes", spool.aside_bytes(self._directory))

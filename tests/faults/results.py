@@ -7,7 +7,7 @@ import fcntl
 import json
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ sends again what was not confirmed. A worker that exits is started again; *lost*
 effect 45 s after the fault. Its sink counts what it is given: a stock task brings no protection
 against doubles of its own. What stock has no part of (spool, relay, Redis) has no row.
 """
+NOT_ASKED = "–"
 COLUMNS = (
     "cell", "fault", "runs", "acked", "lost", "doubled", "out of order", "repeated", "parked",
     "crashed", "stuck", "recovery s",
@@ -78,9 +79,15 @@ class Row:
     fault: str
     runs: Sequence[Mapping[str, Any]]
 
-    def total(self, name: str) -> int:
-        """The sum over the runs."""
-        return sum(run.get(name, 0) for run in self.runs)
+    def total(self, name: str) -> int | None:
+        """The sum over the runs; None where one of them was not asked for it."""
+        found = [run[name] for run in self.runs if name in run]
+        return sum(found) if len(found) == len(self.runs) else None
+
+    def shown(self, name: str) -> str:
+        """The same in the table."""
+        total = self.total(name)
+        return NOT_ASKED if total is None else f"{total:,}"
 
     @property
     def recovery(self) -> str:
@@ -110,7 +117,7 @@ class Row:
             self.cell,
             self.fault,
             str(len(self.runs)),
-            *(f"{self.total(name):,}" for name in counted),
+            *(self.shown(name) for name in counted),
             self.recovery,
         ]
 
@@ -169,12 +176,9 @@ def _beside_stock(ours: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
                 _line(
                     [
                         name,
-                        *(
-                            f"{theirs.total(one):,}"
-                            for one in ("acked", "lost", "doubled", "exits")
-                        ),
+                        *(theirs.shown(one) for one in ("acked", "lost", "doubled", "exits")),
                         theirs.recovery,
-                        *(f"{own.total(one):,}" for one in ("acked", "lost", "doubled", "crashed")),
+                        *(own.shown(one) for one in ("acked", "lost", "doubled", "crashed")),
                         own.recovery,
                     ]
                 )
@@ -188,7 +192,7 @@ def _line(cells_of_it: Sequence[str]) -> str:
 
 def _summary(rows: Sequence[Row]) -> str:
     acked, lost, doubled = (
-        sum(row.total(name) for row in rows) for name in ("acked", "lost", "doubled")
+        sum(row.total(name) or 0 for row in rows) for name in ("acked", "lost", "doubled")
     )
     bound = (
         f" (at most {3 / acked:.1e} of all with 95% confidence)"
@@ -200,7 +204,18 @@ def _summary(rows: Sequence[Row]) -> str:
         f"**{len(rows)} cells, {sum(len(row.runs) for row in rows)} runs: acked {acked:,}, "
         f"lost {lost:,}, doubled {doubled:,}**{bound}. "
         f"Of {len(Failpoint)} failpoints, {points} were each reached, killed at and checked."
+        f"{_missing(rows)}"
     )
+
+
+def _missing(rows: Sequence[Row]) -> str:
+    count = len(without_result({row.cell for row in rows}))
+    return f" **{count} of {len(cells())} declared cells have no result yet.**" if count else ""
+
+
+def without_result(names: Collection[str]) -> set[str]:
+    """The declared cells that are not among these."""
+    return {one.name for one in cells()} - set(names)
 
 
 def _document(outcome: Outcome) -> dict[str, Any]:

@@ -106,7 +106,7 @@ def test_a_letter_that_can_not_be_read_says_why() -> None:
     found = dead_letters.detail(Queues(["{"]), [QUEUE], "id0")
     assert found is not None
     assert found.row.kind == "unreadable"
-    assert "json" in found.reason
+    assert "json" in found.row.reason
 
 
 def test_a_retry_moves_every_letter_once() -> None:

@@ -15,6 +15,7 @@ from domain.ports import Ports
 from tests.fakes import NOW, FakeCatalogueStore, World
 from tests.samples import RULE
 from workers.execution import Delivery, Ending, Perform, Verdict, execute
+from workers.isolating import Unexpected
 
 QUESTION = "what somebody typed"
 KIND = "cache.write"
@@ -208,14 +209,16 @@ def test_the_others_of_a_pack_are_done_when_one_raises_what_it_should_not(world:
     [
         (raising(Transient("no", dependency="redis")), "redis"),
         (raising(Transient("somebody else is at it")), ""),
-        (failing({"a": Transient("no", dependency="redis")}), ""),
+        (failing({"a": Transient("no", dependency="redis")}), "redis"),
         (failing(dict.fromkeys("ab", Transient("no", dependency="kinesis"))), "kinesis"),
         (failing({"a": Permanent("no"), "b": Transient("no", dependency="logs")}), "logs"),
-        (failing({"a": Transient("", dependency="x"), "b": Transient("", dependency="y")}), ""),
+        (failing({"a": Transient("", dependency="x"), "b": Transient("", dependency="y")}), "x"),
+        (failing({"a": Transient("held"), "b": Transient("", dependency="y")}), "y"),
+        (failing({"a": Unexpected("ours"), "b": Transient("", dependency="y")}), ""),
         (raising(RuntimeError()), ""),
     ],
 )
-def test_a_dependency_is_down_where_it_let_nothing_of_a_pack_through(
+def test_a_dependency_is_down_where_all_that_may_still_succeed_met_nothing_else(
     world: World, perform: Perform, down: str
 ) -> None:
     ending = execute(perform, pack("a", "b"), delivery(), world.ports)

@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,11 @@ def _compose() -> dict[str, object]:
 
 def _yaml(path: str) -> dict[str, Any]:
     return msgspec.yaml.decode((ROOT / path).read_text(), type=dict[str, Any])
+
+
+def test_no_package_is_named_twice_among_the_dependencies() -> None:
+    table = (ROOT / "ARCHITECTURE.md").read_text().partition("## Dependencies")[2]
+    rows = re.findall(r"^\| ([a-z][^|]*) \|", table, re.MULTILINE)
+    names = Counter(name for row in rows for name in re.findall(r"[\w-]+", row) if name != "with")
+    assert names["celery"] == 1
+    assert {name for name, count in names.items() if count > 1} == set()

@@ -1,4 +1,4 @@
-"""A queue pauses when its packs meet the same dependency down, and goes on when it is back."""
+"""A queue pauses when its packs meet what they need down, and goes on when it is back."""
 
 from workers.pausing import Pause, PauseRules, State
 
@@ -32,12 +32,26 @@ def test_a_pack_that_ends_otherwise_breaks_the_row() -> None:
     assert one.state is State.RUNNING
 
 
-def test_failures_for_different_dependencies_are_no_row() -> None:
+def test_failures_for_different_dependencies_are_one_row_and_all_are_named() -> None:
     one = pause()
-    for _ in range(5):
-        one.failed("k", "redis")
-        one.failed("k", "dynamodb")
-    assert one.state is State.RUNNING
+    names = ("redis", "dynamodb", "redis")
+    assert [one.failed("k", name) for name in names] == [False, False, True]
+    assert set(one.dependencies) == {"redis", "dynamodb"}
+
+
+def test_a_row_is_of_one_kind() -> None:
+    one = pause()
+    for kind in ("k", "l", "k", "l"):
+        assert not one.failed(kind, "redis")
+
+
+def test_after_a_trial_that_fails_only_what_it_met_is_named() -> None:
+    one = pause()
+    for name in ("redis", "dynamodb", "redis"):
+        one.failed("k", name)
+    one.answered()
+    assert one.failed("k", "dynamodb")
+    assert one.dependencies == ("dynamodb",)
 
 
 def test_another_kind_that_needs_nothing_does_not_hide_the_outage() -> None:

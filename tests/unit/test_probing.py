@@ -16,10 +16,26 @@ def test_it_asks_until_there_is_an_answer_and_then_says_so_once() -> None:
         asked.append(dependency)
         return next(answers)
 
-    Prober(probe).watch("redis", lambda: 0.001, answered.release)
+    Prober(probe).watch(["redis"], lambda: 0.001, answered.release)
     assert answered.acquire(timeout=PATIENCE_SECONDS)
     assert asked == ["redis"] * 3
     assert not answered.acquire(blocking=False)
+
+
+def test_of_several_every_one_has_to_answer() -> None:
+    up = {"redis"}
+    asked: list[str] = []
+    answered = threading.Event()
+
+    def probe(dependency: str) -> bool:
+        asked.append(dependency)
+        if asked.count("dynamodb") == 2:
+            up.add("dynamodb")
+        return dependency in up
+
+    Prober(probe).watch(["redis", "dynamodb"], lambda: 0.001, answered.set)
+    assert answered.wait(PATIENCE_SECONDS)
+    assert asked == ["redis", "dynamodb"] * 2
 
 
 def test_where_it_can_not_be_asked_a_pack_has_to_find_out() -> None:
@@ -28,7 +44,7 @@ def test_where_it_can_not_be_asked_a_pack_has_to_find_out() -> None:
     def probe(_dependency: str) -> bool:
         raise RuntimeError("a fault of ours")
 
-    Prober(probe).watch("redis", lambda: 0.001, answered.set)
+    Prober(probe).watch(["redis"], lambda: 0.001, answered.set)
     assert answered.wait(PATIENCE_SECONDS)
 
 
@@ -42,7 +58,7 @@ def test_once_stopped_it_neither_asks_nor_answers() -> None:
         return True
 
     prober = Prober(probe)
-    prober.watch("redis", lambda: 0.001, lambda: answered.append(True))
+    prober.watch(["redis"], lambda: 0.001, lambda: answered.append(True))
     assert asking.wait(PATIENCE_SECONDS)
     (thread,) = [one for one in threading.enumerate() if one.name == "probe-redis"]
     prober.stop()

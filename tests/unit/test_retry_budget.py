@@ -75,3 +75,28 @@ def test_of_a_storm_of_failures_the_retries_stay_near_a_tenth() -> None:
         # It fails, and is a dead letter when it fails again.
         heapq.heappush(due, clock.now + 1.0 + budget.extra_seconds(1200.0))
     assert 1_000 <= retries <= 2_100
+
+
+def retried_in_a_storm(seconds: int, per_second: int = 20) -> tuple[int, float]:
+    """How many retries come while all first attempts fail, and when the last is due after it."""
+    clock = Clock()
+    budget = RetryBudget(0.1, 20, clock)
+    attempts(budget, clock, per_second, seconds=300)
+    end = clock.now + seconds
+    due = []
+    while clock.now < end:
+        clock.now += 1 / per_second
+        budget.first_attempt()
+        due.append(clock.now + budget.extra_seconds(LIMIT))
+    return sum(at <= clock.now for at in due), max(due) - clock.now
+
+
+def test_a_storm_is_held_to_the_budget_while_the_limit_has_room_for_what_is_put_off() -> None:
+    retries, _ = retried_in_a_storm(seconds=6)
+    assert retries <= 20 + 0.15 * 6 * 20
+
+
+def test_a_fault_that_stands_is_retried_beyond_the_budget_and_none_waits_past_the_limit() -> None:
+    retries, last = retried_in_a_storm(seconds=600)
+    assert retries > 0.5 * 600 * 20
+    assert last <= LIMIT

@@ -1,7 +1,7 @@
 """What a worker does with failed messages while a dependency is down. No thread asks anything."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -65,13 +65,16 @@ class Prober:
     """Stands in for the thread: the dependency answers when the test says so."""
 
     def __init__(self) -> None:
-        self.watched: list[tuple[str, Callable[[], None]]] = []
+        self.watched: list[tuple[Sequence[str], Callable[[], None]]] = []
 
     def watch(
-        self, dependency: str, wait_seconds: Callable[[], float], answered: Callable[[], None]
+        self,
+        dependencies: Sequence[str],
+        wait_seconds: Callable[[], float],
+        answered: Callable[[], None],
     ) -> None:
         assert 0 < wait_seconds() <= RULES.cap_seconds
-        self.watched.append((dependency, answered))
+        self.watched.append((dependencies, answered))
 
     def stop(self) -> None: ...
 
@@ -188,9 +191,41 @@ def test_a_trial_is_one_message_from_the_queue_at_a_time(scene: Scene) -> None:
 def test_a_message_that_was_never_begun_does_not_block_the_trial(scene: Scene) -> None:
     scene.pause()
     scene.answer()
-    scene.setbacks.admit(QUEUE, scene.message())
-    scene.setbacks.dropped(QUEUE)
+    tried = scene.message()
+    scene.setbacks.admit(QUEUE, tried)
+    scene.setbacks.dropped(QUEUE, tried)
     assert scene.setbacks.room(QUEUE, 10) == 1
+
+
+def test_one_that_was_kept_is_the_trial_and_another_is_not_asked_for(scene: Scene) -> None:
+    last = scene.message(receives=MAX_RECEIVES)
+    scene.pause()
+    scene.fail(last)
+    scene.answer()
+    assert scene.waiting() == [tag_of(last)]
+    assert scene.setbacks.room(QUEUE, 10) == 0
+    assert not scene.setbacks.admit(QUEUE, scene.message())
+
+
+def test_what_was_begun_before_the_pause_ends_no_trial(scene: Scene) -> None:
+    early = scene.message(kind="other")
+    scene.setbacks.admit(QUEUE, early)
+    scene.pause()
+    scene.answer()
+    tried = scene.message()
+    scene.setbacks.admit(QUEUE, tried)
+    scene.setbacks.succeeded(QUEUE, early)
+    assert scene.setbacks.room(QUEUE, 10) == 0
+    scene.setbacks.succeeded(QUEUE, tried)
+    assert scene.setbacks.room(QUEUE, 10) == 10
+
+
+def test_two_that_are_down_in_turns_pause_the_queue_and_are_both_asked(scene: Scene) -> None:
+    for down in ("redis", "dynamodb", "redis"):
+        scene.setbacks.failed(QUEUE, scene.message(), down)
+    assert scene.observer.seen == ["q paused for redis or dynamodb"]
+    ((asked, _),) = scene.prober.watched
+    assert set(asked) == {"redis", "dynamodb"}
 
 
 def test_at_its_last_receive_a_message_stays_here_until_the_dependency_is_back(

@@ -94,7 +94,9 @@ def test_both_are_listed_shown_and_sent_again(
     assert shown["detail"] == "the rule says no"
     assert shown["contents"][0]["question"] == "what she asked"
     assert "what she asked" in dlq("show", letter_id)
-    one_by_one = ["retry", "--queue", "sessions", "--id", parked_id, "--id", letter_id]
+    (unreadable,) = [row for one, row in rows.items() if one not in {parked_id, letter_id}]
+    assert unreadable["reason"] == dlq.parsed("show", unreadable["id"])["reason"] != ""
+    one_by_one = ["retry", parked_id, "--queue", "sessions", "--id", letter_id]
     assert dlq.parsed(*one_by_one, "--dry-run")["sent"] == [letter_id, parked_id]
     assert queues.depth(QUEUE).visible == 0
     assert "2 were sent again" in dlq(*one_by_one)
@@ -102,6 +104,11 @@ def test_both_are_listed_shown_and_sent_again(
     assert ports.parking.count() == 0
     assert parked_id in dlq(*one_by_one, code=1), "it says what was not found"
     assert queues.depth(QUEUE).visible == 2
+
+
+def test_where_nothing_has_failed_the_list_says_so(dlq: Command) -> None:
+    assert dlq("list", "--queue", "audit") == "nothing is dead or parked\n"
+    assert dlq.parsed("list", "--queue", "audit") == []
 
 
 def test_a_letter_is_parked_with_the_reason_that_was_given(

@@ -1,5 +1,7 @@
 """What an error of AWS or Redis means for the caller."""
 
+from pathlib import Path
+
 import pytest
 import redis
 from botocore.exceptions import (
@@ -12,7 +14,10 @@ from botocore.exceptions import (
 )
 
 from adapters import aws_errors, redis_errors
+from adapters.aws_clients import AwsClients
+from adapters.sagemaker_recommender import SageMakerRecommender
 from domain.errors import MangaAssistError, PartlyFailed, Permanent, Refused, Transient
+from domain.recommendations import RecommendationRequest
 
 
 def client_error(code: str) -> ClientError:
@@ -92,3 +97,13 @@ def test_a_pack_that_failed_in_part_names_the_one_dependency_that_passes() -> No
     assert PartlyFailed({"a": redis_down, "b": Permanent("no")}).dependency == "redis"
     assert PartlyFailed({"a": redis_down, "b": Transient("busy")}).dependency == ""
     assert PartlyFailed({"a": Permanent("no")}).dependency == ""
+
+
+def test_a_model_without_a_region_is_a_dependency_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = {"HOME": str(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    monkeypatch.setattr("os.environ", bare)
+    model = SageMakerRecommender(AwsClients(), "recommender")
+    with pytest.raises(Transient, match="NoRegionError"):
+        model.recommend(RecommendationRequest((), {}, 1), seconds=1.0)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import spool
+from adapters import spool, spool_writing
 from adapters.spool import DrainLock, Mark, Record, Segment, SpoolFull, framed, scan
 from adapters.spool_writing import SpoolWriter
 
@@ -145,6 +145,27 @@ def test_a_segment_with_damage_is_kept_for_a_person(tmp_path: Path) -> None:
     segment.read()
     segment.remove()
     assert [entry.name for entry in tmp_path.iterdir()] == [f"1{spool.DAMAGED}"]
+
+
+@pytest.mark.parametrize("suffix", [spool.DAMAGED, spool.MALFORMED])
+def test_what_was_put_aside_takes_room_until_it_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    monkeypatch.setattr(spool_writing, "_SIZE_SECONDS", 0.0)
+    log = writer(tmp_path, max_bytes=1000)
+    log.copy([b"c" * 100])
+    aside = tmp_path / f"1{suffix}"
+    aside.write_bytes(b"x" * 990)
+    log.tick()
+    for full in (log, writer(tmp_path, max_bytes=1000)):
+        with pytest.raises(SpoolFull):
+            full.write(records([b"y" * 20]))
+        with pytest.raises(SpoolFull):
+            full.copy([b"y"])
+    aside.unlink()
+    log.tick()
+    log.write(records([b"y" * 20]))
+    assert everything(tmp_path) == [b"y" * 20]
 
 
 def test_one_relay_at_a_time_drains_a_directory(tmp_path: Path) -> None:

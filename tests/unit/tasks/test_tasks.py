@@ -83,6 +83,28 @@ def test_a_session_that_a_stranger_claimed_is_given_back_to_its_owner(world: Wor
     assert world.session_copies.owners == {"s": "ann"}
 
 
+def test_a_copy_that_fails_is_counted_and_what_is_durable_does_not_come_again(
+    world: World,
+) -> None:
+    world.session_copies.fail = Transient("redis is gone", dependency="redis")
+    update_sessions([session_update("e1", "s"), session_update("e2", "t")], world.ports)
+    assert sorted(world.sessions.writes) == [("s", "u", 1), ("t", "u", 1)]
+    assert world.metrics.counted["cache_write_failures_total",] == 2
+    assert world.metrics.counted["events_total", "session.update", "applied"] == 2
+
+
+def test_a_session_comes_again_until_it_is_given_back_to_its_owner(world: World) -> None:
+    update_sessions([session_update("e1", "s", "ann")], world.ports)
+    world.session_copies.fail = Transient("redis is gone", dependency="redis")
+    jobs = [session_update("e2", "s", "bob"), session_update("e3", "t", "bob")]
+    with pytest.raises(PartlyFailed) as caught:
+        update_sessions(jobs, world.ports)
+    assert caught.value.reasons == {"e2": world.session_copies.fail}
+    world.session_copies.fail = None
+    update_sessions(jobs, world.ports)
+    assert world.session_copies.owners == {"s": "ann"}
+
+
 def test_a_session_that_fails_does_not_hold_up_the_others(world: World) -> None:
     world.sessions.failing["bad"] = Transient("throttled")
     jobs = [session_update("e1", "bad"), session_update("e2", "good"), session_update("e3", "bad")]
