@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_errors import translated
+from adapters.redis_sorted_sets import CLEARED, tell_cleared
 from domain.errors import Malformed
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import CountInteraction
@@ -31,12 +32,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 return 1
 """
 
-_NOTE = """
+_NOTE = f"""
+{CLEARED}
 for i = 4, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'GT', ARGV[i], ARGV[i + 1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[1]))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1
+return cleared
 """
 
 
@@ -101,9 +103,11 @@ class RedisHotUsers:
                 _NOTE, 1, interactions_key(user_id), self._kept.recent_titles, repr(oldest),
                 self._kept.recent_seconds, *titles,
             )  # fmt: skip
+        for user_id in by_user:
             self._mark_seen(pipeline, user_id)
         with translated():
-            pipeline.execute()
+            outcomes = pipeline.execute()
+        tell_cleared(outcomes[: len(by_user)], "keys of recent titles")
 
     def note_seen(self, user_ids: Iterable[str]) -> None:
         """Remember that these users were here."""

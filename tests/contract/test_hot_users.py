@@ -104,3 +104,17 @@ def test_what_is_another_users_is_not_read() -> None:
     for damaged in (b"", b"{}", b"[" * 100_000):
         with pytest.raises(Malformed, match="read"):
             decode_features(damaged, "ann")
+
+
+def test_titles_of_late_that_are_no_sorted_set_are_begun_anew(
+    redis_users: RedisHotUsers,
+    redis_connection: RedisConnection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    redis_connection.client.rpush("interactions:ann", "no set")
+    events = [interaction("1", user_id="ann"), interaction("2", user_id="bob")]
+    redis_users.note(events)
+    assert (redis_users.recent("ann"), redis_users.recent("bob")) == (["1"], ["2"])
+    assert caplog.messages == ["1 keys of recent titles of a wrong type were begun anew"]
+    redis_users.note(events)
+    assert len(caplog.messages) == 1
