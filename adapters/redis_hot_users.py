@@ -163,7 +163,10 @@ def decode_features(stored: bytes, user_id: str) -> UserFeatures:
         raise Malformed("the copy of a user's features cannot be read") from error
     if copy.user_id != user_id:
         raise Malformed("the copy of a user's features is another user's")
-    return UserFeatures(copy.user_id, copy.groups)
+    found = UserFeatures(copy.user_id, copy.groups)
+    if copy.newness != _newness(found):  # it would be replaced too late, or never
+        raise Malformed("the copy of a user's features says another age than it has")
+    return found
 
 
 def _newness(user: UserFeatures) -> float:

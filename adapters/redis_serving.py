@@ -13,6 +13,7 @@ from enum import Enum
 from adapters.redis_hot_users import features_key, interactions_key
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
+from adapters.redis_sessions import session_copy_key, session_history_key
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
 from domain.preferences import MAX_PREFERENCES, Preferences, preferences
@@ -185,6 +186,14 @@ class ServingRedis:
                 }
         return {}
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a value that was found damaged, unless it was replaced since.
+
+        Nobody waits for it: what stays is found again. Writers that come over the same connection
+        later, and those who learn of this by an event, find it gone.
+        """
+        self._bulk.call(pack("FCALL", "ma2_response_drop", 1, key, damaged), _settled, seconds)
+
     def append(
         self,
         events: Sequence[tuple[str, bytes]],
@@ -235,7 +244,7 @@ class ServingRedis:
 
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         """The last turns of a session as they are stored; raises Transient."""
-        return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
+        return _string(await self._bulk.ask(pack("GET", session_copy_key(session_id)), seconds))
 
     async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
         """What is held of a user, in one round trip; raises Transient.
@@ -257,7 +266,7 @@ class ServingRedis:
 
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         """All turns of a session as they are stored; raises Transient."""
-        return _string(await self._bulk.ask(pack("GET", f"session_history:{session_id}"), seconds))
+        return _string(await self._bulk.ask(pack("GET", session_history_key(session_id)), seconds))
 
     async def preferences(self, user: str, seconds: float) -> Preferences:
         """What the user turns out to prefer; raises Transient."""
@@ -294,6 +303,10 @@ def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | No
         case Transient():
             return reply, False
     return Unknown("an unexpected reply"), False
+
+
+def _settled(_reply: Reply) -> None:
+    """Whatever became of it, nobody waits."""
 
 
 def _string(reply: Reply) -> bytes | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from adapters.redis_hot_users import features_key
 from domain.errors import Malformed, Transient
 from domain.features import UserFeatures
 from domain.ports import FeatureSource, Recommender, UserCache
@@ -62,6 +63,10 @@ class HotUserReader(Protocol):
         """The stored features and the titles of late; raises Transient."""
         ...
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a damaged value unless it was replaced since; nobody waits for it."""
+        ...
+
 
 class ThreadedBackends:
     """Implements `Backends` over ports that block, and Redis, which does not."""
@@ -75,6 +80,7 @@ class ThreadedBackends:
         features: FeatureSource,
         recommender: Recommender,
         groups: Sequence[str],
+        damaged: Callable[[], None],
     ) -> None:
         self._redis = redis
         self._decode = decode_features
@@ -82,6 +88,7 @@ class ThreadedBackends:
         self._features = features
         self._recommender = recommender
         self._groups = groups
+        self._damaged = damaged
         self._threads = {name: BoundedThreads(count, name) for name, count in THREADS.items()}
 
     async def hot(self, user_id: str, seconds: float) -> Hot:
@@ -91,6 +98,9 @@ class ThreadedBackends:
             features = self._decode(stored, user_id) if stored is not None else None
         except Malformed:
             features = None
+            self._damaged()
+            # Left there it could pass for newer than the copy that is to replace it.
+            self._redis.drop(features_key(user_id), stored or b"", seconds)
         return Hot(features, recent)
 
     async def cached(self, user_id: str) -> UserFeatures | None:

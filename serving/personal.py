@@ -114,8 +114,10 @@ class PersonalTurn(Turn):
     def _mine(self, stored: bytes) -> Seen | None:
         try:
             answer = unpack(stored, self.event.owner, self.question.locale)
-        except Damaged as error:  # the one that is made now replaces it
+        except Damaged as error:
             self.desk.meters.invalid(error.damage).inc()
+            # The one that is made now could not replace it: what it says of its age is damaged too.
+            self.desk.stock.drop(self.place.key, stored, self.desk.redis_seconds)
             return None
         return Seen(
             b"",

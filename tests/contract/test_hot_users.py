@@ -98,6 +98,14 @@ def test_a_copy_that_is_damaged_is_replaced(
     assert decode_features(client.get("features:ann"), "ann") == features("ann", NOW)
 
 
+def test_an_age_that_the_groups_do_not_have_is_damage() -> None:
+    stored = encode_features(features("ann", NOW))
+    later = stored.replace(b'{"newness":1', b'{"newness":9', 1)
+    assert later != stored
+    with pytest.raises(Malformed, match="age"):
+        decode_features(later, "ann")
+
+
 def test_what_is_another_users_is_not_read() -> None:
     with pytest.raises(Malformed, match="another user's"):
         decode_features(encode_features(features("ann", NOW)), "bob")

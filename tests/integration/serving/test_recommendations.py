@@ -45,6 +45,21 @@ async def test_a_stored_one_is_sent_either_way(serving: Serving, target: str) ->
     await connection.close()
 
 
+async def test_what_is_damaged_does_not_stay_to_pass_for_newer(serving: Serving) -> None:
+    with serving.valkey.client() as client:
+        put_own(serving.valkey, "bob")
+        stored = client.get("reco:bob")
+        client.set("reco:bob", stored[:-1], ex=900)
+        client.set(features_key("eve"), b'{"newness":9e99}', ex=300)
+    connection = await Connection.to(serving)
+    for user in ("bob", "eve"):
+        assert (await connection.send(request(user))).status == 200
+    await connection.send(request("bob"))
+    with serving.valkey.client() as client:
+        assert client.exists("reco:bob", features_key("eve")) == 0
+    await connection.close()
+
+
 async def test_one_is_made_from_dynamodb_and_handed_over(serving: Serving) -> None:
     connection = await Connection.to(serving)
     reply = await connection.send(request("alice"))

@@ -174,11 +174,13 @@ def test_another_users_recommendation_is_never_sent(desk: Desk) -> None:
     assert (reply.source, ids(reply)) == ("model", ["a", "b", "c", "d"])
     assert desk.path.registry.sums["answer_invalid_total", "foreign_key"] == 1
     assert desk.path.menders.mended == []
+    assert "reco:ann" not in desk.path.stock.answers, "it would pass for newer than the next one"
 
 
 def test_a_damaged_one_is_made_anew(desk: Desk) -> None:
     desk.path.stock.answers["reco:ann"] = own()[:-3]
     assert read(desk.get(ANN)).source == "model"
+    assert "reco:ann" not in desk.path.stock.answers
     desk.path.stock.complaint = Complaint(stored("recommendation"), None, ["reco:ann"])
     assert read(desk.get((b"authorization", b"Bearer bob"))).source == "model"
 
