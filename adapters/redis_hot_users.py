@@ -1,8 +1,9 @@
 """What Redis holds of users who were seen lately; every key has a TTL, and losing one costs a read.
 
 `features:<user>` is JSON that names its owner, written only over what is older, so that copies may
-come in any order. `interactions:<user>` is a sorted set of title ids by the time
-of the last interaction, which makes a repeated or late one harmless. `seen:<user>` only exists.
+come in any order; without groups it says that nobody knows anything of the user.
+`interactions:<user>` is a sorted set of title ids by the time of the last interaction, which makes
+a repeated or late one harmless. `seen:<user>` only exists.
 """
 
 import random
@@ -122,7 +123,7 @@ class RedisHotUsers:
         if not user_ids:
             return []
         with translated():
-            marks = self._redis.mget([f"seen:{user_id}" for user_id in user_ids])
+            marks = self._redis.mget([seen_key(user_id) for user_id in user_ids])
         return [user_id for user_id, mark in zip(user_ids, marks, strict=True) if mark is not None]
 
     def recent(self, user_id: str) -> Sequence[str]:
@@ -132,7 +133,7 @@ class RedisHotUsers:
         return [item.decode() for item in found]
 
     def _mark_seen(self, pipeline: Any, user_id: str) -> None:
-        pipeline.set(f"seen:{user_id}", b"1", ex=self._kept.seen_seconds)
+        pipeline.set(seen_key(user_id), b"1", ex=self._kept.seen_seconds)
 
     def _features_seconds(self) -> int:
         # Copies that were made together must not all have to be made again together.
@@ -148,6 +149,11 @@ def interactions_key(user_id: str) -> str:
 def features_key(user_id: str) -> str:
     """Where a user's features are."""
     return f"features:{user_id}"
+
+
+def seen_key(user_id: str) -> str:
+    """What exists while a user was seen lately."""
+    return f"seen:{user_id}"
 
 
 def encode_features(user: UserFeatures) -> bytes:

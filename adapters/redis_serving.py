@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from adapters.redis_hot_users import features_key, interactions_key
+from adapters.redis_hot_users import encode_features, features_key, interactions_key, seen_key
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
 from adapters.redis_sessions import session_copy_key, session_history_key
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
+from domain.features import UserFeatures
 from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
@@ -258,6 +259,16 @@ class ServingRedis:
         ids = titles if isinstance(titles, list) else []
         recent = [one.decode(errors="replace") for one in ids if isinstance(one, bytes)]
         return _string(features), recent
+
+    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
+        """Put features without any group where there are none; nobody waits for it.
+
+        Whoever syncs the user meanwhile is to replace them, and so finds that the user was seen.
+        """
+        nothing = encode_features(UserFeatures(user_id, {}))
+        for key, value in ((seen_key(user_id), b"1"), (features_key(user_id), nothing)):
+            command = pack("SET", key, value, "EX", kept_seconds, "NX")
+            self._bulk.call(command, _settled, seconds)
 
     async def session_owner(self, session_id: str, seconds: float) -> str | None:
         """Whose the session is, None for one that is not known; raises Transient."""

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 NOBODY = "~"
 """The id of no user: it is asked for where nobody waits."""
 WARM_UP_SECONDS = 0.5
+NOTE_SECONDS = 1.0
+UNKNOWN_SECONDS = 60
+"""How long nobody asks the feature store again about a user of whom it had nothing."""
 
 THREADS = {"dynamodb": 8, "feature-store": 8, "sagemaker": 16}
 """Calls at once of a process. At 300 ms a call, 16 are 50 recommendations a second."""
@@ -49,6 +52,10 @@ class Backends(Protocol):
         """The features as the feature store has them."""
         ...
 
+    def note_unknown(self, user_id: str) -> None:
+        """Have `hot` say for a while that nothing is known of the user, until something is."""
+        ...
+
     async def recommend(
         self, request: RecommendationRequest, seconds: float
     ) -> Sequence[Recommended]:
@@ -65,6 +72,10 @@ class HotUserReader(Protocol):
 
     def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         """Delete a damaged value unless it was replaced since; nobody waits for it."""
+        ...
+
+    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
+        """Put features without any group where there are none; nobody waits for it."""
         ...
 
 
@@ -119,6 +130,10 @@ class ThreadedBackends:
         if user_id in batch.unread:
             raise Transient(batch.unread[user_id], dependency="feature-store")
         return None
+
+    def note_unknown(self, user_id: str) -> None:
+        """Have `hot` say for a while that nothing is known of the user, until something is."""
+        self._redis.note_unknown(user_id, UNKNOWN_SECONDS, NOTE_SECONDS)
 
     async def recommend(
         self, request: RecommendationRequest, seconds: float

@@ -92,6 +92,9 @@ class FakeRedis:
     def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         self.dropped.append((key, damaged))
 
+    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
+        raise NotImplementedError
+
     async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
         return self.stored, ["a"]
 
