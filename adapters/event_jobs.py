@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adapters.msgpack_wire import decode_event, encode_job, largest_job_bytes
-from domain.answers import Header
+from domain.answers import Header, hash_of
 from domain.errors import Malformed
 from domain.events import AnswerServed, Event, RecommendationServed, Served, ServedFrom
+from domain.personal_answers import recommendation_key
+from domain.questions import QuestionKind
 from domain.reactions import react
 
 EVENT, FOUND, HEAD = b"e", b"f", b"h"
@@ -32,7 +34,9 @@ def translate(fields: Mapping[bytes, bytes]) -> Translated:
     if encoded is None:
         raise Malformed("the entry holds no event")
     event = decode_event(encoded)
-    served = _served(fields) if isinstance(event, (AnswerServed, RecommendationServed)) else None
+    served = None
+    if isinstance(event, (AnswerServed, RecommendationServed)):
+        served = _served(fields, _own_key(event))
     return Translated(type(event).type, _jobs(event, served))
 
 
@@ -48,13 +52,22 @@ def _jobs(event: Event, served: Served | None) -> Sequence[tuple[str, bytes]]:
     return encoded
 
 
-def _served(fields: Mapping[bytes, bytes]) -> Served:
+def _own_key(event: AnswerServed | RecommendationServed) -> str | None:
+    """Where the answer lies that is the user's own; None where everybody gets the same."""
+    is_shared = isinstance(event, AnswerServed) and event.kind != QuestionKind.RECOMMENDATION
+    return None if is_shared or not event.owner else recommendation_key(event.owner)
+
+
+def _served(fields: Mapping[bytes, bytes], own_key: str | None) -> Served:
     source = _FOUND.get(fields.get(FOUND, b""), ServedFrom.NOTHING)
     head = fields.get(HEAD, b"")
     try:
         header = Header.unpack(head)
     except Malformed:
         return Served(source)  # what is wrong with a stored answer must not cost the event
+    is_own = own_key is None or header.key_hash == hash_of(own_key)
+    if source is ServedFrom.PRECOMPUTED and not is_own:
+        return Served(ServedFrom.FALLBACK)  # another user's, which the request path did not show
     return Served(
         source,
         version=header.version,

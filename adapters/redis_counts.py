@@ -2,18 +2,25 @@
 
 `trend:<bucket>` holds a sum for each title, `trend_log:<bucket>` its single events and
 `trend_seen:<hash of user and event id>` what was counted; all expire a little after the
-window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma2_count`.
+window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma2_count`. A bucket of another type
+counts as empty and is begun anew by the next event in it: what it had counted is lost with it.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from typing import Any
+
+import redis
 
 from adapters.redis_connection import Argument, RedisConnection
-from adapters.redis_errors import translated
+from adapters.redis_errors import WRONG_TYPE, translated
 from domain import trending
 from domain.jobs import CountInteraction
 from domain.ports import Clock, CountOutcome
 from domain.trending import Counted, Rule
+
+log = logging.getLogger(__name__)
 
 CHUNK = 100
 """Interactions in one call: about 1.5 ms during which Redis serves nobody else."""
@@ -35,10 +42,15 @@ class RedisCounts:
         """Count each event id once, however often it comes, into the bucket of its time."""
         total = CountOutcome()
         for at in range(0, len(interactions), CHUNK):
-            applied, duplicates, expired = self._count(interactions[at : at + CHUNK])
+            applied, duplicates, expired, *damaged = self._count(interactions[at : at + CHUNK])
             total = CountOutcome(
-                total.applied + applied, total.duplicates + duplicates, total.expired + expired
+                total.applied + applied,
+                total.duplicates + duplicates,
+                total.expired + expired,
+                total.damaged + sum(damaged),
             )
+        if total.damaged:
+            log.warning("%d trending counters of a wrong type were begun anew", total.damaged)
         return total
 
     def scores(self, now: float) -> dict[str, float]:
@@ -49,12 +61,12 @@ class RedisCounts:
         for bucket in full:
             pipeline.zrange(f"trend:{bucket}", 0, -1, withscores=True)
         with translated():
-            log, *sums = pipeline.execute()
+            entries, *sums = map(_whole, pipeline.execute(raise_on_error=False))
         full_sums = {
             bucket: {item.decode(): total for item, total in rows}
             for bucket, rows in zip(full, sums, strict=True)
         }
-        return trending.scores(self._rule, now, full_sums, _counted(log))
+        return trending.scores(self._rule, now, full_sums, _counted(entries))
 
     def _count(self, interactions: Sequence[CountInteraction]) -> Sequence[int]:
         rule, now = self._rule, self._clock()
@@ -81,7 +93,17 @@ def _identity(job: CountInteraction) -> bytes:
     return blake2b(f"{job.user_id}\x1f{job.event_id}".encode(), digest_size=16).digest()
 
 
-def _counted(log: Sequence[bytes]) -> Iterator[Counted]:
-    for entry in log:
+def _whole(found: Any) -> Any:
+    """What a bucket holds: nothing where it is of a wrong type. Raises any other error."""
+    if isinstance(found, redis.ResponseError) and str(found).startswith(WRONG_TYPE):
+        log.warning("a trending counter of a wrong type counts as empty")
+        return ()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _counted(entries: Sequence[bytes]) -> Iterator[Counted]:
+    for entry in entries:
         weight, happened, item_id = entry.decode().split(" ", 2)
         yield Counted(item_id, float(weight), float(happened))

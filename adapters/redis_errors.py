@@ -49,6 +49,10 @@ def meaning(error: redis.RedisError | OSError) -> MangaAssistError:
     return Permanent("a value cannot be sent to Redis")
 
 
+WRONG_TYPE = "WRONGTYPE"
+"""How the reply begins where a key is not of the type that a command works on."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raise Transient or Permanent instead of what redis-py raises."""

@@ -111,26 +111,39 @@ local function mend(keys, args)
   return 1
 end
 
--- Counts interactions for trending, each event id once.
+-- Deletes a key of another type, which would refuse every write; 1 if it did. What it should have
+-- held is lost before: it goes on from nothing.
+local function clear_unless(kind, key)
+  local found = redis.call('TYPE', key).ok
+  if found == kind or found == 'none' then return 0 end
+  return redis.call('DEL', key)
+end
+
+-- Counts interactions for trending, each event id once. A bucket is cleared of what is damaged
+-- before an id is marked: a mark without its count would make the next try a duplicate.
 -- ARGV: half-life, window, bucket, now (seconds), then id, item, weight, time for each
--- Returns {applied, duplicates, expired}.
+-- Returns {applied, duplicates, expired}, and then how many keys were damaged if any was.
 local function count(_, args)
   local half_life, window = tonumber(args[1]), tonumber(args[2])
   local bucket_seconds, now = tonumber(args[3]), tonumber(args[4])
   local kept_seconds = math.ceil(window + 2 * bucket_seconds)
-  local applied, duplicates, expired, touched = 0, 0, 0, {}
+  local applied, duplicates, expired, damaged, touched = 0, 0, 0, 0, {}
   for at = 5, #args, 4 do
     local id, item, weight, time = args[at], args[at + 1], args[at + 2], args[at + 3]
     local seconds = tonumber(time)
+    local bucket = math.floor(seconds / bucket_seconds) * bucket_seconds
+    local name = string.format('%d', bucket)
+    if seconds >= now - window and not touched[name] then
+      damaged = damaged + clear_unless('zset', 'trend:' .. name)
+      damaged = damaged + clear_unless('list', 'trend_log:' .. name)
+      touched[name] = true
+    end
     if seconds < now - window then
       expired = expired + 1
     elseif redis.call('SET', 'trend_seen:' .. id, '', 'NX', 'EX', kept_seconds) then
-      local bucket = math.floor(seconds / bucket_seconds) * bucket_seconds
       local grown = tonumber(weight) * 2 ^ ((seconds - bucket) / half_life)
-      local name = string.format('%d', bucket)
       redis.call('ZINCRBY', 'trend:' .. name, string.format('%.17g', grown), item)
       redis.call('RPUSH', 'trend_log:' .. name, weight .. ' ' .. time .. ' ' .. item)
-      touched[name] = true
       applied = applied + 1
     else
       duplicates = duplicates + 1
@@ -140,6 +153,7 @@ local function count(_, args)
     redis.call('EXPIRE', 'trend:' .. name, kept_seconds)
     redis.call('EXPIRE', 'trend_log:' .. name, kept_seconds)
   end
+  if damaged > 0 then return {applied, duplicates, expired, damaged} end
   return {applied, duplicates, expired}
 end
 

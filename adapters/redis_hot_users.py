@@ -1,8 +1,9 @@
 """What Redis holds of users who were seen lately; every key has a TTL, and losing one costs a read.
 
 `features:<user>` is JSON that names its owner, written only over what is older, so that copies may
-come in any order. `interactions:<user>` is a sorted set of title ids by the time
-of the last interaction, which makes a repeated or late one harmless. `seen:<user>` only exists.
+come in any order; without groups it says that nobody knows anything of the user.
+`interactions:<user>` is a sorted set of title ids by the time of the last interaction, which makes
+a repeated or late one harmless. `seen:<user>` only exists.
 """
 
 import random
@@ -15,6 +16,7 @@ import msgspec
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_errors import translated
+from adapters.redis_sorted_sets import CLEARED, tell_cleared
 from domain.errors import Malformed
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import CountInteraction
@@ -31,12 +33,13 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 return 1
 """
 
-_NOTE = """
+_NOTE = f"""
+{CLEARED}
 for i = 4, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'GT', ARGV[i], ARGV[i + 1]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[2])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[1]))
 redis.call('EXPIRE', KEYS[1], ARGV[3])
-return 1
+return cleared
 """
 
 
@@ -101,9 +104,11 @@ class RedisHotUsers:
                 _NOTE, 1, interactions_key(user_id), self._kept.recent_titles, repr(oldest),
                 self._kept.recent_seconds, *titles,
             )  # fmt: skip
+        for user_id in by_user:
             self._mark_seen(pipeline, user_id)
         with translated():
-            pipeline.execute()
+            outcomes = pipeline.execute()
+        tell_cleared(outcomes[: len(by_user)], "keys of recent titles")
 
     def note_seen(self, user_ids: Iterable[str]) -> None:
         """Remember that these users were here."""
@@ -118,7 +123,7 @@ class RedisHotUsers:
         if not user_ids:
             return []
         with translated():
-            marks = self._redis.mget([f"seen:{user_id}" for user_id in user_ids])
+            marks = self._redis.mget([seen_key(user_id) for user_id in user_ids])
         return [user_id for user_id, mark in zip(user_ids, marks, strict=True) if mark is not None]
 
     def recent(self, user_id: str) -> Sequence[str]:
@@ -128,7 +133,7 @@ class RedisHotUsers:
         return [item.decode() for item in found]
 
     def _mark_seen(self, pipeline: Any, user_id: str) -> None:
-        pipeline.set(f"seen:{user_id}", b"1", ex=self._kept.seen_seconds)
+        pipeline.set(seen_key(user_id), b"1", ex=self._kept.seen_seconds)
 
     def _features_seconds(self) -> int:
         # Copies that were made together must not all have to be made again together.
@@ -146,6 +151,11 @@ def features_key(user_id: str) -> str:
     return f"features:{user_id}"
 
 
+def seen_key(user_id: str) -> str:
+    """What exists while a user was seen lately."""
+    return f"seen:{user_id}"
+
+
 def encode_features(user: UserFeatures) -> bytes:
     """The features as they are stored."""
     return _encode(_Features(newness=_newness(user), user_id=user.user_id, groups=user.groups))
@@ -159,7 +169,10 @@ def decode_features(stored: bytes, user_id: str) -> UserFeatures:
         raise Malformed("the copy of a user's features cannot be read") from error
     if copy.user_id != user_id:
         raise Malformed("the copy of a user's features is another user's")
-    return UserFeatures(copy.user_id, copy.groups)
+    found = UserFeatures(copy.user_id, copy.groups)
+    if copy.newness != _newness(found):  # it would be replaced too late, or never
+        raise Malformed("the copy of a user's features says another age than it has")
+    return found
 
 
 def _newness(user: UserFeatures) -> float:

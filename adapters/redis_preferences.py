@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_errors import translated
+from adapters.redis_sorted_sets import CLEARED, tell_cleared
 from domain.jobs import NotePreference
 from domain.ports import Clock
 from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
@@ -14,11 +15,12 @@ from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
 AHEAD_SECONDS = 300.0
 """How far a producer's clock may be ahead: one far ahead would keep what it names for good."""
 
-_NOTE = """
+_NOTE = f"""
+{CLEARED}
 for at = 3, #ARGV, 2 do redis.call('ZADD', KEYS[1], 'GT', ARGV[at], ARGV[at + 1]) end
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - tonumber(ARGV[1]))
 redis.call('EXPIRE', KEYS[1], ARGV[2])
-return 1
+return cleared
 """
 
 
@@ -44,4 +46,5 @@ class RedisPreferences:
         for user_id, rows in by_user.items():
             pipeline.eval(_NOTE, 1, f"prefs:{user_id}", MAX_PREFERENCES, self._kept_seconds, *rows)
         with translated():
-            pipeline.execute()
+            outcomes = pipeline.execute()
+        tell_cleared(outcomes, "keys of preferences")

@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from adapters.redis_hot_users import features_key, interactions_key
+from adapters.redis_hot_users import encode_features, features_key, interactions_key, seen_key
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
+from adapters.redis_sessions import session_copy_key, session_history_key
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
+from domain.features import UserFeatures
 from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
@@ -185,6 +187,14 @@ class ServingRedis:
                 }
         return {}
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a value that was found damaged, unless it was replaced since.
+
+        Nobody waits for it: what stays is found again. Writers that come over the same connection
+        later, and those who learn of this by an event, find it gone.
+        """
+        self._bulk.call(pack("FCALL", "ma2_response_drop", 1, key, damaged), _settled, seconds)
+
     def append(
         self,
         events: Sequence[tuple[str, bytes]],
@@ -235,7 +245,7 @@ class ServingRedis:
 
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         """The last turns of a session as they are stored; raises Transient."""
-        return _string(await self._bulk.ask(pack("GET", f"session:{session_id}"), seconds))
+        return _string(await self._bulk.ask(pack("GET", session_copy_key(session_id)), seconds))
 
     async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
         """What is held of a user, in one round trip; raises Transient.
@@ -250,6 +260,16 @@ class ServingRedis:
         recent = [one.decode(errors="replace") for one in ids if isinstance(one, bytes)]
         return _string(features), recent
 
+    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
+        """Put features without any group where there are none; nobody waits for it.
+
+        Whoever syncs the user meanwhile is to replace them, and so finds that the user was seen.
+        """
+        nothing = encode_features(UserFeatures(user_id, {}))
+        for key, value in ((seen_key(user_id), b"1"), (features_key(user_id), nothing)):
+            command = pack("SET", key, value, "EX", kept_seconds, "NX")
+            self._bulk.call(command, _settled, seconds)
+
     async def session_owner(self, session_id: str, seconds: float) -> str | None:
         """Whose the session is, None for one that is not known; raises Transient."""
         owner = _string(await self._bulk.ask(pack("GET", f"session_owner:{session_id}"), seconds))
@@ -257,7 +277,7 @@ class ServingRedis:
 
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         """All turns of a session as they are stored; raises Transient."""
-        return _string(await self._bulk.ask(pack("GET", f"session_history:{session_id}"), seconds))
+        return _string(await self._bulk.ask(pack("GET", session_history_key(session_id)), seconds))
 
     async def preferences(self, user: str, seconds: float) -> Preferences:
         """What the user turns out to prefer; raises Transient."""
@@ -294,6 +314,10 @@ def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | No
         case Transient():
             return reply, False
     return Unknown("an unexpected reply"), False
+
+
+def _settled(_reply: Reply) -> None:
+    """Whatever became of it, nobody waits."""
 
 
 def _string(reply: Reply) -> bytes | None:

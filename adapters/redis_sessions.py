@@ -37,6 +37,16 @@ return 1
 _OWNER = "session_owner:"
 
 
+def session_copy_key(session_id: str) -> str:
+    """Where the last turns of a session are."""
+    return f"session:{session_id}"
+
+
+def session_history_key(session_id: str) -> str:
+    """Where all turns of a session are."""
+    return f"session_history:{session_id}"
+
+
 class _Copy(msgspec.Struct, frozen=True, kw_only=True):
     newness: float
     session_id: str
@@ -72,11 +82,11 @@ class RedisSessions:
         for session in sessions:
             newness = repr(_newness(session))
             pipeline.eval(
-                _REPLACE, 1, f"session:{session.session_id}", encode_copy(session), newness,
+                _REPLACE, 1, session_copy_key(session.session_id), encode_copy(session), newness,
                 self._copy_seconds,
             )  # fmt: skip
             pipeline.eval(
-                _REPLACE, 1, f"session_history:{session.session_id}", encode_history(session),
+                _REPLACE, 1, session_history_key(session.session_id), encode_history(session),
                 newness, self._history_seconds,
             )  # fmt: skip
             pipeline.set(_OWNER + session.session_id, session.owner, ex=self._owner_seconds)
@@ -103,6 +113,7 @@ def decode_copy(stored: bytes) -> Session:
     """The session in a stored value; raises Malformed."""
     try:
         copy = _decode(_plain(stored))
+        _require_newness(stored, copy.newness)
     except (msgspec.DecodeError, zstandard.ZstdError, ValueError, RecursionError) as error:
         raise Malformed("the copy of a session cannot be read") from error
     turns = {turn.event_id: turn for turn in copy.turns}
@@ -132,6 +143,12 @@ def _plain(stored: bytes) -> bytes:
     if zstandard.frame_content_size(compressed) > MAX_HISTORY_BYTES:
         raise ValueError("too long")
     return zstandard.ZstdDecompressor().decompress(compressed, max_output_size=MAX_HISTORY_BYTES)
+
+
+def _require_newness(stored: bytes, newness: float) -> None:
+    """Raises ValueError where a compressed value says another age outside than inside."""
+    if stored.startswith(b"zstd ") and float(stored.split(b" ", 2)[1]) != newness:
+        raise ValueError("two ages")
 
 
 def _newness(session: Session) -> float:

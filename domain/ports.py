@@ -121,11 +121,15 @@ class Responses(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CountOutcome:
-    """How many interactions were counted, were there already, or are older than the window."""
+    """How many interactions were counted, were there already, or are older than the window.
+
+    `damaged` counters could not be added to and were begun anew: what they had counted is lost.
+    """
 
     applied: int = 0
     duplicates: int = 0
     expired: int = 0
+    damaged: int = 0
 
 
 class InteractionCounts(Protocol):

@@ -63,14 +63,7 @@ def react(event: Event, served: Served | None = None) -> Sequence[Job]:
 @react.register
 def _after_answer(event: AnswerServed, served: Served | None = None) -> Sequence[Job]:
     found = served or Served(ServedFrom.NOTHING)
-    return [
-        _session_turn(event, found),
-        _answer_analytics(event, found),
-        _answer_audit(event, found),
-        *_look_up(event),
-        *_preference(event),
-        *_cache_upkeep(event, found),
-    ]
+    return _turn_of(event, found, found)
 
 
 @react.register
@@ -78,10 +71,22 @@ def _after_question(event: QuestionTaken, served: Served | None = None) -> Seque
     """The turn stands in its session from the beginning, without an answer until there is one."""
     found = served or Served(ServedFrom.NOTHING)
     if found.source is not ServedFrom.PRECOMPUTED:
-        return _after_answer(event, Served(ServedFrom.PENDING))
+        return _turn_of(event, Served(ServedFrom.PENDING), found)
     if event.kind in _NOT_PRECOMPUTED:
-        return _after_answer(event, replace(found, source=ServedFrom.CACHE))
-    return _after_answer(event, found)
+        return _turn_of(event, replace(found, source=ServedFrom.CACHE), found)
+    return _turn_of(event, found, found)
+
+
+def _turn_of(event: AnswerServed, answered: Served, found: Served) -> Sequence[Job]:
+    """The jobs of a question, of what answered it so far, and of what was found in Redis."""
+    return [
+        _session_turn(event, answered),
+        _answer_analytics(event, answered),
+        _answer_audit(event, answered),
+        *_look_up(event),
+        *_preference(event),
+        *_cache_upkeep(event, found),
+    ]
 
 
 @react.register

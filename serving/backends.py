@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from adapters.redis_hot_users import features_key
 from domain.errors import Malformed, Transient
 from domain.features import UserFeatures
 from domain.ports import FeatureSource, Recommender, UserCache
@@ -20,6 +21,9 @@ log = logging.getLogger(__name__)
 NOBODY = "~"
 """The id of no user: it is asked for where nobody waits."""
 WARM_UP_SECONDS = 0.5
+NOTE_SECONDS = 1.0
+UNKNOWN_SECONDS = 60
+"""How long nobody asks the feature store again about a user of whom it had nothing."""
 
 THREADS = {"dynamodb": 8, "feature-store": 8, "sagemaker": 16}
 """Calls at once of a process. At 300 ms a call, 16 are 50 recommendations a second."""
@@ -48,6 +52,10 @@ class Backends(Protocol):
         """The features as the feature store has them."""
         ...
 
+    def note_unknown(self, user_id: str) -> None:
+        """Have `hot` say for a while that nothing is known of the user, until something is."""
+        ...
+
     async def recommend(
         self, request: RecommendationRequest, seconds: float
     ) -> Sequence[Recommended]:
@@ -60,6 +68,14 @@ class HotUserReader(Protocol):
 
     async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
         """The stored features and the titles of late; raises Transient."""
+        ...
+
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a damaged value unless it was replaced since; nobody waits for it."""
+        ...
+
+    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
+        """Put features without any group where there are none; nobody waits for it."""
         ...
 
 
@@ -75,6 +91,7 @@ class ThreadedBackends:
         features: FeatureSource,
         recommender: Recommender,
         groups: Sequence[str],
+        damaged: Callable[[], None],
     ) -> None:
         self._redis = redis
         self._decode = decode_features
@@ -82,6 +99,7 @@ class ThreadedBackends:
         self._features = features
         self._recommender = recommender
         self._groups = groups
+        self._damaged = damaged
         self._threads = {name: BoundedThreads(count, name) for name, count in THREADS.items()}
 
     async def hot(self, user_id: str, seconds: float) -> Hot:
@@ -91,6 +109,9 @@ class ThreadedBackends:
             features = self._decode(stored, user_id) if stored is not None else None
         except Malformed:
             features = None
+            self._damaged()
+            # Left there it could pass for newer than the copy that is to replace it.
+            self._redis.drop(features_key(user_id), stored or b"", seconds)
         return Hot(features, recent)
 
     async def cached(self, user_id: str) -> UserFeatures | None:
@@ -109,6 +130,10 @@ class ThreadedBackends:
         if user_id in batch.unread:
             raise Transient(batch.unread[user_id], dependency="feature-store")
         return None
+
+    def note_unknown(self, user_id: str) -> None:
+        """Have `hot` say for a while that nothing is known of the user, until something is."""
+        self._redis.note_unknown(user_id, UNKNOWN_SECONDS, NOTE_SECONDS)
 
     async def recommend(
         self, request: RecommendationRequest, seconds: float

@@ -79,7 +79,7 @@ class OpensTurns(Protocol):
     """Opens the turns of questions whose answer is the asking user's own."""
 
     def __call__(
-        self, desk: "ChatRoute", exchange: Exchange, question: Question, event: AnswerServed
+        self, desk: "ChatRoute", exchange: Exchange, question: Question, event: QuestionTaken
     ) -> "Turn":
         """The turn of this question."""
         ...
@@ -181,9 +181,10 @@ class ChatRoute:
         if self.model is not None and question.kind in MODEL_KINDS:
             taken = self._event(QuestionTaken, asked, question, owner, traceparent)
             return self.model(self, exchange, question, taken)
-        event = self._event(AnswerServed, asked, question, owner, traceparent)
         if self.personal is not None and question.kind is QuestionKind.RECOMMENDATION and owner:
-            return self.personal(self, exchange, question, event)
+            taken = self._event(QuestionTaken, asked, question, owner, traceparent)
+            return self.personal(self, exchange, question, taken)
+        event = self._event(AnswerServed, asked, question, owner, traceparent)
         return Turn(self, exchange, question, event)
 
     def dry(self, stock: Stock, meters: Meters) -> "ChatRoute":

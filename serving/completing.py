@@ -11,10 +11,11 @@ import msgspec
 
 from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
-from domain.events import AnswerCompleted, QuestionTaken
+from domain.events import AnswerCompleted, QuestionTaken, RecommendationServed
+from domain.questions import Question
 from serving.answers import Seen, Source
-from serving.chat import ChatRoute
-from serving.exchange import new_id
+from serving.chat import ChatRoute, Turn
+from serving.exchange import Exchange, guarded, new_id
 from serving.frames import AnswerText
 
 
@@ -25,6 +26,43 @@ class Completed:
     answer: Seen
     source: Source
     rung: str
+
+
+class CompletingTurn(Turn):
+    """A turn whose answer may be found after the outbox has the question."""
+
+    __slots__ = ("is_told",)
+
+    def __init__(
+        self,
+        desk: ChatRoute,
+        exchange: Exchange,
+        question: Question,
+        event: QuestionTaken | RecommendationServed,
+    ) -> None:
+        super().__init__(desk, exchange, question, event)
+        self.is_told = False
+        """Whether the outbox has the answer beside the question."""
+
+    def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
+        self.is_told = stored is not None and not is_fallback
+        super()._copy(stored, is_fallback)
+
+    def _complete(self, answer: Seen, source: Source, rung: str) -> None:
+        """Respond, once the session is told what; a page has none."""
+        if self.is_told or not isinstance(self.event, QuestionTaken):
+            self.respond(answer, source)
+            return
+
+        def respond() -> None:
+            guarded(
+                lambda: self.respond(answer, source),
+                self.route,
+                self.exchange,
+                self.desk.meters.refused,
+            )
+
+        tell(self.desk, self.event, Completed(answer, source, rung), respond)
 
 
 class _Body(msgspec.Struct):

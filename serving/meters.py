@@ -96,6 +96,11 @@ class Meters:
         self._shed = shed
         self._spooled = partial(registry.counter, "spool_events_total")
         self.invalid = invalid
+        self._damaged = partial(registry.counter, "redis_keys_damaged_total")
+
+    def damaged(self, key: str) -> None:
+        """Count a value of Redis that could not be read, other than an answer."""
+        self._damaged(key=key).inc()
 
     def refused(self, route: str, status: int) -> None:
         """Count a problem document."""

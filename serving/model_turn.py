@@ -23,8 +23,8 @@ from domain.response_cache import Asked as AskedResponse
 from domain.response_cache import Generated
 from serving.answers import Seen, Source
 from serving.asked import Asked
-from serving.chat import ChatRoute, Place, Turn
-from serving.completing import Completed, tell
+from serving.chat import ChatRoute, Place
+from serving.completing import CompletingTurn
 from serving.context import Context
 from serving.exchange import Exchange, guarded, refuse
 from serving.flights import Emit, Flight
@@ -88,10 +88,10 @@ class ModelPath:
         await self.cache.close()
 
 
-class ModelTurn(Turn):
+class ModelTurn(CompletingTurn):
     """One question that the model may have to answer."""
 
-    __slots__ = ("asked", "is_told", "known", "making", "path", "taken")
+    __slots__ = ("asked", "known", "making", "path", "taken")
 
     def __init__(
         self,
@@ -108,8 +108,6 @@ class ModelTurn(Turn):
         self.asked: AskedResponse | None = None
         self.making = Making()
         self.after = _NOTHING_MADE
-        self.is_told = False
-        """Whether the outbox has the answer beside the question."""
 
     def serve(self, session_id: str) -> None:
         """Ask Redis, once it is known for what."""
@@ -134,10 +132,6 @@ class ModelTurn(Turn):
                 return
             stored, self.is_told = None, False
         self.path.start(self._make(stored, is_fallback), self.exchange)
-
-    def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
-        self.is_told = stored is not None and not is_fallback
-        super()._copy(stored, is_fallback)
 
     def _mend(self, key: str, damaged: bytes, damage: Damage) -> None:
         if self.asked is not None and key == self.asked.key:  # whatever is made next replaces it
@@ -316,19 +310,7 @@ class ModelTurn(Turn):
         """Respond, once the session is told what."""
         self.remark = f', rung;desc="{rung}"'
         self.path.meters.rungs(rung).inc()
-        if self.is_told:
-            self.respond(answer, source)
-        else:
-            completed = Completed(answer, source, rung)
-            tell(self.desk, self.taken, completed, lambda: self._respond_guarded(answer, source))
-
-    def _respond_guarded(self, answer: Seen, source: Source) -> None:
-        guarded(
-            lambda: self.respond(answer, source),
-            self.route,
-            self.exchange,
-            self.desk.meters.refused,
-        )
+        self._complete(answer, source, rung)
 
 
 async def _answered(steps: Coroutine[None, None, None], exchange: Exchange) -> None:

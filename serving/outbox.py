@@ -40,6 +40,10 @@ class Stock(Protocol):
         """Write events, each with what it is spread by."""
         ...
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a damaged value unless it was replaced since; nobody waits for it."""
+        ...
+
 
 class Reader(Protocol):
     """Reads outside the one round trip of a question; all raise Transient."""
@@ -58,6 +62,10 @@ class Reader(Protocol):
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer."""
+        ...
+
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a damaged value unless it was replaced since; nobody waits for it."""
         ...
 
 

@@ -1,7 +1,8 @@
 """Answers that are one user's own: the stored one, else one that is made while the user waits.
 
 A turn here has the one round trip of every question. Where that finds no answer of the user's, the
-popular titles that came with it wait until a recommendation is made or the time is over.
+popular titles that came with it wait until a recommendation is made or the time is over. What is
+answered after the round trip is told to the session by an event of its own.
 """
 
 import asyncio
@@ -15,12 +16,13 @@ from config import texts
 from domain.answers import AnswerKey, Damage, Damaged
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError
-from domain.events import AnswerServed, RecommendationServed
+from domain.events import QuestionTaken, RecommendationServed
 from domain.personal_answers import recommendation_key, render, unpack, version_at
 from domain.questions import Question
 from domain.recommendations import presentable
 from serving.answers import Seen, Source
-from serving.chat import ChatRoute, Place, Turn
+from serving.chat import ChatRoute, Place
+from serving.completing import CompletingTurn
 from serving.exchange import Exchange, guarded
 from serving.recommending import SEGMENTS, Made, Recommending, Spent
 
@@ -46,13 +48,13 @@ class PersonalAnswers:
         desk: ChatRoute,
         exchange: Exchange,
         question: Question,
-        event: AnswerServed | RecommendationServed,
+        event: QuestionTaken | RecommendationServed,
     ) -> "PersonalTurn":
         """The turn of this question."""
         return PersonalTurn(self, desk, exchange, question, event)
 
 
-class PersonalTurn(Turn):
+class PersonalTurn(CompletingTurn):
     """One question for recommendations, of a user or of somebody unknown."""
 
     __slots__ = ("answers", "limit")
@@ -63,7 +65,7 @@ class PersonalTurn(Turn):
         desk: ChatRoute,
         exchange: Exchange,
         question: Question,
-        event: AnswerServed | RecommendationServed,
+        event: QuestionTaken | RecommendationServed,
     ) -> None:
         super().__init__(desk, exchange, question, event)
         self.answers = answers
@@ -84,9 +86,12 @@ class PersonalTurn(Turn):
             mine = self._mine(stored)
             if mine is not None:
                 is_stale = self.event.occurred_at > mine.soft_expires_at
-                self.respond(mine, "stale" if is_stale else "precomputed")
+                if is_stale:
+                    self._complete(mine, "stale", "stale")
+                else:
+                    self._complete(mine, "precomputed", "fresh")
                 return
-            stored, is_fallback = None, True
+            stored, is_fallback, self.is_told = None, True, False
         self.answers.keep_task(asyncio.create_task(self._make(stored, is_fallback)))
 
     def respond(self, answer: Seen, source: Source) -> None:
@@ -105,17 +110,20 @@ class PersonalTurn(Turn):
         def respond() -> None:
             made = self._rendered(found.made) if found is not None else None
             if made is None or found is None:
-                super(PersonalTurn, self).settle(stored, is_fallback)
+                answer, source = self.choose(stored, is_fallback)
+                self._complete(answer, source, "generic" if answer.stored else "canned")
             else:
-                self.respond(made, "cache" if found.is_remembered else "model")
+                self._complete(made, "cache" if found.is_remembered else "model", "fresh")
 
         guarded(respond, self.route, self.exchange, self.desk.meters.refused)
 
     def _mine(self, stored: bytes) -> Seen | None:
         try:
             answer = unpack(stored, self.event.owner, self.question.locale)
-        except Damaged as error:  # the one that is made now replaces it
+        except Damaged as error:
             self.desk.meters.invalid(error.damage).inc()
+            # The one that is made now could not replace it: what it says of its age is damaged too.
+            self.desk.stock.drop(self.place.key, stored, self.desk.redis_seconds)
             return None
         return Seen(
             b"",

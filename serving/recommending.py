@@ -1,7 +1,8 @@
 """Makes a recommendation while its user waits, within what is left of the time, or gives up.
 
 One for each user at a time, however many requests ask for it. What it was made of is looked for
-where it is found fastest: Redis, then DynamoDB, and only where neither has it the feature store.
+where it is found fastest: Redis, then DynamoDB, and only where both say that they have nothing the
+feature store, which is then not asked of that user again for a while.
 """
 
 import asyncio
@@ -107,7 +108,7 @@ class Recommending:
         remembered = self._recall(user_id)
         if remembered is not None:
             return Found(remembered, is_remembered=True)
-        flight, spent_by_flight = self._flight(user_id, ends_at)
+        flight, spent_by_flight = self._flight(user_id)
         try:
             async with asyncio.timeout_at(ends_at):
                 # The others who wait for it must not lose it when one gives up.
@@ -117,10 +118,14 @@ class Recommending:
         spent.seconds |= spent_by_flight.seconds
         return Found(made, is_remembered=False) if made is not None else None
 
-    def _flight(self, user_id: str, ends_at: float) -> tuple[asyncio.Task[Made | None], Spent]:
+    def _flight(self, user_id: str) -> tuple[asyncio.Task[Made | None], Spent]:
+        """What makes the user's; it has the whole time, however little the first to wait has left.
+
+        Who joins may have more, and what comes too late for all is ready for the next.
+        """
         flight = self._flights.get(user_id)
         if flight is None:
-            spent = Spent()
+            spent, ends_at = Spent(), _now() + self.total_seconds - RESERVE_SECONDS
             task = asyncio.create_task(self._fly(user_id, ends_at, spent), name="recommendation")
             flight = self._flights[user_id] = (task, spent)
             task.add_done_callback(lambda _: self._flights.pop(user_id))
@@ -156,6 +161,8 @@ class Recommending:
         self._remember(made)
         if made.items or made.is_unmerged:
             self._done(made)
+        if not read.is_certain:  # good enough for now: a worker has the time to make a better one
+            self._missed(made)
         return made
 
     async def _hot(self, user_id: str, ends_at: float, spent: Spent) -> Hot:
@@ -166,11 +173,14 @@ class Recommending:
             return Hot()
 
     async def _read(self, user_id: str, ends_at: float, spent: Spent) -> Read:
-        """The features: from DynamoDB, and from the feature store where that has none."""
+        """The features: from DynamoDB, and from the feature store where that says it has none.
+
+        The feature store allows few reads: an outage of DynamoDB must not be passed on to it.
+        """
         try:
             cached = await self._cached(user_id, ends_at, spent)
         except Transient:
-            cached = None
+            return Read(None, is_certain=False)
         if cached is not None:
             return Read(cached)
         try:
@@ -180,13 +190,14 @@ class Recommending:
             )
         except Transient:
             return Read(None, is_unmerged=True, is_certain=False)
+        if stored is None:
+            self._backends.note_unknown(user_id)
         return Read(stored, is_unmerged=stored is not None)
 
     async def _cached(self, user_id: str, ends_at: float, spent: Spent) -> UserFeatures | None:
         """What DynamoDB has. A read that is late is sent once more, and either may answer.
 
-        Late is not absent: the feature store is slower and allows fewer reads, so it is asked only
-        when both were late for as long as it might have taken itself.
+        Late is not absent: they have as long as the feature store, which is not asked, would take.
         """
         budget = self._seconds("dynamodb", ends_at)
         seconds = min(budget + self._budget.seconds("feature_store"), max(0.0, ends_at - _now()))

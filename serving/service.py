@@ -212,6 +212,7 @@ class Service:
             features=parts.features,
             recommender=parts.recommender,
             groups=tuple(features.declared().groups),
+            damaged=lambda: self._meters.damaged("features"),
         )
 
     def _personal_answers(self, parts: Parts) -> PersonalAnswers:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, BrokenBarrierError
 
 from adapters.redis_multiplexed import Late
+from adapters.redis_sessions import session_copy_key, session_history_key
 from domain.errors import Malformed, Refused, Transient
 from domain.events import ANONYMOUS
 from domain.ports import Sessions
@@ -42,7 +43,8 @@ class SessionReader:
 
     async def copy(self, session_id: str, seconds: float) -> Session | None:
         """Its last turns, whoever owns it; None where there is no copy that can be read."""
-        return await self._decoded(self._copies.session_copy(session_id, seconds))
+        read = self._copies.session_copy(session_id, seconds)
+        return await self._decoded(session_copy_key(session_id), read, seconds)
 
     async def owner(self, session_id: str, seconds: float) -> str | None:
         """Whose it is, None for a session that is new; raises Transient."""
@@ -50,7 +52,8 @@ class SessionReader:
 
     async def history(self, session_id: str, seconds: float) -> Session | None:
         """All its turns, whoever owns it; None where there is no copy that can be read."""
-        return await self._decoded(self._copies.session_history(session_id, seconds))
+        read = self._copies.session_history(session_id, seconds)
+        return await self._decoded(session_history_key(session_id), read, seconds)
 
     async def warm(self) -> None:
         """Open a connection for every thread; raises what the table does."""
@@ -65,14 +68,21 @@ class SessionReader:
             together.wait(BARRIER_SECONDS)
         self._sessions.get(NO_SESSION, ANONYMOUS)
 
-    async def _decoded(self, read: Awaitable[bytes | None]) -> Session | None:
+    async def _decoded(
+        self, key: str, read: Awaitable[bytes | None], seconds: float
+    ) -> Session | None:
+        stored = None
         try:
             stored = await read
             return None if stored is None else self._decode(stored)
-        except (Transient, Malformed) as error:
+        except Transient as error:
             if isinstance(error, Late):
                 self._meters.budget_exceeded("redis").inc()
-            return None
+        except Malformed:
+            self._meters.damaged("session")
+            # Left there it could pass for newer than the copy that is to replace it.
+            self._copies.drop(key, stored or b"", seconds)
+        return None
 
     async def stored(self, session_id: str, owner: str, seconds: float) -> Session | None:
         """The session in the table; None where the owner has none. Raises Transient."""

@@ -117,6 +117,9 @@ class DryStock:
         """Confirm everything."""
         written([None] * len(events))
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Leave everything as it is."""
+
 
 class DryRegistry:
     """Metrics that go nowhere."""

@@ -22,6 +22,8 @@ def count_interactions(jobs: Sequence[CountInteraction], ports: Ports) -> None:
         ports.metrics.count("events_total", counted.applied, kind=kind, outcome="applied")
     if counted.expired:
         ports.metrics.count("events_total", counted.expired, kind=kind, outcome="expired")
+    if counted.damaged:
+        ports.metrics.count("redis_keys_damaged_total", counted.damaged, key="trend")
     # Only now: whoever makes a recommendation anew is to find what was noted.
     users = {job.user_id for job in jobs if job.user_id}
     ports.recommendations.mark(users, ports.clock() + recommendations.declared().debounce_seconds)

@@ -98,9 +98,31 @@ def test_a_copy_that_is_damaged_is_replaced(
     assert decode_features(client.get("features:ann"), "ann") == features("ann", NOW)
 
 
+def test_an_age_that_the_groups_do_not_have_is_damage() -> None:
+    stored = encode_features(features("ann", NOW))
+    later = stored.replace(b'{"newness":1', b'{"newness":9', 1)
+    assert later != stored
+    with pytest.raises(Malformed, match="age"):
+        decode_features(later, "ann")
+
+
 def test_what_is_another_users_is_not_read() -> None:
     with pytest.raises(Malformed, match="another user's"):
         decode_features(encode_features(features("ann", NOW)), "bob")
     for damaged in (b"", b"{}", b"[" * 100_000):
         with pytest.raises(Malformed, match="read"):
             decode_features(damaged, "ann")
+
+
+def test_titles_of_late_that_are_no_sorted_set_are_begun_anew(
+    redis_users: RedisHotUsers,
+    redis_connection: RedisConnection,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    redis_connection.client.rpush("interactions:ann", "no set")
+    events = [interaction("1", user_id="ann"), interaction("2", user_id="bob")]
+    redis_users.note(events)
+    assert (redis_users.recent("ann"), redis_users.recent("bob")) == (["1"], ["2"])
+    assert caplog.messages == ["1 keys of recent titles of a wrong type were begun anew"]
+    redis_users.note(events)
+    assert len(caplog.messages) == 1

@@ -179,3 +179,19 @@ def test_every_key_has_a_time_to_live(redis_connection: RedisConnection) -> None
 def test_item_ids_may_hold_spaces_and_any_letters(counts: InteractionCounts) -> None:
     counts.count([interaction("a b 漫画", NOW)])
     assert counts.scores(NOW + 7 * DAY) == {"a b 漫画": (2**-7)}
+
+
+def test_a_bucket_of_a_wrong_type_is_begun_anew_and_loses_no_later_event(
+    redis_connection: RedisConnection,
+) -> None:
+    counts = RedisCounts(redis_connection, RULE, FakeClock())
+    counts.count([interaction("lost", NOW - HOUR, event_id="e0"), interaction("a", event_id="e1")])
+    client = redis_connection.client
+    for key in client.keys("trend*:[0-9]*"):
+        client.delete(key)
+        client.hset(key, "no", "counter")
+    assert counts.scores(NOW) == {}, "trending goes on with what there is"
+    events = [interaction("a", NOW, event_id="e2"), interaction("b", NOW, event_id="e3")]
+    assert counts.count(events) == CountOutcome(applied=2, damaged=2)
+    assert counts.count(events) == CountOutcome(duplicates=2)
+    assert_equal(counts.scores(NOW), offline(events, NOW))

@@ -96,6 +96,12 @@ async def test_a_clock_that_is_far_ahead_does_not_stay_first(
     assert preferences(name.decode() for name in names).locales == ("ja", "en")
 
 
+def test_what_is_no_sorted_set_is_begun_anew(redis_connection: RedisConnection) -> None:
+    redis_connection.client.rpush("prefs:ann", "no set")
+    RedisPreferences(redis_connection, 60, lambda: NOW).note([noted(0, "en")])
+    assert redis_connection.client.zrevrange("prefs:ann", 0, -1) == [b"locale:en"]
+
+
 def test_what_is_remembered_expires(redis_connection: RedisConnection) -> None:
     RedisPreferences(redis_connection, 60, lambda: NOW).note([noted(0)])
     assert 0 < redis_connection.client.ttl("prefs:ann") <= 60

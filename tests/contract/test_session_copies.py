@@ -128,7 +128,8 @@ def test_a_history_that_would_fill_the_memory_is_malformed() -> None:
     with pytest.raises(Malformed):
         decode_copy(bomb)
     whole = encode_history(session("a", *range(50)))
-    for damaged in (whole[:-9], whole.replace(b"zstd ", b"zstx "), b"zstd ", b"zstd 1 x"):
+    later = whole.replace(b"zstd ", b"zstd 1", 1)
+    for damaged in (whole[:-9], whole.replace(b"zstd ", b"zstx "), b"zstd ", b"zstd 1 x", later):
         with pytest.raises(Malformed):
             decode_copy(damaged)
 

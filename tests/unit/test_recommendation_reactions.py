@@ -6,6 +6,7 @@ from domain.events import (
     AnswerServed,
     Event,
     Locale,
+    QuestionTaken,
     RecommendationComputed,
     RecommendationMissed,
     RecommendationServed,
@@ -37,8 +38,10 @@ def shown(owner: str) -> RecommendationServed:
     )
 
 
-def asked(owner: str, locale: Locale = "ja") -> AnswerServed:
-    return AnswerServed(
+def asked(
+    owner: str, locale: Locale = "ja", kind: type[AnswerServed] = AnswerServed
+) -> AnswerServed:
+    return kind(
         event_id="e", occurred_at=NOW, producer="p", seq=0, session_id="s", owner=owner,
         message_id="m", question="q", kind="recommendation", slug="", locale=locale,
     )  # fmt: skip
@@ -52,14 +55,14 @@ def upkeep(event: Event, served: Served) -> list[Job]:
     return [job for job in jobs if not isinstance(job, other)]
 
 
-@pytest.mark.parametrize("event", [shown("ann"), asked("ann")])
+@pytest.mark.parametrize("event", [shown("ann"), asked("ann"), asked("ann", "ja", QuestionTaken)])
 def test_a_stale_one_is_made_anew_for_its_user(event: Event) -> None:
     (job,) = upkeep(event, STALE)
     assert isinstance(job, RefreshRecommendation)
     assert job.user_id == "ann"
 
 
-@pytest.mark.parametrize("event", [shown("ann"), asked("ann")])
+@pytest.mark.parametrize("event", [shown("ann"), asked("ann"), asked("ann", "ja", QuestionTaken)])
 @pytest.mark.parametrize("served", [FRESH, POPULAR])
 def test_a_fresh_or_missing_one_leads_to_nothing_more(event: Event, served: Served) -> None:
     assert upkeep(event, served) == []
@@ -67,7 +70,7 @@ def test_a_fresh_or_missing_one_leads_to_nothing_more(event: Event, served: Serv
 
 @pytest.mark.parametrize("owner", ["ann", ""])
 def test_without_the_popular_titles_those_are_published(owner: str) -> None:
-    for event in (shown(owner), asked(owner)):
+    for event in (shown(owner), asked(owner), asked(owner, "ja", QuestionTaken)):
         (job,) = upkeep(event, NOTHING)
         assert isinstance(job, PrecomputeAnswers)
         assert (job.answer_kind, job.stale_version) == ("recommendation", 0)
@@ -87,6 +90,14 @@ def test_outside_of_a_session_none_is_updated() -> None:
 def test_a_session_keeps_the_preview_in_its_locale(locale: Locale, preview: str) -> None:
     (turn,) = [job for job in react(asked("ann", locale), FRESH) if isinstance(job, UpdateSession)]
     assert turn.answer_preview == preview
+
+
+@pytest.mark.parametrize("served", [POPULAR, NOTHING])
+def test_a_session_has_no_answer_that_the_user_was_not_shown(served: Served) -> None:
+    jobs = react(asked("ann", "ja", QuestionTaken), served)
+    (turn,) = [job for job in jobs if isinstance(job, UpdateSession)]
+    (audit,) = [job for job in jobs if isinstance(job, AppendAudit)]
+    assert (turn.answer_preview, audit.outcome) == ("", "pending")
 
 
 def test_what_was_missed_is_made_by_a_worker() -> None:

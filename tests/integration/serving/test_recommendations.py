@@ -6,7 +6,13 @@ import msgspec
 import pytest
 
 from adapters.msgpack_wire import decode_event
-from adapters.redis_hot_users import encode_features, features_key, interactions_key
+from adapters.redis_hot_users import (
+    decode_features,
+    encode_features,
+    features_key,
+    interactions_key,
+    seen_key,
+)
 from config import texts
 from domain.catalogue import Title
 from domain.events import RecommendationComputed, RecommendationServed
@@ -42,6 +48,36 @@ async def test_a_stored_one_is_sent_either_way(serving: Serving, target: str) ->
         assert len(read.answer.items) == (2 if "limit" in target else 3)
         assert reply.headers["x-event-id"] == read.event_id
         assert "feature_store;dur=0.000" in reply.headers["server-timing"]
+    await connection.close()
+
+
+async def test_what_is_damaged_does_not_stay_to_pass_for_newer(serving: Serving) -> None:
+    with serving.valkey.client() as client:
+        put_own(serving.valkey, "bob")
+        stored = client.get("reco:bob")
+        client.set("reco:bob", stored[:-1], ex=900)
+        client.set(features_key("eve"), b'{"newness":9e99}', ex=300)
+    connection = await Connection.to(serving)
+    for user in ("bob", "eve"):
+        assert (await connection.send(request(user))).status == 200
+    await connection.send(request("bob"))
+    with serving.valkey.client() as client:
+        assert client.get("reco:bob") is None
+        assert decode_features(client.get(features_key("eve")), "eve").groups == {}
+    await connection.close()
+
+
+async def test_of_whom_nothing_is_known_that_is_remembered_for_all_processes(
+    serving: Serving,
+) -> None:
+    connection = await Connection.to(serving)
+    for _ in range(2):  # the second finds it after the first wrote it
+        assert (await connection.send(request("never-seen"))).status == 200
+    with serving.valkey.client() as client:
+        for key in (features_key("never-seen"), seen_key("never-seen")):
+            assert 0 < client.ttl(key) <= 60
+        stored = client.get(features_key("never-seen"))
+        assert decode_features(stored, "never-seen") == UserFeatures("never-seen", {})
     await connection.close()
 
 

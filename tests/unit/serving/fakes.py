@@ -36,6 +36,10 @@ class FakeStock:
     calls: int = 0
     owners: dict[str, str] = field(default_factory=dict)
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        if self.answers.get(key) == damaged:
+            del self.answers[key]
+
     def serve(
         self,
         *,

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -87,22 +87,33 @@ class FakeRedis:
 
     def __init__(self, stored: bytes | None) -> None:
         self.stored = stored
+        self.dropped: list[tuple[str, bytes]] = []
+
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        self.dropped.append((key, damaged))
+
+    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
+        raise NotImplementedError
 
     async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
         return self.stored, ["a"]
 
 
 def backends(
-    *, stored: bytes | None = None, batch: FeatureBatch | None = None
+    *,
+    redis: FakeRedis | None = None,
+    batch: FeatureBatch | None = None,
+    damaged: Callable[[], None] = lambda: None,
 ) -> tuple[ThreadedBackends, FakeUserCache, FakeRecommender]:
     users, recommender = FakeUserCache(), FakeRecommender()
     made = ThreadedBackends(
-        redis=FakeRedis(stored),
+        redis=redis or FakeRedis(None),
         decode_features=decode_features,
         users=users,
         features=cast("Any", FakeStore(batch or FeatureBatch({}, {}))),
         recommender=recommender,
         groups=("user-profile",),
+        damaged=damaged,
     )
     return made, users, recommender
 
@@ -117,10 +128,16 @@ def backends(
     ],
     ids=["own", "another's", "damaged", "none"],
 )
-async def test_only_a_users_own_copy_is_taken(stored: bytes | None, is_taken: bool) -> None:
-    made, _, _ = backends(stored=stored)
+async def test_only_a_users_own_copy_is_taken_and_another_deleted(
+    stored: bytes | None, is_taken: bool
+) -> None:
+    redis, damaged = FakeRedis(stored), list[None]()
+    made, _, _ = backends(redis=redis, damaged=lambda: damaged.append(None))
     hot = await made.hot("ann", 1.0)
     assert (hot.features is not None, list(hot.recent)) == (is_taken, ["a"])
+    is_damaged = stored is not None and not is_taken
+    assert redis.dropped == ([("features:ann", stored)] if is_damaged else [])
+    assert len(damaged) == is_damaged
     made.close()
 
 

@@ -42,6 +42,9 @@ class Redis:
     all_asked: asyncio.Event = field(default_factory=asyncio.Event)
     owner: str | Transient | None = "alice"
 
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        raise NotImplementedError
+
     async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
         await self._read("session")
         return self.copy

@@ -14,8 +14,9 @@ from config import budgets, texts
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError
 from domain.events import (
-    AnswerServed,
+    AnswerCompleted,
     FeaturesChanged,
+    QuestionTaken,
     RecommendationComputed,
     RecommendationMissed,
     RecommendationServed,
@@ -141,7 +142,7 @@ def test_the_event_says_what_was_asked_where(desk: Desk) -> None:
     page, chat = desk.path.stock.events
     assert isinstance(page, RecommendationServed)
     assert (page.owner, page.locale) == ("ann", "en")
-    assert isinstance(chat, AnswerServed)
+    assert isinstance(chat, QuestionTaken)
     assert (chat.owner, chat.kind, chat.session_id) == ("ann", "recommendation", "s-1")
 
 
@@ -151,13 +152,51 @@ def test_one_that_is_missing_is_made_and_handed_to_the_workers(desk: Desk, way: 
     reply = read(exchange)
     assert (reply.source, ids(reply)) == ("model", ["a", "b", "c", "d"])
     assert desk.backends.calls == ["redis", "dynamodb", "model"]
-    computed = desk.path.stock.events[-1]
-    assert isinstance(computed, RecommendationComputed)
+    (computed,) = [one for one in desk.path.stock.events if isinstance(one, RecommendationComputed)]
     assert (computed.user_id, computed.items[0], computed.occurred_at) == ("ann", ("a", 1.0), NOW)
     again = read(desk.get(ANN))
     assert (again.source, ids(again)) == ("cache", ["a", "b", "c", "d"])
     route = "recommendations" if way == "get" else "chat"
     assert desk.path.registry.sums["requests_total", route, "model"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "failing", "source", "rung"),
+    [
+        (None, set[str](), "model", "fresh"),
+        (None, {"model"}, "fallback", "generic"),
+        ("bob", set[str](), "model", "fresh"),
+    ],
+    ids=["made", "popular", "instead of another's"],
+)
+def test_the_session_is_told_what_was_answered_after_the_round_trip(
+    desk: Desk, kept: str | None, failing: set[str], source: str, rung: str
+) -> None:
+    if kept is not None:
+        desk.path.stock.answers["reco:ann"] = own(kept)
+    desk.backends.failing = failing
+    reply = read(desk.ask(ANN))
+    taken = desk.path.stock.events[0]
+    assert isinstance(taken, QuestionTaken)
+    (told,) = [one for one in desk.path.stock.events if isinstance(one, AnswerCompleted)]
+    assert (told.source, told.rung, reply.source) == (source, rung, source)
+    assert told.answer_preview == reply.answer.text
+    assert (told.asked_event_id, told.owner, told.session_id) == (taken.event_id, "ann", "s-1")
+
+
+def test_what_came_with_the_round_trip_and_a_page_are_told_by_one_event(desk: Desk) -> None:
+    desk.get(ANN)
+    desk.path.stock.answers["reco:ann"] = own()
+    desk.ask(ANN)
+    assert not [one for one in desk.path.stock.events if isinstance(one, AnswerCompleted)]
+
+
+def test_a_stored_one_whose_event_was_kept_elsewhere_is_told_too(desk: Desk) -> None:
+    desk.path.stock.complaint = Complaint(own(), NotDone("full"), [])
+    reply = read(desk.ask(ANN))
+    assert reply.source == "precomputed"
+    (told,) = [one for one in desk.path.stock.events if isinstance(one, AnswerCompleted)]
+    assert told.answer_preview == reply.answer.text
 
 
 def test_features_that_only_the_store_had_are_to_be_merged(desk: Desk) -> None:
@@ -174,11 +213,13 @@ def test_another_users_recommendation_is_never_sent(desk: Desk) -> None:
     assert (reply.source, ids(reply)) == ("model", ["a", "b", "c", "d"])
     assert desk.path.registry.sums["answer_invalid_total", "foreign_key"] == 1
     assert desk.path.menders.mended == []
+    assert "reco:ann" not in desk.path.stock.answers, "it would pass for newer than the next one"
 
 
 def test_a_damaged_one_is_made_anew(desk: Desk) -> None:
     desk.path.stock.answers["reco:ann"] = own()[:-3]
     assert read(desk.get(ANN)).source == "model"
+    assert "reco:ann" not in desk.path.stock.answers
     desk.path.stock.complaint = Complaint(stored("recommendation"), None, ["reco:ann"])
     assert read(desk.get((b"authorization", b"Bearer bob"))).source == "model"
 

@@ -56,6 +56,9 @@ class FakeBackends:
         await self._call("feature_store")
         return self.in_store
 
+    def note_unknown(self, user_id: str) -> None:
+        self.in_redis = UserFeatures(user_id, {})
+
     async def recommend(
         self, request: RecommendationRequest, seconds: float
     ) -> Sequence[Recommended]:
@@ -174,10 +177,40 @@ def test_each_user_gets_what_was_made_for_that_user() -> None:
 
 @pytest.mark.parametrize("down", ["redis", "dynamodb", "feature_store"])
 def test_without_a_source_the_others_are_enough(down: str) -> None:
-    backends = FakeBackends(in_redis=known(), in_dynamodb=known(), in_store=known(), failing={down})
-    if down != "redis":
-        backends.in_redis = None
+    backends = FakeBackends(recent=["a"], in_dynamodb=known(), in_store=known(), failing={down})
     assert run(Bench(backends).find()) is not None
+
+
+def test_the_feature_store_does_not_stand_in_for_a_dynamodb_that_is_down() -> None:
+    bench = Bench(FakeBackends(in_store=known(), failing={"dynamodb"}))
+    assert run(bench.find()) is None
+    assert "feature_store" not in bench.backends.calls
+    assert [made.is_unmerged for made in bench.missed] == [False], "a worker makes it"
+
+
+def test_what_was_made_without_the_features_is_made_anew_by_a_worker() -> None:
+    bench = Bench(FakeBackends(recent=["a"], in_dynamodb=known(), failing={"dynamodb"}))
+    assert run(bench.find()) is not None
+    assert len(bench.done) == len(bench.missed) == 1
+
+
+def test_the_feature_store_is_not_asked_again_of_whom_it_has_nothing() -> None:
+    bench = Bench(FakeBackends())
+
+    async def steps() -> None:
+        for _ in range(3):
+            found = await bench.find()
+            assert found is not None
+            assert not found.made.items
+            await asyncio.sleep(REMEMBER_SECONDS)
+        bench.backends.recent = ["a"]
+        found = await bench.find()
+        assert found is not None
+        assert list(found.made.items) == ITEMS, "what the user does is known at once"
+
+    run(steps())
+    assert bench.backends.calls.count("feature_store") == 1
+    assert bench.backends.calls.count("dynamodb") == 1
 
 
 def test_without_the_model_there_is_none_and_nothing_is_remembered() -> None:
@@ -214,11 +247,11 @@ def test_a_late_read_that_fails_leaves_the_other_its_chance() -> None:
     assert bench.backends.calls == ["redis", "dynamodb", "dynamodb", "model"]
 
 
-def test_when_both_reads_are_late_the_feature_store_is_asked() -> None:
+def test_when_both_reads_are_late_a_worker_makes_it() -> None:
     bench = Bench(FakeBackends(in_dynamodb=known(), in_store=known(), seconds={"dynamodb": 1.0}))
-    found = run(bench.find())
-    assert found is not None
-    assert bench.backends.calls == ["redis", "dynamodb", "dynamodb", "feature_store", "model"]
+    assert run(bench.find()) is None
+    assert bench.backends.calls == ["redis", "dynamodb", "dynamodb"]
+    assert [made.user_id for made in bench.missed] == ["ann"]
 
 
 def test_a_store_that_is_late_is_not_taken_for_one_that_has_nothing() -> None:
@@ -266,13 +299,23 @@ def test_however_slow_a_dependency_is_the_total_is_kept(
             assert bench.exceeded(name) == 1
 
 
-def test_the_model_gets_what_is_left_and_no_more_than_its_budget() -> None:
-    plenty = Bench(FakeBackends(in_redis=known()))
-    run(plenty.find())
-    assert plenty.backends.asked[0][1] == BUDGET.seconds("model")
-    little = Bench(FakeBackends(in_redis=known()))
-    run(little.find(seconds=0.2))
-    assert little.backends.asked[0][1] == pytest.approx(0.2 - RESERVE_SECONDS - 0.001)
+def test_the_model_gets_no_more_than_its_budget() -> None:
+    bench = Bench(FakeBackends(in_redis=known()))
+    run(bench.find())
+    assert bench.backends.asked[0][1] == BUDGET.seconds("model")
+
+
+def test_whoever_joins_has_the_own_time_and_not_that_of_the_first() -> None:
+    bench = Bench(FakeBackends(in_redis=known(), seconds={"model": 0.2}))
+
+    async def steps() -> None:
+        first = asyncio.create_task(bench.find(seconds=0.1))
+        await asyncio.sleep(0.01)
+        assert await bench.find() is not None
+        assert await first is None
+
+    run(steps())
+    assert bench.backends.calls.count("model") == 1
 
 
 def test_whoever_joins_late_does_not_wait_longer_than_there_is_time() -> None:

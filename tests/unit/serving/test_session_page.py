@@ -28,6 +28,10 @@ class FakeCopies:
     """Redis: one copy, or a fault."""
 
     stored: bytes | Transient | None = None
+    dropped: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        self.dropped.append((key, damaged))
 
     async def session_history(self, session_id: str, seconds: float) -> bytes | None:
         if isinstance(self.stored, Transient):
@@ -90,6 +94,14 @@ async def test_a_copy_is_timed_and_the_table_takes_no_time(site: Site) -> None:
     assert list(times(response)) == ["redis", "dynamodb", "total"]
     assert times(response)["dynamodb"] == 0
     assert site.observed() == {"redis"}
+
+
+async def test_a_damaged_copy_is_counted_and_deleted(site: Site) -> None:
+    site.sessions.add_turns("s", "alice", [turn("e1")])
+    site.copies.stored = copy_of(turn("e1"))[:-1]
+    assert (await site.get()).headers["x-answer-source"] == "table"
+    assert site.copies.dropped == [("session_history:s", site.copies.stored)]
+    assert site.registry.sums["redis_keys_damaged_total", "session"] == 1
 
 
 async def test_a_summary_is_told_where_there_is_one(site: Site) -> None:
