@@ -11,10 +11,9 @@ import msgspec
 
 from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
-from domain.events import AnswerCompleted, QuestionTaken
+from domain.events import AnswerCompleted, QuestionTaken, event_id_of_completion
 from serving.answers import Seen, Source
 from serving.chat import ChatRoute
-from serving.exchange import new_id
 from serving.frames import AnswerText
 
 
@@ -36,7 +35,7 @@ def tell(
 ) -> None:
     """Hand the event over; `done` is called once it would outlive this process."""
     event = AnswerCompleted(
-        event_id=new_id(),
+        event_id=event_id_of_completion(taken.event_id),
         occurred_at=max(desk.clock(), taken.occurred_at),
         producer=desk.producer.name,
         seq=desk.producer.next(),
