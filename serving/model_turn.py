@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from config.budgets import Budgets
@@ -40,6 +40,10 @@ log = logging.getLogger(__name__)
 RESERVE_SECONDS = 0.03
 """What is kept of the time for choosing another answer and sending it."""
 _NOTHING_MADE = tuple((name, 0.0) for name in SEGMENTS)
+
+UNGUESSABLE_CHARS = 22
+"""128 random bits in letters. Who is not signed in may have guessed a shorter session id: what was
+said in such a session goes into no prompt."""
 
 MAX_MAKING = 512
 """Questions that wait for an answer to be made, in one process; beyond that the ladder answers."""
@@ -183,6 +187,9 @@ class ModelTurn(Turn):
             context.preferences,
             context.recent,
         )
+        known = replace(known, is_sure=context.is_sure)
+        if not self.taken.owner and len(self.taken.session_id) < UNGUESSABLE_CHARS:
+            known = known.without_talk()
         self.asked, self.known = self.path.scope.asked(
             self.question, self.taken.question, self.taken.owner, known
         )

@@ -32,6 +32,11 @@ TITLES = [title("a"), title("b"), title("c")]
 CATALOGUE = Catalogue(TITLES)
 
 
+def nothing_said(session_id: str, user: str) -> Context:
+    """The context of a session that is new."""
+    return Context(0.0, Session(session_id, user), is_sure=True)
+
+
 @dataclass
 class FakeContexts:
     """`ReadsContexts`: what is known of each session."""
@@ -42,7 +47,7 @@ class FakeContexts:
     async def read(self, session_id: str, user: str) -> Context:
         if self.fault is not None:
             raise self.fault
-        return self.known.get(session_id, Context(0.0, Session(session_id, user)))
+        return self.known.get(session_id) or nothing_said(session_id, user)
 
 
 @dataclass
@@ -68,7 +73,7 @@ class KeptAhead:
         return self.context
 
     async def ready(self) -> Context:
-        return self.context or Context(0.0, Session("s", ""))
+        return self.context or nothing_said("s", "")
 
 
 @dataclass
@@ -109,17 +114,19 @@ class ModelDesk:
             await asyncio.gather(*self.turns.under_way, return_exceptions=True)
 
     async def ask(
-        self, message: str = "what is dark", user: str = "", session: str = "s-1"
+        self, message: str = "what is dark", user: str = "", session: str = "s-1", **more: str
     ) -> FakeExchange:
-        """A whole question over HTTP."""
+        """A whole question over HTTP; `more` goes into its body."""
         self.path.stock.answers |= self.process.store.stored
-        exchange = self.begin(message, user, session)
+        exchange = self.begin(message, user, session, **more)
         await self.settled()
         assert exchange.status, "every request has a response"
         return exchange
 
-    def begin(self, message: str, user: str = "", session: str = "s-1") -> FakeExchange:
-        body = json.dumps({"session_id": session, "message": message}).encode()
+    def begin(
+        self, message: str, user: str = "", session: str = "s-1", **more: str
+    ) -> FakeExchange:
+        body = json.dumps({"session_id": session, "message": message, **more}).encode()
         headers = [(b"content-type", b"application/json")]
         if user:
             headers.append((b"authorization", f"Bearer {user}".encode()))
@@ -130,7 +137,7 @@ class ModelDesk:
     def say(self, message: str, context: Context | None = None) -> tuple[Listener, Asked]:
         """A question over a connection."""
         self.path.stock.answers |= self.process.store.stored
-        listener = Listener(KeptAhead(context or Context(0.0, Session("s-1", ""))))
+        listener = Listener(KeptAhead(context or nothing_said("s-1", "")))
         now = time.perf_counter()
         asked = Asked(listener, MessageFrame(message=message), now)  # type: ignore[arg-type]
         request = ChatRequest(session_id="s-1", message=message)

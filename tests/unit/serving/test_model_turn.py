@@ -41,7 +41,7 @@ def talked(*questions: str, session: str = "s-1", owner: str = "") -> Context:
     turns = [
         Turn(f"e{n}", f"m{n}", text, "an answer", float(n)) for n, text in enumerate(questions)
     ]
-    return Context(0.0, Session(session, owner).with_turns(turns))
+    return Context(0.0, Session(session, owner).with_turns(turns), is_sure=True)
 
 
 async def test_a_first_question_is_answered_by_the_model_from_what_was_found() -> None:
@@ -106,7 +106,7 @@ async def test_what_refers_to_the_customer_is_not_public() -> None:
     desk = model_desk()
     context = talked(session="s-a", owner="alice")
     desk.contexts.known["s-a"] = Context(
-        0.0, context.session, Preferences((), ("action",)), ("b", "gone")
+        0.0, context.session, Preferences((), ("action",)), ("b", "gone"), is_sure=True
     )
     await desk.ask("a title for me", "alice", "s-a")
     await desk.ask("a title for me", "bob", "s-b")
@@ -120,7 +120,9 @@ async def test_what_refers_to_the_customer_is_not_public() -> None:
 async def test_preferences_stay_out_of_what_everybody_may_be_given() -> None:
     desk = model_desk()
     session = Session("s-a", "alice")
-    desk.contexts.known["s-a"] = Context(0.0, session, Preferences((), ("action",)), ("a",))
+    desk.contexts.known["s-a"] = Context(
+        0.0, session, Preferences((), ("action",)), ("a",), is_sure=True
+    )
     await desk.ask(DARK, "alice", "s-a")
     (prompt,) = desk.model.prompts
     assert "<customer>" not in prompt.messages[-1].text
@@ -134,6 +136,36 @@ async def test_somebody_unknown_with_a_history_shares_nothing() -> None:
         assert read(await desk.ask(DARK)).source == "model"
     assert not desk.process.store.stored
     assert [one.answer_preview for one in desk.completed()] == ["Title b."] * 2
+
+
+@pytest.mark.parametrize("user", ["", "alice"])
+async def test_what_may_follow_on_something_unknown_is_not_everybodys(user: str) -> None:
+    desk = model_desk()
+    desk.contexts.known["s-1"] = Context(0.0, Session("s-1", user))
+    await desk.ask(DARK, user)
+    assert len(desk.process.store.stored) == (1 if user else 0)
+    assert read(await desk.ask(DARK, "bob", "s-2")).source == "model"
+
+
+@pytest.mark.parametrize(("session", "is_told"), [("s" * 21, False), ("s" * 22, True)])
+async def test_of_a_session_that_could_be_guessed_nothing_is_told(
+    session: str, is_told: bool
+) -> None:
+    desk = model_desk()
+    desk.contexts.known[session] = talked("a secret", session=session)
+    await desk.ask(DARK, session=session)
+    assert ("a secret" in repr(desk.model.prompts)) is is_told
+    assert not desk.process.store.stored, "what was asked may go on from it all the same"
+
+
+async def test_a_retry_completes_the_same_turn_by_the_same_event() -> None:
+    desk = model_desk()
+    for message_id in ("m-1", "m-1", "m-2"):
+        desk.process.store.stored.clear()
+        desk.path.stock.answers = {FALLBACK: stored("fallback")}
+        await desk.ask(DARK, "alice", message_id=message_id)
+    first, again, other = desk.completed()
+    assert first.event_id == again.event_id != other.event_id
 
 
 async def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:
