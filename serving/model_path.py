@@ -21,6 +21,7 @@ from serving.outbox import EventSink, Producer
 from serving.response_cache import over_redis
 from serving.response_scope import ResponseScope
 from serving.response_store import Wire
+from serving.spending import Allowances
 from serving.warming import FIRST_SECONDS, WarmUp
 
 WARM_UP = Wanted(text="manga", limit=1)
@@ -93,6 +94,7 @@ def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: 
         budgets=budgets,
         history_turns=parts.table.history_turns,
         meters=counted,
+        allowances=Allowances(parts.table.spending),
         under_way=set(),
     )
 

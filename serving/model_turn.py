@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from config.budgets import Budgets
@@ -34,6 +34,7 @@ from serving.meters import GenerationMeters
 from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope
+from serving.spending import Allowances
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,10 @@ class ModelPath:
     budgets: Budgets
     history_turns: int
     meters: GenerationMeters
+    allowances: Allowances
     under_way: set[asyncio.Task[None]]
+    alone: set[asyncio.Task[Generated]] = field(default_factory=set)
+    """Answers being made that nobody shares."""
 
     def open(
         self, desk: ChatRoute, exchange: Exchange, question: Question, event: QuestionTaken
@@ -252,12 +256,34 @@ class ModelTurn(Turn):
         try:
             if self.known is None:
                 self._understand(await self._read())
+            if not self._may_spend():
+                return await self._kept()
             return await (self._shared() if self.asked is not None else self._alone())
         except MangaAssistError as error:
             log.info("a question could not be answered: %s", error)
         except Exception:  # whatever it is, whoever waits gets another answer
             log.exception("a question could not be answered")
         return None
+
+    def _may_spend(self) -> bool:
+        """Whether the model may be asked for this question; to share what is made costs nothing."""
+        path = self.path
+        if self.asked is not None and path.cache.is_making(self.asked):
+            return True
+        making = path.cache.under_way + len(path.alone)
+        refusal = path.allowances.refusal(self.taken.owner, making)
+        if refusal is not None:
+            path.generating.refused(self.taken.question, refusal)
+        return refusal is None
+
+    async def _kept(self) -> tuple[Seen, Source] | None:
+        """The response that is there; the question of a kind of its own was not looked up so."""
+        if self.asked is None:
+            return None
+        kept = await self.path.cache.kept(self.asked, min(self.desk.redis_seconds, self._left()))
+        if kept is None:
+            return None
+        return seen(kept), "stale" if kept.is_stale(self.desk.clock()) else "cache"
 
     async def _shared(self) -> tuple[Seen, Source] | None:
         if self.asked is None:
@@ -279,6 +305,8 @@ class ModelTurn(Turn):
         """An answer that is nobody else's, and is kept nowhere."""
         flight = Flight[Generated]()
         task = flight.depart(self._generate(flight.broadcast.emit, self.making), "answer of one")
+        self.path.alone.add(task)
+        task.add_done_callback(self.path.alone.discard)
         try:
             generated = await flight.join(self._patience(), self._emit(), self._streaming())
         finally:

@@ -93,6 +93,15 @@ class ResponseCache:
                 emit(piece)
         return given
 
+    @property
+    def under_way(self) -> int:
+        """How many responses are being looked for or made, but for those made anew."""
+        return len(self._flights)
+
+    def is_making(self, asked: Asked) -> bool:
+        """Whether whoever asks this now shares what is under way here."""
+        return self._flights.has(asked.key)
+
     async def kept(self, asked: Asked, seconds: float) -> StoredResponse | None:
         """The response that is there, whatever its age; makes none and waits for none."""
         try:

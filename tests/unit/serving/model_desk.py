@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from config import budgets, models, response_cache, texts
 from config.budgets import Budgets
+from config.models import Spending
 from domain.catalogue import Catalogue
 from domain.events import AnswerCompleted, QuestionTaken
 from domain.questions import Question, QuestionKind
@@ -22,6 +23,7 @@ from serving.meters import GenerationMeters
 from serving.model_turn import ModelPath
 from serving.models import ChatRequest
 from serving.response_scope import ResponseScope
+from serving.spending import Allowances
 from tests.model_fakes import FakeChatModel, FakeSearch
 from tests.samples import title
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath, request_path, stored
@@ -152,7 +154,10 @@ class ModelDesk:
 
 
 def model_desk(
-    store: FakeResponseStore | None = None, *, table: Budgets | None = None
+    store: FakeResponseStore | None = None,
+    *,
+    table: Budgets | None = None,
+    spending: Spending | None = None,
 ) -> ModelDesk:
     path, process = request_path(), Process(store or FakeResponseStore())
     process.clock.now = NOW
@@ -187,6 +192,7 @@ def model_desk(
         budgets=table,
         history_turns=5,
         meters=counted,
+        allowances=Allowances(spending or models.declared().spending, lambda: 0.0),
         under_way=set(),
     )
     path.chat.model = turns.open

@@ -10,6 +10,7 @@ from adapters.redis_multiplexed import Late, NotDone
 from config import budgets
 from config.budgets import Budgets
 from config.errors import ConfigError
+from config.models import Rate, Spending
 from domain.answers import AnswerKey
 from domain.errors import Permanent, Transient
 from domain.events import QuestionTaken
@@ -166,6 +167,50 @@ async def test_a_retry_completes_the_same_turn_by_the_same_event() -> None:
         await desk.ask(DARK, "alice", message_id=message_id)
     first, again, other = desk.completed()
     assert first.event_id == again.event_id != other.event_id
+
+
+def spending(*, user: int = 99, strangers: int = 99, flights: int = 99) -> Spending:
+    return Spending(
+        user=Rate(per_minute=1, burst=user),
+        anonymous=Rate(per_minute=1, burst=strangers),
+        max_flights=flights,
+    )
+
+
+@pytest.mark.parametrize(
+    ("user", "allowed"), [("alice", spending(user=1)), ("", spending(strangers=1))]
+)
+async def test_who_has_spent_enough_gets_the_next_step_of_the_ladder(
+    user: str, allowed: Spending
+) -> None:
+    desk = model_desk(spending=allowed)
+    assert rung(await desk.ask(DARK, user)) == "fresh"
+    refused = await desk.ask("a title of another kind", user, "s-2")
+    assert (read(refused).source, len(desk.model.prompts)) == ("fallback", 1)
+    assert desk.path.registry.sums["model_calls_total", "small", "throttled"] == 1
+    assert read(await desk.ask(DARK, user, "s-3")).source == "cache", "what is kept costs nothing"
+    assert rung(await desk.ask("a title of a third kind", "bob", "s-4")) == "fresh"
+
+
+async def test_no_more_answers_are_made_at_once_than_declared() -> None:
+    desk = model_desk(spending=spending(flights=2))
+    desk.contexts.known["s-told"] = talked("before", session="s-told")
+    desk.model.seconds_before_first = 0.01
+    first = desk.begin(DARK), desk.begin("a title", session="s-told")
+    shared, other = desk.begin(DARK, session="s-3"), desk.begin("a title", session="s-4")
+    await desk.settled()
+    assert [read(one).source for one in (*first, shared)] == ["model"] * 3
+    assert (read(other).source, len(desk.model.prompts)) == ("fallback", 2)
+    assert desk.path.registry.sums["model_calls_total", "small", "crowded"] == 1
+    assert read(await desk.ask("a title", session="s-5")).source == "model"
+
+
+async def test_who_has_spent_enough_is_given_what_is_kept_of_a_title() -> None:
+    desk = model_desk(spending=spending(strangers=1))
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    assert read(await desk.ask("title b")).source == "model"
+    assert read(await desk.ask("title b", session="s-2")).source == "cache"
+    assert len(desk.model.prompts) == 1
 
 
 async def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:
