@@ -1,7 +1,7 @@
 """Keeps the classifier and the search in step with the catalogue, without stopping for it.
 
-A newer catalogue is loaded and indexed in a thread, then swapped in between two requests. Its index
-for search, which takes longest, follows: until then the one before goes on.
+A newer catalogue is loaded and indexed in a thread, then swapped in between two requests, with its
+index for search. Only the first catalogue does not wait for that, which takes longest.
 """
 
 import asyncio
@@ -91,13 +91,24 @@ class CatalogueWatch:
         """Swap a newer catalogue in, if there is one; raises what the store does."""
         version = await asyncio.to_thread(self._store.version)
         if version is None or version == self._version:
+            await self._index_first()
             return
         catalogue = await asyncio.to_thread(self._store.load)
         classify = await asyncio.to_thread(self._build, catalogue)
+        search = None if self._version is None else await self._indexed(catalogue)
         self.before = self._version
         self._version, self.catalogue, self._classify = version, catalogue, classify
+        self.search = search
         self._memo = {}
         self._titles.set(len(catalogue))
         log.info("the catalogue has %d titles now", len(catalogue))
-        if self._build_search is not None:
-            self.search = await asyncio.to_thread(self._build_search, catalogue)
+        await self._index_first()
+
+    async def _index_first(self) -> None:
+        if self.search is None and self.catalogue is not None:
+            self.search = await self._indexed(self.catalogue)
+
+    async def _indexed(self, catalogue: Catalogue) -> Search | None:
+        if self._build_search is None:
+            return None
+        return await asyncio.to_thread(self._build_search, catalogue)

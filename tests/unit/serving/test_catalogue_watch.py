@@ -8,10 +8,12 @@ from domain.catalogue import Catalogue, Title
 from domain.errors import Transient
 from domain.events import Locale
 from domain.questions import Question, QuestionKind
+from domain.search import Search
 from serving.answers import BuiltInAnswers
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.chat import Classify
+from tests.model_fakes import FakeSearch
 from tests.unit.serving.fakes import NOW, CountingRegistry
 
 
@@ -68,6 +70,52 @@ async def test_a_newer_catalogue_replaces_the_classifier_and_what_it_had_answere
     await watch.refresh()
     assert watch.classify("T0", None).slug == "2"
     assert watch.catalogue is source.catalogue
+
+
+@dataclass
+class Builder:
+    """Builds an index once it is let go; says of each what it is of."""
+
+    watch: CatalogueWatch | None = None
+    seen: list[tuple[str, int]] = field(default_factory=list)
+
+    def __call__(self, catalogue: Catalogue) -> Search:
+        assert self.watch is not None
+        of = self.watch.catalogue
+        self.seen.append((self.watch.version, len(of) if of is not None else 0))
+        return FakeSearch(*catalogue.titles.values())
+
+
+async def test_a_newer_catalogue_comes_with_its_index_and_the_first_without() -> None:
+    source, build = Store(titles(1), "1"), Builder()
+    watch = build.watch = CatalogueWatch(
+        source, by_size, poll_seconds=1, titles=CountingRegistry().gauge("n"), build_search=build
+    )
+    await watch.refresh()
+    source.catalogue, source.current = titles(2), "2"
+    await watch.refresh()
+    assert build.seen == [("1", 1), ("1", 1)], "what is known while each index is built"
+    assert isinstance(watch.search, FakeSearch)
+    assert (watch.version, watch.before, len(watch.search.titles)) == ("2", "1", 2)
+
+
+async def test_a_first_index_that_fails_is_built_again() -> None:
+    source, registry = Store(titles(1), "1"), CountingRegistry()
+    failing = [Transient("no room")]
+
+    def build(catalogue: Catalogue) -> Search:
+        if failing:
+            raise failing.pop()
+        return FakeSearch(*catalogue.titles.values())
+
+    watch = CatalogueWatch(
+        source, by_size, poll_seconds=1, titles=registry.gauge("n"), build_search=build
+    )
+    with pytest.raises(Transient):
+        await watch.refresh()
+    assert watch.loaded()
+    await watch.refresh()
+    assert watch.search is not None
 
 
 async def test_a_catalogue_that_cannot_be_read_leaves_the_one_before() -> None:
