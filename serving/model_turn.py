@@ -34,6 +34,7 @@ from serving.meters import GenerationMeters
 from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope
+from serving.similar_questions import SimilarQuestions
 from serving.spending import Allowances
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class ModelPath:
     history_turns: int
     meters: GenerationMeters
     allowances: Allowances
+    similar: SimilarQuestions | None
+    """Finds the reviewed question that asks the same, where that is switched on."""
     under_way: set[asyncio.Task[None]]
     alone: set[asyncio.Task[Generated]] = field(default_factory=set)
     """Answers being made that nobody shares."""
@@ -93,13 +96,15 @@ class ModelPath:
         for task in self.under_way:
             task.cancel()
         await asyncio.gather(*self.under_way, return_exceptions=True)
+        if self.similar is not None:
+            await self.similar.close()
         await self.cache.close()
 
 
 class ModelTurn(Turn):
     """One question that the model may have to answer."""
 
-    __slots__ = ("asked", "is_told", "known", "making", "path", "taken")
+    __slots__ = ("asked", "is_told", "known", "making", "path", "taken", "words")
 
     def __init__(
         self,
@@ -112,6 +117,8 @@ class ModelTurn(Turn):
         super().__init__(desk, exchange, question, event)
         self.path = path
         self.taken = event
+        self.words = event.question
+        """What is put to the model: the question, or the reviewed one that asks the same."""
         self.known: Background | None = None
         self.asked: AskedResponse | None = None
         self.making = Making()
@@ -256,6 +263,7 @@ class ModelTurn(Turn):
         try:
             if self.known is None:
                 self._understand(await self._read())
+            await self._liken()
             if not self._may_spend():
                 return await self._kept()
             return await (self._shared() if self.asked is not None else self._alone())
@@ -264,6 +272,21 @@ class ModelTurn(Turn):
         except Exception:  # whatever it is, whoever waits gets another answer
             log.exception("a question could not be answered")
         return None
+
+    async def _liken(self) -> None:
+        """Ask a reviewed question instead, where one is sure to have the same answer."""
+        similar, asked = self.path.similar, self.asked
+        if similar is None or asked is None:
+            return
+        locale = self.question.locale
+        found = await similar.match(self.taken.question, locale, asked.scope)
+        if found is None:
+            return
+        reviewed, used = self.path.scope.asked(
+            self.question, found, self.taken.owner, NOTHING_KNOWN
+        )
+        if reviewed is not None and reviewed.scope.is_public and reviewed.key != asked.key:
+            self.asked, self.known, self.words = reviewed, used, found
 
     def _may_spend(self) -> bool:
         """Whether the model may be asked for this question; to share what is made costs nothing."""
@@ -299,7 +322,11 @@ class ModelTurn(Turn):
         )
         # Who waits for what another one asked for waits for the model all the same.
         self.making.seconds.setdefault("model", time.perf_counter() - began)
-        return None if given is None else (seen(given.response), given.source)
+        if given is None:
+            return None
+        if self.path.similar is not None and self.words != self.taken.question:
+            self.path.similar.compare(given.response, self._as_worded)
+        return seen(given.response), given.source
 
     async def _alone(self) -> tuple[Seen, Source] | None:
         """An answer that is nobody else's, and is kept nowhere."""
@@ -318,12 +345,20 @@ class ModelTurn(Turn):
         return made(answer, self.desk.clock()), "model"
 
     async def _generate(self, emit: Emit, making: Making) -> Generated:
+        return await self._made(self._wish(), emit, making)
+
+    async def _as_worded(self, emit: Emit) -> Generated:
+        """The model's own answer to a question that was given another one's."""
+        wish = Wish(question=self.taken.question, locale=self.question.locale)
+        return await self._made(wish, emit, Making())
+
+    async def _made(self, wish: Wish, emit: Emit, making: Making) -> Generated:
         seconds = self.path.budgets.routes["generation"].total_ms / 1000
-        return await self.path.generating.make(self._wish(), seconds, emit, making)
+        return await self.path.generating.make(wish, seconds, emit, making)
 
     def _wish(self) -> Wish:
         return Wish(
-            question=self.taken.question,
+            question=self.words,
             locale=self.question.locale,
             known=self.known or NOTHING_KNOWN,
         )

@@ -193,6 +193,7 @@ def model_desk(
         history_turns=5,
         meters=counted,
         allowances=Allowances(spending or models.declared().spending, lambda: 0.0),
+        similar=None,
         under_way=set(),
     )
     path.chat.model = turns.open
