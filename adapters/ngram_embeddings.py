@@ -46,7 +46,7 @@ class NgramEmbeddings:
 
     def _rows(self, texts: Sequence[str]) -> Array:
         joined = BETWEEN.join(f" {fold(text[:MAX_CHARS])} " for text in texts)
-        codes: _Codes = np.frombuffer(joined.encode("utf-32-le"), dtype=np.uint32)
+        codes: _Codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
         numbers = np.cumsum(codes == ord(BETWEEN))
         japanese = np.fromiter((JAPANESE.match(char) is not None for char in joined), np.bool_)
         rows = np.zeros(len(texts) * self.dimensions)

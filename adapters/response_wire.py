@@ -37,6 +37,7 @@ LEVEL = 1
 class ResponseWire:
     """Writes and reads responses under one secret; both sides need the same.
 
+    Without a secret nothing can be sealed: no response is kept, and none is taken for a good one.
     Bodies from `compress_bytes` on are compressed. Thread-safe.
     """
 
@@ -46,10 +47,10 @@ class ResponseWire:
         self._compress_bytes = compress_bytes
 
     def pack(self, response: StoredResponse) -> bytes | None:
-        """The bytes to store; None for a response that is too large to be kept."""
+        """The bytes to store; None for a response too large to be kept, and without a key."""
         flags = IS_RESPONSE | (IS_NEGATIVE if response.is_negative else 0)
         body = response.body
-        if len(body) > MAX_BODY_BYTES:
+        if not self._key or len(body) > MAX_BODY_BYTES:
             return None
         if len(body) >= self._compress_bytes:
             flags, body = flags | IS_COMPRESSED, self._folded(body)
@@ -83,7 +84,7 @@ class ResponseWire:
         seal, owned, fingerprint, seconds, count = EXTENSION.unpack_from(answer.body)
         if owner is not None and owned != owner:
             raise Damaged(Damage.FOREIGN_OWNER)
-        if not hmac.compare_digest(seal, self._seal(answer, key)):
+        if not self._key or not hmac.compare_digest(seal, self._seal(answer, key)):
             raise Damaged(Damage.SEAL)
         begin = EXTENSION.size + 2 * count
         if count > MAX_CHUNKS or len(answer.body) < begin:

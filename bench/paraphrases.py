@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from adapters.hashed_embeddings import HashedEmbeddings
+from adapters.ngram_embeddings import NgramEmbeddings
 from bench import machine
 from bench.environments import python_with
 from bench.processes import DidNotStartError, Processes
@@ -118,13 +118,13 @@ def same_wording(a: str, b: str) -> bool:
 def similar() -> Hit:
     """Whether the similarity switch does, at its declared threshold."""
     table = response_cache.declared().similarity
-    rules, embeddings = rules_of(table), HashedEmbeddings(table.dimensions)
+    rules, embeddings = rules_of(table), NgramEmbeddings(table.threshold, table.dimensions)
 
     def hit(a: str, b: str) -> bool:
         sense = Sense.of(a, rules)
         if not sense.says_enough or sense != Sense.of(b, rules):
             return False
-        return likeness(embeddings.vector(a), embeddings.vector(b)) >= table.threshold
+        return likeness(*embeddings.vectors([a, b])) >= table.threshold
 
     return hit
 

@@ -56,6 +56,21 @@ class Embedding(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     min_similarity: Annotated[float, Meta(ge=0, le=1)]
 
 
+class Rate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """So many calls a minute, and so many at once after a pause."""
+
+    per_minute: Annotated[float, Meta(gt=0)]
+    burst: Count
+
+
+class Spending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How often a serving process may ask the models anew."""
+
+    user: Rate
+    anonymous: Rate
+    max_flights: Count
+
+
 class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole table."""
 
@@ -65,6 +80,7 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     routing: Routing
     instructions: Instructions
     embedding: Embedding
+    spending: Spending
 
     def version(self, model: Model) -> str:
         """What an answer of this model depends on beside the question; part of cache keys."""

@@ -92,7 +92,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         str,
         Meta(
             description="Secret that hides user ids in analytics and audit (empty: left out) and"
-            " seals cached responses"
+            " seals cached responses (empty: none is cached)"
         ),
     ] = ""
     log_level: Annotated[str, Meta(description="Level of the log", pattern="^[A-Z]+$")] = "INFO"

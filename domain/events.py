@@ -239,6 +239,11 @@ def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
     return _id_of(f"{owner}\x1f{session_id}\x1f{message_id}")
 
 
+def event_id_of_completion(asked_event_id: str) -> str:
+    """The one id of what was answered to a question: a client's retry completes the same turn."""
+    return _id_of(f"completed\x1f{asked_event_id}")
+
+
 def event_id_of_feedback(owner: str, answer_event_id: str, signal: Signal) -> str:
     """The one id of a user's opinion of an answer."""
     return _id_of(f"feedback\x1f{owner}\x1f{answer_event_id}\x1f{signal}")

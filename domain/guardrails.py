@@ -5,18 +5,23 @@ An answer that breaks one is taken back after it was given. The rules are rows o
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from domain.questions import fold, squash
+from domain.prompts import TAGS
+from domain.questions import JAPANESE, fold, squash
 from domain.response_cache import normalised
 
 _URL = re.compile(r"(?:https?|ftp)://[^\s<>\"'「」『』（）)]+")
 _QUOTED_TITLE = re.compile(r"『([^『』]{1,120})』")
 _VOLUME = re.compile(r" ?(?:第? ?\d{1,3} ?[巻話]|vol(?:ume|\.)? ?\d{1,3})$| \d{1,3}$")
 """Behind a title, the volume that is meant."""
+_TO_BE_SAID = re.compile("「[^「」]*」")
+"""What stands in quotation marks in the instructions is what an answer may say."""
+JAPANESE_RUN, LATIN_RUN = 16, 40
+"""So many letters of the instructions in a row are no coincidence."""
 
 
 class Finding(StrEnum):
@@ -36,7 +41,8 @@ class Rules:
     """The declared rules; `markers` are normalised, `hosts` in lower case.
 
     `bare_host` finds what a reader could take for an address although no scheme stands before it;
-    `other_names` are comparable names of what is no title, but quoted like one.
+    `other_names` are comparable names of what is no title, but quoted like one; `told` are the runs
+    of letters of the instructions.
     """
 
     max_chars: int
@@ -44,6 +50,7 @@ class Rules:
     bare_host: re.Pattern[str]
     other_names: frozenset[str]
     markers: Sequence[str]
+    told: frozenset[str]
     banned: Sequence[re.Pattern[str]]
 
 
@@ -69,12 +76,41 @@ def check(
         (Finding.EMPTY, not any(map(str.isalnum, plain))),
         (Finding.TOO_LONG, len(text) > rules.max_chars),
         (Finding.FOREIGN_URL, any(not _is_ours(host, rules) for host in _hosts(plain, rules))),
-        (Finding.LEAKED_PROMPT, any(marker in plain for marker in rules.markers)),
+        (Finding.LEAKED_PROMPT, _is_leak(plain, rules)),
         (Finding.BANNED, any(pattern.search(plain) for pattern in rules.banned)),
         (Finding.UNKNOWN_ITEM, not all(map(known.has_item, _item_ids(answer)))),
         (Finding.UNKNOWN_TITLE, any(not _is_known(title, rules, known) for title in titles)),
     ]
     return [finding for finding, is_broken in found if is_broken]
+
+
+def tags() -> Sequence[str]:
+    """What only stands in prompts, and never in what a customer may read."""
+    return [f"<{mark}{tag}>" for tag in TAGS for mark in ("", "/")]
+
+
+def told(instructions: Iterable[str]) -> frozenset[str]:
+    """Every run of letters of these instructions that is long enough to know them by."""
+    parts = [part for text in instructions for part in _TO_BE_SAID.split(text)]
+    return frozenset(
+        run
+        for part in parts
+        for run in _runs(normalised(part), JAPANESE_RUN if JAPANESE.search(part) else LATIN_RUN)
+    )
+
+
+def _is_leak(plain: str, rules: Rules) -> bool:
+    if any(marker in plain for marker in rules.markers):
+        return True
+    return any(
+        run in rules.told for length in (JAPANESE_RUN, LATIN_RUN) for run in _runs(plain, length)
+    )
+
+
+def _runs(plain: str, length: int) -> Iterator[str]:
+    """All runs of so many letters, whatever stands between the letters."""
+    letters = "".join(filter(str.isalnum, plain))
+    return (letters[at : at + length] for at in range(len(letters) - length + 1))
 
 
 def comparable_name(name: str) -> str:

@@ -5,7 +5,7 @@ Pure. Nothing is told or shown of a title that the catalogue of the moment does 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from domain.catalogue import Catalogue, Title, item
@@ -23,17 +23,25 @@ _NO_PREFERENCES = Preferences()
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What is known before a question: of the talk so far, and of who asks."""
+    """What is known before a question: of the talk so far, and of who asks.
+
+    `is_sure` is whether the talk so far is known at all.
+    """
 
     turns: Sequence[Turn] = ()
     summary: str = ""
     preferences: Preferences = _NO_PREFERENCES
     recent: Sequence[str] = ()
+    is_sure: bool = True
 
     @property
     def is_first(self) -> bool:
-        """Whether nothing was said before."""
-        return not self.turns and not self.summary
+        """Whether it is certain that nothing was said before."""
+        return self.is_sure and not self.turns and not self.summary
+
+    def without_talk(self) -> "Background":
+        """Without what was said, of which it only remains known whether there was any."""
+        return replace(self, turns=(), summary="", is_sure=self.is_first)
 
     def digest(self) -> str:
         """The same for what would go into a prompt in the same words."""

@@ -21,6 +21,9 @@ MESSAGE_TOKENS = 6
 
 _ESCAPED = str.maketrans({char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"})
 
+TAGS = ("summary", "customer", "catalogue", "question")
+"""What stands around the parts of a prompt."""
+
 Fact = Mapping[str, object]
 
 

@@ -11,11 +11,16 @@ import msgspec
 
 from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
-from domain.events import AnswerCompleted, QuestionTaken, RecommendationServed
+from domain.events import (
+    AnswerCompleted,
+    QuestionTaken,
+    RecommendationServed,
+    event_id_of_completion,
+)
 from domain.questions import Question
 from serving.answers import Seen, Source
 from serving.chat import ChatRoute, Turn
-from serving.exchange import Exchange, guarded, new_id
+from serving.exchange import Exchange, guarded
 from serving.frames import AnswerText
 
 
@@ -74,7 +79,7 @@ def tell(
 ) -> None:
     """Hand the event over; `done` is called once it would outlive this process."""
     event = AnswerCompleted(
-        event_id=new_id(),
+        event_id=event_id_of_completion(taken.event_id),
         occurred_at=max(desk.clock(), taken.occurred_at),
         producer=desk.producer.name,
         seq=desk.producer.next(),

@@ -38,17 +38,28 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known; `trending` is the body of the stored answer, shared by all who know it."""
+    """What is known; `trending` is the body of the stored answer, shared by all who know it.
+
+    `is_sure` is whether the session is known as it is: one that could not be read, or whose turns
+    are nowhere yet, may have more of them.
+    """
 
     read_at: float
     session: Session
     preferences: Preferences = _NO_PREFERENCES
     recent: Sequence[str] = ()
     trending: bytes = b""
+    is_sure: bool = False
 
     def with_turn(self, turn: Turn) -> "Context":
         """Knowing one more turn."""
         return replace(self, session=shortened(self.session.with_turns([turn])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Talk:
+    session: Session
+    is_sure: bool
 
 
 class UserReads(Protocol):
@@ -92,28 +103,38 @@ class ContextReader:
     async def read(self, session_id: str, user: str, known: Context | None = None) -> Context:
         """The context; `known` stays where nothing newer can be read. Never raises Transient."""
         before = known or Context(0.0, Session(session_id, user))
-        session, preferences, recent, trending = await asyncio.gather(
-            self._branch("session", self._session(before.session), before.session),
+        unread, new = _Talk(before.session, is_sure=False), _Talk(before.session, is_sure=True)
+        talk, preferences, recent, trending = await asyncio.gather(
+            self._branch("session", self._session(before.session), unread, new),
             self._branch("preferences", self._preferences(user), before.preferences),
             self._branch("interactions", self._recent(user), before.recent),
             self._branch("trending", self._trending(), before.trending),
         )
-        return Context(asyncio.get_running_loop().time(), session, preferences, recent, trending)
+        now = asyncio.get_running_loop().time()
+        return Context(now, talk.session, preferences, recent, trending, talk.is_sure)
 
-    async def _branch(self, name: str, read: Awaitable[Part | None], before: Part) -> Part:
-        started = time.perf_counter()
+    async def _branch(
+        self, name: str, read: Awaitable[Part | None], before: Part, nothing: Part | None = None
+    ) -> Part:
+        """What is read; `before` where that fails, `nothing`, or else `before`, where none is."""
+        started, otherwise = time.perf_counter(), before
         try:
             async with asyncio.timeout(self._budget.total_ms / 1000):
                 found = await read
             outcome = "nothing" if found is None else "found"
+            otherwise = before if nothing is None else nothing
         except (Transient, TimeoutError) as error:
             log.debug("%s could not be read ahead: %s", name, error)
             found, outcome = None, "failed"
         self._meters.prefetch_seconds(name).observe(time.perf_counter() - started)
         self._meters.prefetched(name, outcome).inc()
-        return before if found is None else found
+        return otherwise if found is None else found
 
-    async def _session(self, before: Session) -> Session | None:
+    async def _session(self, before: Session) -> _Talk | None:
+        """What was said; None for a session that is new. Raises Transient where that is not known.
+
+        A session that has its owner had a question, though its turns may not be stored yet.
+        """
         session_id, owner = before.session_id, before.owner
         seconds = self._budget.seconds("redis")
         found, known_owner = await asyncio.gather(
@@ -122,10 +143,12 @@ class ContextReader:
         if found is None and known_owner == owner:
             seconds = self._budget.seconds("dynamodb")
             found = await self._sessions.stored(session_id, owner, seconds)
-        if found is None or found.owner != owner:
+        if found is None and known_owner is None:
             return None
+        if found is None or found.owner != owner:
+            raise Transient("the turns of a session are not known yet", dependency="sessions")
         # What was answered here may not be stored yet.
-        return shortened(found.with_turns(before.turns.values()))
+        return _Talk(shortened(found.with_turns(before.turns.values())), is_sure=True)
 
     async def _owner(self, session_id: str, otherwise: str) -> str | None:
         """Whose the session is by Redis: of a new one the table need not be asked."""

@@ -93,6 +93,15 @@ class Flights(Generic[Result]):
         self._flights: dict[str, Flight[Result]] = {}
         self._tasks: set[asyncio.Task[Result]] = set()
 
+    def __len__(self) -> int:
+        """How many are under way, with those that nobody can join any more."""
+        return len(self._tasks)
+
+    def has(self, key: str) -> bool:
+        """Whether there is one to join."""
+        flight = self._flights.get(key)
+        return flight is not None and not flight.is_over
+
     def of(self, key: str, work: Callable[[Flight[Result]], Awaitable[Result]]) -> Flight[Result]:
         """The flight under way, or a new one that does this work."""
         flight = self._flights.get(key)

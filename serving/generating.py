@@ -85,6 +85,10 @@ class Generating:
         """The model that will be asked."""
         return self._row(self._router.size(question))
 
+    def refused(self, question: str, outcome: str) -> None:
+        """Count a call that is not made."""
+        self._meters.calls(self._router.size(question).value, outcome).inc()
+
     def look(self, wish: Wish, making: Making) -> asyncio.Task[Sequence[Hit]]:
         """Begin to search for an answer that will be made, or not: then cancel it."""
         ends_at = _now() + self._budget.total_ms / 1000

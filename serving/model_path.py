@@ -4,23 +4,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from adapters.ngram_embeddings import NgramEmbeddings
 from adapters.redis_kept import KeptRedis
-from config import response_cache, search, texts
+from adapters.redis_serving_responses import ServingResponses
+from config import response_cache, reviewed_questions, search, texts
 from config.budgets import Budgets
 from config.models import Models
+from config.response_cache import ResponseCacheTable
 from domain.catalogue import Catalogue
 from domain.routing import Size
 from domain.search import Search, Wanted
 from serving.catalogue_watch import CatalogueWatch
-from serving.context import ContextReader
 from serving.generating import Generating, ModelsBySize
 from serving.ladder import Ladder
-from serving.meters import GenerationMeters, Meters, Registry
-from serving.model_turn import ModelPath
+from serving.meters import GenerationMeters, Meters, Registry, SimilarityMeters
+from serving.model_turn import ModelPath, ReadsContexts
 from serving.outbox import EventSink, Producer
 from serving.response_cache import over_redis
 from serving.response_scope import ResponseScope
 from serving.response_store import Wire
+from serving.similar_questions import SimilarQuestions
+from serving.spending import Allowances
 from serving.warming import FIRST_SECONDS, WarmUp
 
 WARM_UP = Wanted(text="manga", limit=1)
@@ -46,14 +50,21 @@ class Desk:
     bulk: KeptRedis
     shards: int
     watch: CatalogueWatch
-    contexts: ContextReader
+    contexts: ReadsContexts
     sink: EventSink
     producer: Producer
     meters: Meters
 
 
-def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: Desk) -> ModelPath:
-    """The path over these parts."""
+def put_together(
+    parts: ModelParts,
+    budgets: Budgets,
+    registry: Registry,
+    desk: Desk,
+    table: ResponseCacheTable | None = None,
+) -> ModelPath:
+    """The path over these parts, its cache as the tables (or this one) declare it."""
+    table = table or response_cache.declared()
     counted = GenerationMeters(registry, desk.meters)
     cache = over_redis(
         desk.bulk,
@@ -62,6 +73,7 @@ def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: 
         sink=desk.sink,
         producer=desk.producer,
         registry=registry,
+        table=table,
     )
     generating = Generating(
         search=lambda: desk.watch.search,
@@ -77,7 +89,7 @@ def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: 
         cache=cache,
         contexts=desk.contexts,
         scope=ResponseScope(
-            own_words=response_cache.declared().own_words_pattern,
+            own_words=table.own_words_pattern,
             pseudonym=parts.pseudonym,
             model_of=generating.model_of,
             prompt_version=str(parts.table.prompt_version),
@@ -93,7 +105,24 @@ def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: 
         budgets=budgets,
         history_turns=parts.table.history_turns,
         meters=counted,
+        allowances=Allowances(parts.table.spending),
+        similar=_similar(table, registry, desk),
         under_way=set(),
+    )
+
+
+def _similar(table: ResponseCacheTable, registry: Registry, desk: Desk) -> SimilarQuestions | None:
+    """What finds similar questions; None while the switch is off."""
+    similarity = table.similarity
+    if not similarity.enabled:
+        return None
+    return SimilarQuestions(
+        table=similarity,
+        questions=reviewed_questions.declared().by_locale(),
+        embeds=NgramEmbeddings(similarity.threshold, similarity.dimensions),
+        classify=desk.watch.classify,
+        tally=ServingResponses(desk.bulk, shards=desk.shards, lease_seconds=table.lease_seconds),
+        meters=SimilarityMeters(registry),
     )
 
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from config.budgets import Budgets
@@ -34,12 +34,18 @@ from serving.meters import GenerationMeters
 from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope
+from serving.similar_questions import SimilarQuestions
+from serving.spending import Allowances
 
 log = logging.getLogger(__name__)
 
 RESERVE_SECONDS = 0.03
 """What is kept of the time for choosing another answer and sending it."""
 _NOTHING_MADE = tuple((name, 0.0) for name in SEGMENTS)
+
+UNGUESSABLE_CHARS = 22
+"""128 random bits in letters. Who is not signed in may have guessed a shorter session id: what was
+said in such a session goes into no prompt."""
 
 MAX_MAKING = 512
 """Questions that wait for an answer to be made, in one process; beyond that the ladder answers."""
@@ -65,7 +71,12 @@ class ModelPath:
     budgets: Budgets
     history_turns: int
     meters: GenerationMeters
+    allowances: Allowances
+    similar: SimilarQuestions | None
+    """Finds the reviewed question that asks the same, where that is switched on."""
     under_way: set[asyncio.Task[None]]
+    alone: set[asyncio.Task[Generated]] = field(default_factory=set)
+    """Answers being made that nobody shares."""
 
     def open(
         self, desk: ChatRoute, exchange: Exchange, question: Question, event: QuestionTaken
@@ -85,13 +96,15 @@ class ModelPath:
         for task in self.under_way:
             task.cancel()
         await asyncio.gather(*self.under_way, return_exceptions=True)
+        if self.similar is not None:
+            await self.similar.close()
         await self.cache.close()
 
 
 class ModelTurn(CompletingTurn):
     """One question that the model may have to answer."""
 
-    __slots__ = ("asked", "known", "making", "path", "taken")
+    __slots__ = ("asked", "known", "making", "path", "taken", "words")
 
     def __init__(
         self,
@@ -104,6 +117,8 @@ class ModelTurn(CompletingTurn):
         super().__init__(desk, exchange, question, event)
         self.path = path
         self.taken = event
+        self.words = event.question
+        """What is put to the model: the question, or the reviewed one that asks the same."""
         self.known: Background | None = None
         self.asked: AskedResponse | None = None
         self.making = Making()
@@ -177,6 +192,9 @@ class ModelTurn(CompletingTurn):
             context.preferences,
             context.recent,
         )
+        known = replace(known, is_sure=context.is_sure)
+        if not self.taken.owner and len(self.taken.session_id) < UNGUESSABLE_CHARS:
+            known = known.without_talk()
         self.asked, self.known = self.path.scope.asked(
             self.question, self.taken.question, self.taken.owner, known
         )
@@ -239,12 +257,50 @@ class ModelTurn(CompletingTurn):
         try:
             if self.known is None:
                 self._understand(await self._read())
+            await self._liken()
+            if not self._may_spend():
+                return await self._kept()
             return await (self._shared() if self.asked is not None else self._alone())
         except MangaAssistError as error:
             log.info("a question could not be answered: %s", error)
         except Exception:  # whatever it is, whoever waits gets another answer
             log.exception("a question could not be answered")
         return None
+
+    async def _liken(self) -> None:
+        """Ask a reviewed question instead, where one is sure to have the same answer."""
+        similar, asked = self.path.similar, self.asked
+        if similar is None or asked is None:
+            return
+        locale = self.question.locale
+        found = await similar.match(self.taken.question, locale, asked.scope)
+        if found is None:
+            return
+        reviewed, used = self.path.scope.asked(
+            self.question, found, self.taken.owner, NOTHING_KNOWN
+        )
+        if reviewed is not None and reviewed.scope.is_public and reviewed.key != asked.key:
+            self.asked, self.known, self.words = reviewed, used, found
+
+    def _may_spend(self) -> bool:
+        """Whether the model may be asked for this question; to share what is made costs nothing."""
+        path = self.path
+        if self.asked is not None and path.cache.is_making(self.asked):
+            return True
+        making = path.cache.under_way + len(path.alone)
+        refusal = path.allowances.refusal(self.taken.owner, making)
+        if refusal is not None:
+            path.generating.refused(self.taken.question, refusal)
+        return refusal is None
+
+    async def _kept(self) -> tuple[Seen, Source] | None:
+        """The response that is there; the question of a kind of its own was not looked up so."""
+        if self.asked is None:
+            return None
+        kept = await self.path.cache.kept(self.asked, min(self.desk.redis_seconds, self._left()))
+        if kept is None:
+            return None
+        return seen(kept), "stale" if kept.is_stale(self.desk.clock()) else "cache"
 
     async def _shared(self) -> tuple[Seen, Source] | None:
         if self.asked is None:
@@ -260,12 +316,18 @@ class ModelTurn(CompletingTurn):
         )
         # Who waits for what another one asked for waits for the model all the same.
         self.making.seconds.setdefault("model", time.perf_counter() - began)
-        return None if given is None else (seen(given.response), given.source)
+        if given is None:
+            return None
+        if self.path.similar is not None and self.words != self.taken.question:
+            self.path.similar.compare(given.response, self._as_worded)
+        return seen(given.response), given.source
 
     async def _alone(self) -> tuple[Seen, Source] | None:
         """An answer that is nobody else's, and is kept nowhere."""
         flight = Flight[Generated]()
         task = flight.depart(self._generate(flight.broadcast.emit, self.making), "answer of one")
+        self.path.alone.add(task)
+        task.add_done_callback(self.path.alone.discard)
         try:
             generated = await flight.join(self._patience(), self._emit(), self._streaming())
         finally:
@@ -277,12 +339,20 @@ class ModelTurn(CompletingTurn):
         return made(answer, self.desk.clock()), "model"
 
     async def _generate(self, emit: Emit, making: Making) -> Generated:
+        return await self._made(self._wish(), emit, making)
+
+    async def _as_worded(self, emit: Emit) -> Generated:
+        """The model's own answer to a question that was given another one's."""
+        wish = Wish(question=self.taken.question, locale=self.question.locale)
+        return await self._made(wish, emit, Making())
+
+    async def _made(self, wish: Wish, emit: Emit, making: Making) -> Generated:
         seconds = self.path.budgets.routes["generation"].total_ms / 1000
-        return await self.path.generating.make(self._wish(), seconds, emit, making)
+        return await self.path.generating.make(wish, seconds, emit, making)
 
     def _wish(self) -> Wish:
         return Wish(
-            question=self.taken.question,
+            question=self.words,
             locale=self.question.locale,
             known=self.known or NOTHING_KNOWN,
         )

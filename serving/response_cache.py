@@ -93,6 +93,15 @@ class ResponseCache:
                 emit(piece)
         return given
 
+    @property
+    def under_way(self) -> int:
+        """How many responses are being looked for or made, but for those made anew."""
+        return len(self._flights)
+
+    def is_making(self, asked: Asked) -> bool:
+        """Whether whoever asks this now shares what is under way here."""
+        return self._flights.has(asked.key)
+
     async def kept(self, asked: Asked, seconds: float) -> StoredResponse | None:
         """The response that is there, whatever its age; makes none and waits for none."""
         try:
@@ -149,7 +158,7 @@ class ResponseCache:
         """The response, or who computes it: this process where the store cannot be asked."""
         try:
             for _ in range(2):
-                claimed = await self._store.claim(asked.key, token, -1, STORE_SECONDS)
+                claimed = await self._ask(asked.key, token, -1)
                 if not isinstance(claimed, bytes):
                     return claimed
                 try:
@@ -161,6 +170,14 @@ class ResponseCache:
         except Transient as error:
             log.debug("the response cache cannot be asked: %s", error)
         return Mine()
+
+    async def _ask(self, key: str, token: str, known: int) -> bytes | Mine | Claim:
+        """Claim; whoever is cancelled meanwhile may have the lease without knowing it."""
+        try:
+            return await self._store.claim(key, token, known, STORE_SECONDS)
+        except asyncio.CancelledError:
+            self._making.give_back(key, token)
+            raise
 
     def _read(self, asked: Asked, stored: bytes) -> StoredResponse:
         try:
@@ -191,8 +208,9 @@ class ResponseCache:
     async def _make_anew(self, asked: Asked, version: int, compute: Compute) -> None:
         token = secrets.token_hex(8)
         try:
-            claimed = await self._store.claim(asked.key, token, version, STORE_SECONDS)
+            claimed = await self._ask(asked.key, token, version)
         except Transient:  # whoever reads it next begins
+            self._making.give_back(asked.key, token)
             self._counts.refreshes("failed").inc()
             return
         if not isinstance(claimed, Mine):

@@ -73,9 +73,7 @@ class ResponseMaking:
         if response.fingerprint in banned:
             await self._release(response.key, token, failing_seconds=0)
             return None
-        task = asyncio.create_task(self._share(response, token), name="share a response")
-        self.sharing.add(task)
-        task.add_done_callback(self.sharing.discard)
+        self._keep(asyncio.create_task(self._share(response, token), name="share a response"))
         return response
 
     async def _computed(
@@ -94,6 +92,14 @@ class ResponseMaking:
             if generated is None:
                 await asyncio.shield(self._release(asked.key, token, failing_seconds))
         return generated
+
+    def give_back(self, key: str, token: str) -> None:
+        """End a lease that may have been given, in the background: for whoever is cancelled."""
+        self._keep(asyncio.create_task(self._release(key, token, 0), name="give a lease back"))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self.sharing.add(task)
+        task.add_done_callback(self.sharing.discard)
 
     async def _share(self, response: StoredResponse, token: str) -> None:
         """Give it to the other processes; what Redis does not take is spooled."""

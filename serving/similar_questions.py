@@ -17,6 +17,7 @@ from domain.errors import MangaAssistError, Transient
 from domain.events import Locale
 from domain.questions import Question
 from domain.response_cache import Generated, Scope, StoredResponse, normalised
+from domain.search import Embedder
 from domain.similarity import Compared, Reviewed, Sense, SenseRules, likeness, overlap
 from serving.meters import SimilarityMeters
 from serving.response_store import STORE_SECONDS, Compute
@@ -31,14 +32,6 @@ SHADOW_SECONDS = 30.0
 
 Classify = Callable[[str, Locale], Question]
 """What a question is about."""
-
-
-class Embeds(Protocol):
-    """Makes vectors of length 1 out of texts; what is alike gets vectors that point alike."""
-
-    async def embed(self, text: str, seconds: float) -> Sequence[float]:
-        """The vector of a text; raises Transient or Permanent."""
-        ...
 
 
 class Tally(Protocol):
@@ -65,13 +58,14 @@ def rules_of(table: Similarity) -> SenseRules:
 
 
 class SimilarQuestions:
-    """Finds the reviewed question that asks the same; `learn` comes first."""
+    """Finds the question of the reviewed set, each with its locale, that asks the same."""
 
     def __init__(
         self,
         *,
         table: Similarity,
-        embeds: Embeds,
+        questions: Iterable[tuple[str, str]],
+        embeds: Embedder,
         classify: Classify,
         tally: Tally,
         meters: SimilarityMeters,
@@ -79,6 +73,7 @@ class SimilarQuestions:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._table = table
+        self._questions = tuple(questions)
         self._rules = rules_of(table)
         self._embeds = embeds
         self._classify = classify
@@ -90,18 +85,6 @@ class SimilarQuestions:
         self._looked_at = float("-inf")
         self._compared: Compared | None = None
         self._shadow: asyncio.Task[None] | None = None
-
-    async def learn(self, questions: Iterable[tuple[str, str]]) -> None:
-        """Take these questions, each with its locale, for the reviewed set; raises Transient."""
-        self._reviewed = [
-            Reviewed(
-                question,
-                locale,
-                Sense.of(question, self._rules),
-                await self._embeds.embed(question, EMBED_SECONDS),
-            )
-            for locale, question in questions
-        ]
 
     @property
     def is_open(self) -> bool:
@@ -115,12 +98,14 @@ class SimilarQuestions:
 
     async def match(self, question: str, locale: Locale, scope: Scope) -> str | None:
         """The reviewed question whose response this one may be given; None for most."""
-        if not self._table.enabled or not scope.is_public or not self._reviewed:
+        if not self._table.enabled or not scope.is_public:
             return None
         await self._look()
         if not self.is_open:
             return None
         try:
+            if not self._reviewed:
+                self._reviewed = await self._learnt()
             vector = await self._embeds.embed(question, EMBED_SECONDS)
         except MangaAssistError as error:
             log.debug("a question could not be compared: %s", error)
@@ -149,6 +134,17 @@ class SimilarQuestions:
         if self._shadow is not None:
             self._shadow.cancel()
             await asyncio.gather(self._shadow, return_exceptions=True)
+
+    async def _learnt(self) -> list[Reviewed]:
+        return [
+            Reviewed(
+                question,
+                locale,
+                Sense.of(question, self._rules),
+                await self._embeds.embed(question, EMBED_SECONDS),
+            )
+            for locale, question in self._questions
+        ]
 
     def _nearest(
         self, question: str, locale: Locale, vector: Sequence[float]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import cache, lru_cache
 
-from config import guardrails
+from config import guardrails, models
 from domain.catalogue import Catalogue
 from domain.errors import Permanent, Transient
-from domain.guardrails import Finding, Known, Rules, check, comparable_name
+from domain.guardrails import Finding, Known, Rules, check, comparable_name, tags, told
 from domain.jobs import AppendAudit, CheckAnswer
 from domain.ports import TOO_OLD, Ports
 from domain.response_cache import StoredResponse, normalised
@@ -53,13 +53,14 @@ def _take_back(
 @cache
 def rules() -> Rules:
     """The declared rules, ready to be used."""
-    table = guardrails.declared()
+    table, instructions = guardrails.declared(), models.declared().instructions
     return Rules(
         max_chars=table.max_chars,
         hosts=frozenset(table.hosts),
         bare_host=table.bare_host(),
         other_names=frozenset(map(comparable_name, table.other_names)),
-        markers=tuple(map(normalised, table.markers)),
+        markers=tuple(map(normalised, (*table.markers, *tags()))),
+        told=told((instructions.ja, instructions.en)),
         banned=table.banned_patterns(),
     )
 

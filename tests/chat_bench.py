@@ -50,6 +50,7 @@ def table_of(provider: str, *, max_tokens: int = 400) -> models.Models:
         models=models.Sizes(small=row, large=row),
         routing=shipped.routing,
         instructions=shipped.instructions,
+        spending=shipped.spending,
         embedding=shipped.embedding,
     )
 

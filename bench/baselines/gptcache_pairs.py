@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from gptcache import Cache, Config
 from gptcache.adapter.api import get, put
 from gptcache.manager import CacheBase, VectorBase, get_data_manager
@@ -19,7 +18,7 @@ from gptcache.processor.post import first
 from gptcache.processor.pre import get_prompt
 from gptcache.similarity_evaluation.distance import SearchDistanceEvaluation
 
-from adapters.hashed_embeddings import HashedEmbeddings
+from adapters.ngram_embeddings import NgramEmbeddings
 
 MAX_PAIRS = 100_000
 ANSWER = "the answer to the first one"
@@ -27,7 +26,7 @@ ANSWER = "the answer to the first one"
 
 def opened(directory: Path, dimensions: int) -> Cache:
     """A cache as its documentation sets one up."""
-    embeddings = HashedEmbeddings(dimensions)
+    embeddings = NgramEmbeddings(0.0, dimensions)
     stores = get_data_manager(
         CacheBase("sqlite", sql_url=f"sqlite:///{directory / 'cache.db'}"),
         VectorBase("faiss", dimension=dimensions, index_path=str(directory / "faiss.index")),
@@ -36,7 +35,7 @@ def opened(directory: Path, dimensions: int) -> Cache:
     cache = Cache()
     cache.init(
         pre_embedding_func=get_prompt,
-        embedding_func=lambda text, **_: np.array(embeddings.vector(text), dtype="float32"),
+        embedding_func=lambda text, **_: embeddings.vectors([text])[0],
         data_manager=stores,
         similarity_evaluation=SearchDistanceEvaluation(),
         post_process_messages_func=first,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.hashed_embeddings import HashedEmbeddings
+from adapters.ngram_embeddings import NgramEmbeddings
 from config import response_cache, reviewed_questions
 from config.errors import ConfigError
 from domain.similarity import Compared, Sense, likeness, overlap
@@ -17,7 +17,7 @@ from tests.shared_data import shared
 
 TABLE = response_cache.declared().similarity
 RULES = rules_of(TABLE)
-EMBEDDINGS = HashedEmbeddings(TABLE.dimensions)
+EMBEDDINGS = NgramEmbeddings(TABLE.threshold, TABLE.dimensions)
 
 
 def is_same(one: str, other: str) -> bool:
@@ -25,7 +25,7 @@ def is_same(one: str, other: str) -> bool:
 
 
 def matches(one: str, other: str) -> bool:
-    alike = likeness(EMBEDDINGS.vector(one), EMBEDDINGS.vector(other))
+    alike = likeness(*EMBEDDINGS.vectors([one, other]))
     sense = Sense.of(one, RULES)
     return alike >= TABLE.threshold and sense.says_enough and is_same(one, other)
 
@@ -122,11 +122,11 @@ def test_overlap_is_what_two_have_in_common() -> None:
 
 
 def test_vectors_have_length_one_and_survive_any_text() -> None:
-    for text in ("one piece", "ワンピース", "\ud800", "a" * 5000):
-        vector = EMBEDDINGS.vector(text)
+    for text in ("one piece", "ワンピース", "one \ud800piece", "a" * 5000):
+        (vector,) = EMBEDDINGS.vectors([text])
         assert likeness(vector, vector) == pytest.approx(1.0)
-    assert likeness(EMBEDDINGS.vector("abc"), EMBEDDINGS.vector("xyz")) < 0.5
-    assert len(EMBEDDINGS.vector("")) == TABLE.dimensions
+    assert likeness(*EMBEDDINGS.vectors(["abc", "xyz"])) < 0.5
+    assert EMBEDDINGS.vectors([""]).shape == (1, TABLE.dimensions)
 
 
 def test_the_switch_is_off_as_shipped() -> None:

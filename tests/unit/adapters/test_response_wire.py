@@ -93,11 +93,25 @@ def test_one_users_response_is_refused_under_every_other_key() -> None:
 
 def test_nobody_without_the_secret_can_forge_a_response() -> None:
     """Whoever may write to Redis knows the format, and can make every checksum right."""
-    for secret in ("", "other"):
-        forged = ResponseWire(secret, compress_bytes=1024).pack(MADE)
-        assert forged is not None
+    forged = ResponseWire("other", compress_bytes=1024).pack(MADE)
+    assert forged is not None
+    with pytest.raises(Damaged) as caught:
+        WIRE.unpack(forged, MADE.key, PUBLIC.owner)
+    assert caught.value.damage is Damage.SEAL
+
+
+def test_without_a_secret_nothing_is_kept_and_nothing_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keyless = ResponseWire("", compress_bytes=1024)
+    assert keyless.pack(MADE) is None
+    forger = ResponseWire("any", compress_bytes=1024)
+    monkeypatch.setattr(forger, "_seal", keyless._seal)
+    forged = forger.pack(MADE)
+    assert forged is not None
+    for wire in (keyless, WIRE):
         with pytest.raises(Damaged) as caught:
-            WIRE.unpack(forged, MADE.key, PUBLIC.owner)
+            wire.unpack(forged, MADE.key, PUBLIC.owner)
         assert caught.value.damage is Damage.SEAL
 
 

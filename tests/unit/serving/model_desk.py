@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from config import budgets, models, response_cache, texts
 from config.budgets import Budgets
+from config.models import Spending
 from domain.catalogue import Catalogue
 from domain.events import AnswerCompleted, QuestionTaken
 from domain.questions import Question, QuestionKind
@@ -22,6 +23,7 @@ from serving.meters import GenerationMeters
 from serving.model_turn import ModelPath
 from serving.models import ChatRequest
 from serving.response_scope import ResponseScope
+from serving.spending import Allowances
 from tests.model_fakes import FakeChatModel, FakeSearch
 from tests.samples import title
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath, request_path, stored
@@ -30,6 +32,11 @@ from tests.unit.serving.response_fakes import FakeResponseStore, Process
 FALLBACK = "answer:fallback:all:en"
 TITLES = [title("a"), title("b"), title("c")]
 CATALOGUE = Catalogue(TITLES)
+
+
+def nothing_said(session_id: str, user: str) -> Context:
+    """The context of a session that is new."""
+    return Context(0.0, Session(session_id, user), is_sure=True)
 
 
 @dataclass
@@ -42,7 +49,7 @@ class FakeContexts:
     async def read(self, session_id: str, user: str) -> Context:
         if self.fault is not None:
             raise self.fault
-        return self.known.get(session_id, Context(0.0, Session(session_id, user)))
+        return self.known.get(session_id) or nothing_said(session_id, user)
 
 
 @dataclass
@@ -68,7 +75,7 @@ class KeptAhead:
         return self.context
 
     async def ready(self) -> Context:
-        return self.context or Context(0.0, Session("s", ""))
+        return self.context or nothing_said("s", "")
 
 
 @dataclass
@@ -109,17 +116,19 @@ class ModelDesk:
             await asyncio.gather(*self.turns.under_way, return_exceptions=True)
 
     async def ask(
-        self, message: str = "what is dark", user: str = "", session: str = "s-1"
+        self, message: str = "what is dark", user: str = "", session: str = "s-1", **more: str
     ) -> FakeExchange:
-        """A whole question over HTTP."""
+        """A whole question over HTTP; `more` goes into its body."""
         self.path.stock.answers |= self.process.store.stored
-        exchange = self.begin(message, user, session)
+        exchange = self.begin(message, user, session, **more)
         await self.settled()
         assert exchange.status, "every request has a response"
         return exchange
 
-    def begin(self, message: str, user: str = "", session: str = "s-1") -> FakeExchange:
-        body = json.dumps({"session_id": session, "message": message}).encode()
+    def begin(
+        self, message: str, user: str = "", session: str = "s-1", **more: str
+    ) -> FakeExchange:
+        body = json.dumps({"session_id": session, "message": message, **more}).encode()
         headers = [(b"content-type", b"application/json")]
         if user:
             headers.append((b"authorization", f"Bearer {user}".encode()))
@@ -130,7 +139,7 @@ class ModelDesk:
     def say(self, message: str, context: Context | None = None) -> tuple[Listener, Asked]:
         """A question over a connection."""
         self.path.stock.answers |= self.process.store.stored
-        listener = Listener(KeptAhead(context or Context(0.0, Session("s-1", ""))))
+        listener = Listener(KeptAhead(context or nothing_said("s-1", "")))
         now = time.perf_counter()
         asked = Asked(listener, MessageFrame(message=message), now)  # type: ignore[arg-type]
         request = ChatRequest(session_id="s-1", message=message)
@@ -145,7 +154,10 @@ class ModelDesk:
 
 
 def model_desk(
-    store: FakeResponseStore | None = None, *, table: Budgets | None = None
+    store: FakeResponseStore | None = None,
+    *,
+    table: Budgets | None = None,
+    spending: Spending | None = None,
 ) -> ModelDesk:
     path, process = request_path(), Process(store or FakeResponseStore())
     process.clock.now = NOW
@@ -180,6 +192,8 @@ def model_desk(
         budgets=table,
         history_turns=5,
         meters=counted,
+        allowances=Allowances(spending or models.declared().spending, lambda: 0.0),
+        similar=None,
         under_way=set(),
     )
     path.chat.model = turns.open

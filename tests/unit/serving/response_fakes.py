@@ -36,8 +36,16 @@ class FakeResponseStore:
     fault: Transient | None = None
     unwritten: NotDone | None = None
     claims: int = 0
+    replies: asyncio.Event | None = None
+    """Claims are carried out at once, and answered when this is set."""
 
     async def claim(self, key: str, token: str, known: int, seconds: float) -> bytes | Mine | Claim:
+        claimed = self._claimed(key, token, known)
+        if self.replies is not None:
+            await self.replies.wait()
+        return claimed
+
+    def _claimed(self, key: str, token: str, known: int) -> bytes | Mine | Claim:
         self._meet_fault()
         self.claims += 1
         found = self.stored.get(key)

@@ -168,6 +168,7 @@ async def test_a_part_that_fails_leaves_the_others_and_what_was_known(
         whole.preferences,
         whole.recent,
         whole.trending,
+        is_sure=branch != "session",
     )
 
 
@@ -186,6 +187,26 @@ async def test_a_session_without_a_copy_comes_from_the_table(
     shelf.table.add_turns("s", "alice", [turn("e7")])
     assert list((await shelf.reader().read("s", "alice")).session.turns) == ["e7"]
     assert list((await shelf.reader().read("s", "bob")).session.turns) == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "is_sure"), [(None, True), ("alice", False), ("bob", False), (NotDone("late"), False)]
+)
+async def test_a_session_without_turns_is_new_only_where_it_has_no_owner(
+    shelf: Shelf, owner: str | Transient | None, is_sure: bool
+) -> None:
+    shelf.redis.gate.set()
+    shelf.redis.copy, shelf.redis.owner = None, owner
+    assert (await shelf.reader().read("s", "alice")).is_sure is is_sure
+
+
+async def test_a_session_that_could_not_be_read_again_is_not_sure_any_more(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    before = await shelf.reader().read("s", "alice")
+    shelf.redis.failing = {"session"}
+    shelf.table.fault = Transient("DynamoDB does not answer")
+    after = await shelf.reader().read("s", "alice", before)
+    assert (before.is_sure, after.is_sure, after.session) == (True, False, before.session)
 
 
 @pytest.mark.parametrize("owner", [None, "bob"])

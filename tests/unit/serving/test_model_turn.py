@@ -10,6 +10,7 @@ from adapters.redis_multiplexed import Late, NotDone
 from config import budgets
 from config.budgets import Budgets
 from config.errors import ConfigError
+from config.models import Rate, Spending
 from domain.answers import AnswerKey
 from domain.errors import Permanent, Transient
 from domain.events import QuestionTaken
@@ -41,7 +42,7 @@ def talked(*questions: str, session: str = "s-1", owner: str = "") -> Context:
     turns = [
         Turn(f"e{n}", f"m{n}", text, "an answer", float(n)) for n, text in enumerate(questions)
     ]
-    return Context(0.0, Session(session, owner).with_turns(turns))
+    return Context(0.0, Session(session, owner).with_turns(turns), is_sure=True)
 
 
 async def test_a_first_question_is_answered_by_the_model_from_what_was_found() -> None:
@@ -106,7 +107,7 @@ async def test_what_refers_to_the_customer_is_not_public() -> None:
     desk = model_desk()
     context = talked(session="s-a", owner="alice")
     desk.contexts.known["s-a"] = Context(
-        0.0, context.session, Preferences((), ("action",)), ("b", "gone")
+        0.0, context.session, Preferences((), ("action",)), ("b", "gone"), is_sure=True
     )
     await desk.ask("a title for me", "alice", "s-a")
     await desk.ask("a title for me", "bob", "s-b")
@@ -120,7 +121,9 @@ async def test_what_refers_to_the_customer_is_not_public() -> None:
 async def test_preferences_stay_out_of_what_everybody_may_be_given() -> None:
     desk = model_desk()
     session = Session("s-a", "alice")
-    desk.contexts.known["s-a"] = Context(0.0, session, Preferences((), ("action",)), ("a",))
+    desk.contexts.known["s-a"] = Context(
+        0.0, session, Preferences((), ("action",)), ("a",), is_sure=True
+    )
     await desk.ask(DARK, "alice", "s-a")
     (prompt,) = desk.model.prompts
     assert "<customer>" not in prompt.messages[-1].text
@@ -134,6 +137,80 @@ async def test_somebody_unknown_with_a_history_shares_nothing() -> None:
         assert read(await desk.ask(DARK)).source == "model"
     assert not desk.process.store.stored
     assert [one.answer_preview for one in desk.completed()] == ["Title b."] * 2
+
+
+@pytest.mark.parametrize("user", ["", "alice"])
+async def test_what_may_follow_on_something_unknown_is_not_everybodys(user: str) -> None:
+    desk = model_desk()
+    desk.contexts.known["s-1"] = Context(0.0, Session("s-1", user))
+    await desk.ask(DARK, user)
+    assert len(desk.process.store.stored) == (1 if user else 0)
+    assert read(await desk.ask(DARK, "bob", "s-2")).source == "model"
+
+
+@pytest.mark.parametrize(("session", "is_told"), [("s" * 21, False), ("s" * 22, True)])
+async def test_of_a_session_that_could_be_guessed_nothing_is_told(
+    session: str, is_told: bool
+) -> None:
+    desk = model_desk()
+    desk.contexts.known[session] = talked("a secret", session=session)
+    await desk.ask(DARK, session=session)
+    assert ("a secret" in repr(desk.model.prompts)) is is_told
+    assert not desk.process.store.stored, "what was asked may go on from it all the same"
+
+
+async def test_a_retry_completes_the_same_turn_by_the_same_event() -> None:
+    desk = model_desk()
+    for message_id in ("m-1", "m-1", "m-2"):
+        desk.process.store.stored.clear()
+        desk.path.stock.answers = {FALLBACK: stored("fallback")}
+        await desk.ask(DARK, "alice", message_id=message_id)
+    first, again, other = desk.completed()
+    assert first.event_id == again.event_id != other.event_id
+
+
+def spending(*, user: int = 99, strangers: int = 99, flights: int = 99) -> Spending:
+    return Spending(
+        user=Rate(per_minute=1, burst=user),
+        anonymous=Rate(per_minute=1, burst=strangers),
+        max_flights=flights,
+    )
+
+
+@pytest.mark.parametrize(
+    ("user", "allowed"), [("alice", spending(user=1)), ("", spending(strangers=1))]
+)
+async def test_who_has_spent_enough_gets_the_next_step_of_the_ladder(
+    user: str, allowed: Spending
+) -> None:
+    desk = model_desk(spending=allowed)
+    assert rung(await desk.ask(DARK, user)) == "fresh"
+    refused = await desk.ask("a title of another kind", user, "s-2")
+    assert (read(refused).source, len(desk.model.prompts)) == ("fallback", 1)
+    assert desk.path.registry.sums["model_calls_total", "small", "throttled"] == 1
+    assert read(await desk.ask(DARK, user, "s-3")).source == "cache", "what is kept costs nothing"
+    assert rung(await desk.ask("a title of a third kind", "bob", "s-4")) == "fresh"
+
+
+async def test_no_more_answers_are_made_at_once_than_declared() -> None:
+    desk = model_desk(spending=spending(flights=2))
+    desk.contexts.known["s-told"] = talked("before", session="s-told")
+    desk.model.seconds_before_first = 0.01
+    first = desk.begin(DARK), desk.begin("a title", session="s-told")
+    shared, other = desk.begin(DARK, session="s-3"), desk.begin("a title", session="s-4")
+    await desk.settled()
+    assert [read(one).source for one in (*first, shared)] == ["model"] * 3
+    assert (read(other).source, len(desk.model.prompts)) == ("fallback", 2)
+    assert desk.path.registry.sums["model_calls_total", "small", "crowded"] == 1
+    assert read(await desk.ask("a title", session="s-5")).source == "model"
+
+
+async def test_who_has_spent_enough_is_given_what_is_kept_of_a_title() -> None:
+    desk = model_desk(spending=spending(strangers=1))
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    assert read(await desk.ask("title b")).source == "model"
+    assert read(await desk.ask("title b", session="s-2")).source == "cache"
+    assert len(desk.model.prompts) == 1
 
 
 async def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:

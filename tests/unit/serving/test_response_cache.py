@@ -241,6 +241,27 @@ async def test_a_client_who_leaves_stops_the_model_when_nobody_else_waits(proces
     assert text_of(await process.cache.answer(asked(), ready_model("next"), LONG)) == "next"
 
 
+async def test_who_leaves_while_a_lease_is_asked_for_gives_it_back(process: Process) -> None:
+    process.store.replies, model = asyncio.Event(), ready_model()
+    asking = asyncio.create_task(process.cache.answer(asked(), model, LONG))
+    await until(lambda: bool(process.store.leases))
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: not process.store.leases)
+    assert model.calls == 0
+
+
+async def test_closing_while_a_refresh_asks_for_its_lease_gives_it_back(process: Process) -> None:
+    await process.cache.answer(asked(), ready_model(), LONG)
+    await process.cache.settled()
+    stored, process.clock.now = process.store.stored[asked().key], process.clock.now + LIFETIMES.ttl
+    process.store.replies = asyncio.Event()
+    assert process.cache.found(asked(), stored, ready_model()) is not None
+    await until(lambda: bool(process.store.leases))
+    await process.cache.close()
+    assert not process.store.leases
+
+
 async def test_who_comes_when_the_last_one_has_just_left_starts_anew(process: Process) -> None:
     left = FakeModel()
     leaving = asyncio.create_task(process.cache.answer(asked(), left, LONG))
