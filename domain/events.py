@@ -191,7 +191,7 @@ class RecommendationMissed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerGenerated(Event):
-    """The model answered, and the answer may be cached.
+    """The model answered, and the answer may be cached, or where not `is_kept` only checked.
 
     `stored` are the bytes to keep under `response_key`, as `adapters/response_wire.py` writes them:
     whoever works on them later needs nothing that might have changed since.
@@ -201,6 +201,7 @@ class AnswerGenerated(Event):
 
     response_key: str
     stored: bytes
+    is_kept: bool = True
 
 
 class ServedFrom(StrEnum):

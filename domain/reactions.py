@@ -356,10 +356,10 @@ def _after_change_of_features(
 def _after_model(event: AnswerGenerated, served: Served | None = None) -> Sequence[Job]:
     """The two come in any order: what fails the check is not kept after it either."""
     header, key, stored = _header(event), event.response_key, event.stored
-    return [
-        WriteResponse(**header, response_key=key, stored=stored),
-        CheckAnswer(**header, response_key=key, stored=stored),
-    ]
+    check = CheckAnswer(**header, response_key=key, stored=stored)
+    if not event.is_kept:
+        return [check]
+    return [WriteResponse(**header, response_key=key, stored=stored), check]
 
 
 def _header(event: Event) -> _Header:

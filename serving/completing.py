@@ -13,6 +13,8 @@ from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
 from domain.events import (
     AnswerCompleted,
+    AnswerGenerated,
+    Event,
     QuestionTaken,
     RecommendationServed,
     event_id_of_completion,
@@ -96,13 +98,21 @@ def tell(
         rung=completed.rung,
     )
     encoded = desk.producer.encode(event)
+    _hand_over(desk, taken.session_id, AnswerCompleted, encoded)
+    desk.sink.copy((encoded,), done)
 
+
+def have_checked(desk: ChatRoute, taken: QuestionTaken, encoded: bytes) -> None:
+    """Hand an `AnswerGenerated` over whose answer is kept nowhere."""
+    _hand_over(desk, taken.session_id, AnswerGenerated, encoded)
+
+
+def _hand_over(desk: ChatRoute, session_id: str, event_type: type[Event], encoded: bytes) -> None:
     def written(outcomes: Sequence[Transient | None]) -> None:
         if outcomes[0] is not None:
-            desk.sink.keep(event.type, (encoded,), _nothing, is_audited=event.is_audited)
+            desk.sink.keep(event_type.type, (encoded,), _nothing, is_audited=event_type.is_audited)
 
-    desk.stock.append([(taken.session_id, encoded)], desk.redis_seconds, written)
-    desk.sink.copy((encoded,), done)
+    desk.stock.append([(session_id, encoded)], desk.redis_seconds, written)
 
 
 def _text_of(answer: Seen) -> str:
@@ -110,4 +120,4 @@ def _text_of(answer: Seen) -> str:
 
 
 def _nothing(_is_kept: bool) -> None:
-    """What is not kept now leaves the turn of the session without an answer."""
+    """What is not kept now leaves the turn without an answer, or an answer unchecked."""

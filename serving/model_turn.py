@@ -24,7 +24,7 @@ from domain.response_cache import Generated
 from serving.answers import Seen, Source
 from serving.asked import Asked
 from serving.chat import ChatRoute, Place
-from serving.completing import CompletingTurn
+from serving.completing import CompletingTurn, have_checked
 from serving.context import Context
 from serving.exchange import Exchange, guarded, refuse
 from serving.flights import Emit, Flight
@@ -334,6 +334,11 @@ class ModelTurn(CompletingTurn):
             task.cancel()
         if generated is None:
             return None
+        taken = self.taken
+        nobodys = self.path.scope.of_one_turn(self.question, taken.question, taken.event_id)
+        to_check = self.path.cache.to_check(nobodys, generated)
+        if to_check is not None:
+            have_checked(self.desk, taken, to_check)
         text = generated.text.encode("utf-8", "replace").decode()
         answer = Answer(AnswerKey(KIND, "", self.question.locale), text, generated.items)
         return made(answer, self.desk.clock()), "model"

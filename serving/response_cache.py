@@ -18,7 +18,7 @@ from config import answers, response_cache
 from config.response_cache import ResponseCacheTable
 from domain.answers import Damage, Damaged
 from domain.errors import Malformed, Transient
-from domain.response_cache import Asked, Lifetimes, StoredResponse
+from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse
 from serving.flights import Broadcast, Emit, Flight, Flights
 from serving.meters import Registry, ResponseMeters
 from serving.outbox import EventSink, Producer
@@ -109,6 +109,10 @@ class ResponseCache:
             return None if stored is None else self._read(asked, stored)
         except (Transient, Damaged):
             return None
+
+    def to_check(self, asked: Asked, generated: Generated) -> bytes | None:
+        """The event that has an answer checked which is kept for nobody; None for one too large."""
+        return self._making.to_check(asked, generated)
 
     async def settled(self) -> None:
         """Wait for what is made anew or shared in the background."""

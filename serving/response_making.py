@@ -93,6 +93,15 @@ class ResponseMaking:
                 await asyncio.shield(self._release(asked.key, token, failing_seconds))
         return generated
 
+    def to_check(self, asked: Asked, generated: Generated) -> bytes | None:
+        """The event that has a response checked which is kept nowhere; None for one too large."""
+        now, whole = self.clock(), _with_plan(generated, Broadcast())
+        response = respond(
+            asked, whole, started=now, now=now, lifetimes=self.lifetimes, chance=self.chance()
+        )
+        stored = self.wire.pack(response)
+        return None if stored is None else self._event(response, stored, is_kept=False)
+
     def give_back(self, key: str, token: str) -> None:
         """End a lease that may have been given, in the background: for whoever is cancelled."""
         self._keep(asyncio.create_task(self._release(key, token, 0), name="give a lease back"))
@@ -125,7 +134,7 @@ class ResponseMaking:
         if shared.unwritten is not None:
             self._spool(event)
 
-    def _event(self, response: StoredResponse, stored: bytes) -> bytes:
+    def _event(self, response: StoredResponse, stored: bytes, *, is_kept: bool = True) -> bytes:
         return self.producer.encode(
             AnswerGenerated(
                 event_id=new_id(),
@@ -134,6 +143,7 @@ class ResponseMaking:
                 seq=self.producer.next(),
                 response_key=response.key,
                 stored=stored,
+                is_kept=is_kept,
             )
         )
 

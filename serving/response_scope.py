@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from config.models import Model
 from domain.model_answers import NOTHING_KNOWN, Background
 from domain.questions import Question, QuestionKind
-from domain.response_cache import Asked, scope_of
+from domain.response_cache import Asked, Scope, scope_of
 
 KIND = QuestionKind.CHAT.value
 """What answers of the model are, whatever they were asked for."""
@@ -40,8 +40,15 @@ class ResponseScope:
         used = NOTHING_KNOWN if scope is not None and scope.is_public else known
         if scope is None:
             return None, used
+        return self._in(scope, question, words, "" if scope.is_public else used.digest()), used
+
+    def of_one_turn(self, question: Question, words: str, event_id: str) -> Asked:
+        """What a response depends on that no other question is ever given."""
+        return self._in(Scope(event_id), question, words, "")
+
+    def _in(self, scope: Scope, question: Question, words: str, context: str) -> Asked:
         model = self.model_of(words)
-        asked = Asked(
+        return Asked(
             scope=scope,
             locale=question.locale,
             kind=KIND,
@@ -49,6 +56,5 @@ class ResponseScope:
             model=f"{model.provider}:{model.id}",
             prompt_version=self.prompt_version,
             catalogue=self.catalogue(),
-            context="" if scope.is_public else used.digest(),
+            context=context,
         )
-        return asked, used

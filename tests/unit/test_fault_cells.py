@@ -49,8 +49,8 @@ def test_stock_is_struck_by_cells_that_strike_ours() -> None:
 
 def test_every_declared_cell_has_a_result() -> None:
     of_failpoints = {one.name for one in cells() if one.name.partition(" ")[2] in set(Failpoint)}
-    # Once all have been run, none may be absent; a cell that is declared later is run at once.
-    assert results.without_result(results.kept()) in (set(), FIRST_AWAITED | of_failpoints)
+    # These wait for their first long run; any other cell that is declared is run at once.
+    assert results.without_result(results.kept()) <= FIRST_AWAITED | of_failpoints
 
 
 def test_what_a_run_was_not_asked_for_is_no_zero() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -11,9 +12,10 @@ from config import budgets
 from config.budgets import Budgets
 from config.errors import ConfigError
 from config.models import Rate, Spending
+from domain import reactions
 from domain.answers import AnswerKey
 from domain.errors import Permanent, Transient
-from domain.events import QuestionTaken
+from domain.events import AnswerGenerated, QuestionTaken
 from domain.preferences import Preferences
 from domain.questions import Question, QuestionKind
 from domain.routing import Size
@@ -24,7 +26,7 @@ from tests.samples import LIFETIMES
 from tests.unit.serving.fakes import FakeExchange, stored
 from tests.unit.serving.jumping import run
 from tests.unit.serving.model_desk import FALLBACK, model_desk
-from tests.unit.serving.response_fakes import FakeResponseStore
+from tests.unit.serving.response_fakes import WIRE, FakeResponseStore
 
 DARK = "a dark title"
 
@@ -137,6 +139,20 @@ async def test_somebody_unknown_with_a_history_shares_nothing() -> None:
         assert read(await desk.ask(DARK)).source == "model"
     assert not desk.process.store.stored
     assert [one.answer_preview for one in desk.completed()] == ["Title b."] * 2
+
+
+async def test_what_is_kept_for_nobody_is_checked_all_the_same() -> None:
+    desk = model_desk()
+    desk.contexts.known["s-1"] = talked("before")
+    for _ in range(2):
+        await desk.ask(DARK)
+    first, second = (e for e in desk.path.stock.events if isinstance(e, AnswerGenerated))
+    assert (first.is_kept, second.is_kept) == (False, False)
+    assert first.response_key != second.response_key, "nobody is ever given it"
+    assert WIRE.unpack(first.stored, first.response_key).text() == "Title b."
+    assert [job.kind for job in reactions.react(first)] == ["answers.check"]
+    kept = replace(first, is_kept=True)
+    assert [job.kind for job in reactions.react(kept)] == ["response.write", "answers.check"]
 
 
 @pytest.mark.parametrize("user", ["", "alice"])
