@@ -119,10 +119,13 @@ def _ending(result: _Result) -> Ending:
 def _down(result: _Result) -> str:
     """The dependency that what may still succeed has met down, if it has met nothing else.
 
-    Some jobs may be done: an outage may begin or end within a pack. Of several the most met.
+    Some jobs may be done, since an outage may begin or end within a pack, but no more than half:
+    a key that is hot is no outage. Of several dependencies the one that was met most.
     """
     if isinstance(result.unparked, Transient):
         return result.unparked.dependency
+    if len(result.failed) * 2 < len(result.opened.jobs):
+        return ""
     errors = [one.error for one in result.again]
     transient = [error for error in errors if isinstance(error, Transient)]
     if len(transient) < len(errors):

@@ -218,11 +218,16 @@ def test_the_others_of_a_pack_are_done_when_one_raises_what_it_should_not(world:
         (raising(RuntimeError()), ""),
     ],
 )
-def test_a_dependency_is_down_where_all_that_may_still_succeed_met_nothing_else(
+def test_a_dependency_is_down_where_half_of_a_pack_or_more_met_nothing_else(
     world: World, perform: Perform, down: str
 ) -> None:
     ending = execute(perform, pack("a", "b"), delivery(), world.ports)
     assert ending == Ending(Verdict.REDELIVER, down)
+
+
+def test_one_of_many_jobs_that_a_dependency_refuses_is_no_outage(world: World) -> None:
+    hot = failing({"a": Transient("throttled", dependency="dynamodb")})
+    assert execute(hot, pack(*"abc"), delivery(), world.ports) == AGAIN
 
 
 def test_a_message_that_came_back_counts_as_a_retry(world: World) -> None:
