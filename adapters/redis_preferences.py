@@ -44,7 +44,13 @@ class RedisPreferences:
                 rows += (at, name_of_genre(job.genre))
         pipeline = self._redis.pipeline(transaction=False)
         for user_id, rows in by_user.items():
-            pipeline.eval(_NOTE, 1, f"prefs:{user_id}", MAX_PREFERENCES, self._kept_seconds, *rows)
+            key, kept = preferences_key(user_id), self._kept_seconds
+            pipeline.eval(_NOTE, 1, key, MAX_PREFERENCES, kept, *rows)
         with translated():
             outcomes = pipeline.execute()
         tell_cleared(outcomes, "keys of preferences")
+
+
+def preferences_key(user_id: str) -> str:
+    """Where what a user prefers is."""
+    return f"prefs:{user_id}"

@@ -13,6 +13,7 @@ from enum import Enum
 from adapters.redis_hot_users import encode_features, features_key, interactions_key, seen_key
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
+from adapters.redis_preferences import preferences_key
 from adapters.redis_sessions import session_copy_key, session_history_key
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
@@ -252,12 +253,10 @@ class ServingRedis:
 
         The copy of the features as it is stored, and the titles of late, newest first.
         """
-        features, titles = await asyncio.gather(
+        features, recent = await asyncio.gather(
             self._bulk.ask(pack("GET", features_key(user_id)), seconds),
-            self._bulk.ask(pack("ZREVRANGE", interactions_key(user_id), 0, -1), seconds),
+            self.recent_titles(user_id, None, seconds),
         )
-        ids = titles if isinstance(titles, list) else []
-        recent = [one.decode(errors="replace") for one in ids if isinstance(one, bytes)]
         return _string(features), recent
 
     def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
@@ -281,15 +280,19 @@ class ServingRedis:
 
     async def preferences(self, user: str, seconds: float) -> Preferences:
         """What the user turns out to prefer; raises Transient."""
-        return preferences(await self._ranked(f"prefs:{user}", MAX_PREFERENCES, seconds))
+        return preferences(await self._ranked(preferences_key(user), MAX_PREFERENCES, seconds))
 
-    async def recent_titles(self, user: str, count: int, seconds: float) -> Sequence[str]:
-        """The titles that the user did something with lately, newest first; raises Transient."""
-        return await self._ranked(f"interactions:{user}", count, seconds)
+    async def recent_titles(self, user: str, count: int | None, seconds: float) -> Sequence[str]:
+        """The titles that the user did something with lately, newest first; raises Transient.
 
-    async def _ranked(self, key: str, count: int, seconds: float) -> Sequence[str]:
-        """The highest of a sorted set."""
-        match await self._bulk.ask(pack("ZREVRANGE", key, 0, count - 1), seconds):
+        No more than so many, or all that are kept.
+        """
+        return await self._ranked(interactions_key(user), count, seconds)
+
+    async def _ranked(self, key: str, count: int | None, seconds: float) -> Sequence[str]:
+        """The highest of a sorted set, or all."""
+        last = -1 if count is None else count - 1
+        match await self._bulk.ask(pack("ZREVRANGE", key, 0, last), seconds):
             case [*names]:
                 return [one.decode(errors="replace") for one in names if isinstance(one, bytes)]
         return []

@@ -55,4 +55,8 @@ def run(
             for number, (user_id, group) in enumerate(wanted)
         ]
     )
-    output.line(f"{len(wanted)} records deleted; the workers erase what is merged of them")
+    # Of what is not there the store says the same as of what is.
+    output.line(
+        f"{output.number(len(wanted), 'record')} deleted, as far as the store had them; "
+        "the workers erase what is merged of them"
+    )

@@ -28,6 +28,8 @@ class Total:
     """What became of everybody, in bounded memory."""
 
     users: int = 0
+    merged: int = 0
+    """The users of whom the store has something that could be merged."""
     records: Counter[Written] = field(default_factory=Counter)
     failed: int = 0
     quarantined: int = 0
@@ -37,6 +39,7 @@ class Total:
     def add(self, user_ids: Sequence[str], synced: Synced) -> None:
         """Add what became of some."""
         self.users += len(user_ids)
+        self.merged += len(synced.merged)
         self.records += synced.written()
         self.failed += len(synced.failed)
         self.quarantined += len(synced.quarantined)
@@ -50,6 +53,7 @@ class Total:
         counts = {each.name.lower(): self.records[each] for each in Written}
         return {
             "users": self.users,
+            "merged": self.merged,
             "records": counts,
             "failed": self.failed,
             "quarantined": self.quarantined,
@@ -85,7 +89,8 @@ def sync_all(data_dir: Path | None, *, rate: float | None, restart: bool, as_jso
                 if advance:
                     advance(total.users, None)
     except (KeyboardInterrupt, MangaAssistError):
-        output.warn(f"stopped after {total.users} users; the same command goes on from there")
+        done = output.number(total.users, "user")
+        output.warn(f"stopped after {done}; the same command goes on from there")
         raise
     _tell(total, as_json=as_json)
 
@@ -112,7 +117,8 @@ def check(users: int | None, data_dir: Path | None, *, rate: float | None, as_js
             }
         )
     else:
-        output.line(f"{found.users} users with {found.records} records compared")
+        compared = output.number(found.users, "user"), output.number(found.records, "record")
+        output.line(f"{' with '.join(compared)} compared")
         for what, count in skew.items():
             output.line(f"{what}: {count}")
         output.line(f"{found.repaired} repaired")
@@ -136,11 +142,14 @@ def _tell(total: Total, *, as_json: bool) -> None:
         output.document(total.document())
     else:
         counts = ", ".join(f"{total.records[it]} {it.name.lower()}" for it in Written)
-        output.line(f"{total.users} users, records: {counts}".replace("_", " "))
+        users = f"{output.number(total.users, 'user')} looked up, {total.merged} merged"
+        output.line(f"{users}; records: {counts}".replace("_", " "))
     if total.reasons:
         for user_id, reason in total.reasons.items():
             output.warn(f"{user_id}: {reason}")
-        raise Failure(f"{total.failed} users failed, {total.quarantined} kept back", FAILED)
+        raise Failure(
+            f"{output.number(total.failed, 'user')} failed, {total.quarantined} kept back", FAILED
+        )
 
 
 def _complain(found: Compared) -> None:
@@ -150,8 +159,8 @@ def _complain(found: Compared) -> None:
     faults = [
         *([f"{found.held} are gone from the store and left alone"] if found.held else []),
         *([f"{odd} are not as in the store, but not older"] if odd else []),
-        *([f"{found.unread} users were not read"] if found.unread else []),
-        *([f"{found.failed} users were not repaired"] if found.failed else []),
+        *([f"{output.number(found.unread, 'user')} not read"] if found.unread else []),
+        *([f"{output.number(found.failed, 'user')} not repaired"] if found.failed else []),
     ]
     if faults:
         raise Failure("; ".join(faults) + ": see docs/runbooks/features.md", FAILED)

@@ -40,6 +40,11 @@ def line(text: str) -> None:
     sys.stdout.flush()
 
 
+def number(count: int, noun: str) -> str:
+    """So many of something whose plural ends in s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def warn(text: str) -> None:
     """A line for people on stderr."""
     sys.stderr.write(text + "\n")

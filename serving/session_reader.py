@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, BrokenBarrierError
 
 from adapters.redis_multiplexed import Late
@@ -12,6 +11,7 @@ from domain.errors import Malformed, Refused, Transient
 from domain.events import ANONYMOUS
 from domain.ports import Sessions
 from domain.sessions import Session
+from serving.bounded_threads import BoundedThreads
 from serving.meters import Meters
 from serving.outbox import Reader
 
@@ -20,7 +20,7 @@ READERS = 8
 BARRIER_SECONDS = 1.0
 """How long threads that are free wait for those that are reading."""
 NO_SESSION = "-warm-up-"
-MAX_WAITING = 64
+MAX_WAITING = 56
 """Reads that may wait for a thread: what waits longer is late anyway."""
 
 
@@ -38,8 +38,7 @@ class SessionReader:
         self._decode = decode
         self._sessions = sessions
         self._meters = meters
-        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="sessions")
-        self._waiting = 0
+        self._threads = BoundedThreads(READERS, "dynamodb", waiting=MAX_WAITING)
 
     async def copy(self, session_id: str, seconds: float) -> Session | None:
         """Its last turns, whoever owns it; None where there is no copy that can be read."""
@@ -57,9 +56,8 @@ class SessionReader:
 
     async def warm(self) -> None:
         """Open a connection for every thread; raises what the table does."""
-        loop = asyncio.get_running_loop()
         together = Barrier(READERS)
-        reads = [loop.run_in_executor(self._threads, self._warm, together) for _ in range(READERS)]
+        reads = [self._threads.run(lambda: self._warm(together)) for _ in range(READERS)]
         await asyncio.gather(*reads)
 
     def _warm(self, together: Barrier) -> None:
@@ -86,23 +84,11 @@ class SessionReader:
 
     async def stored(self, session_id: str, owner: str, seconds: float) -> Session | None:
         """The session in the table; None where the owner has none. Raises Transient."""
-        if self._waiting >= MAX_WAITING:
-            raise Transient("too many sessions are being read", dependency="dynamodb")
-        self._waiting += 1
-        read = asyncio.get_running_loop().run_in_executor(
-            self._threads, self._sessions.get, session_id, owner
-        )
-        read.add_done_callback(self._read)
         try:
             async with asyncio.timeout(seconds):
-                return await read
+                return await self._threads.run(lambda: self._sessions.get(session_id, owner))
         except Refused:
             return None
         except TimeoutError as error:
             self._meters.budget_exceeded("dynamodb").inc()
             raise Transient("the sessions table is late", dependency="dynamodb") from error
-
-    def _read(self, read: "asyncio.Future[Session | None]") -> None:
-        self._waiting -= 1
-        if not read.cancelled():
-            read.exception()  # nobody may be waiting for it any more

@@ -61,6 +61,22 @@ async def test_a_call_that_nobody_waits_for_any_more_keeps_its_thread_until_it_e
     threads.close()
 
 
+async def test_a_call_that_waits_for_a_thread_is_made_only_if_somebody_still_waits() -> None:
+    threads, release, made = BoundedThreads(1, "table", waiting=2), threading.Event(), list[str]()
+    running = asyncio.create_task(threads.run(release.wait))
+    left = asyncio.create_task(threads.run(lambda: made.append("left")))
+    stays = asyncio.create_task(threads.run(lambda: made.append("stays")))
+    await asyncio.sleep(0)
+    with pytest.raises(Transient, match="table is busy"):
+        await threads.run(lambda: None)
+    left.cancel()
+    await asyncio.gather(left, return_exceptions=True)
+    release.set()
+    await asyncio.gather(running, stays)
+    assert made == ["stays"]
+    threads.close()
+
+
 async def test_what_a_call_raises_is_raised_and_frees_its_thread() -> None:
     threads = BoundedThreads(1, "table")
     for _ in range(3):
