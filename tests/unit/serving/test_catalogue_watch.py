@@ -74,7 +74,7 @@ async def test_a_newer_catalogue_replaces_the_classifier_and_what_it_had_answere
 
 @dataclass
 class Builder:
-    """Builds an index once it is let go; says of each what it is of."""
+    """Builds indexes; `seen` is what the watch knew of the catalogue meanwhile."""
 
     watch: CatalogueWatch | None = None
     seen: list[tuple[str, int]] = field(default_factory=list)
