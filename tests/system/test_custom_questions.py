@@ -38,7 +38,9 @@ def test_the_session_remembers_what_the_model_answered(stack: Stack) -> None:
 def test_tokens_come_over_a_websocket_and_a_second_question_knows_the_first(stack: Stack) -> None:
     address = stack.http.replace("http://", "ws://")
     with connect(
-        f"{address}/v1/ws?session_id=custom-ws", proxy=None, origin=Origin(stack.http)
+        f"{address}/v1/ws?session_id=custom-ws-that-nobody-guesses",
+        proxy=None,
+        origin=Origin(stack.http),
     ) as client:
         tokens = []
         for message in ("Who drew Monster?", "which genres?"):

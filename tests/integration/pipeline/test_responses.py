@@ -4,6 +4,8 @@ import json
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from adapters.aws_clients import AwsClients
 from adapters.connection import connect, response_wire
 from adapters.msgpack_wire import encode_event
@@ -27,9 +29,16 @@ PATIENCE = 90.0
 SHORT_SECONDS = 120
 
 
-def shared(valkey: "redis.Redis", made: StoredResponse) -> str:
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What seals responses, here and in the processes that are started."""
+    monkeypatch.setenv("MANGAASSIST_PSEUDONYM_KEY", "a key of tests")
+    return "a key of tests"
+
+
+def shared(valkey: "redis.Redis", made: StoredResponse, key: str) -> str:
     """Put a response where the request path puts it, with its event; its key."""
-    stored = response_wire(Settings()).pack(made)
+    stored = response_wire(Settings(pseudonym_key=key)).pack(made)
     assert stored is not None
     valkey.set(made.key, stored, ex=SHORT_SECONDS)
     event = AnswerGenerated(
@@ -41,14 +50,18 @@ def shared(valkey: "redis.Redis", made: StoredResponse) -> str:
 
 
 def test_a_good_answer_lasts_and_a_bad_one_is_taken_back(
-    pipeline: "Pipeline", valkey: "redis.Redis", valkey_url: str, eventually: "Eventually"
+    key: str,
+    pipeline: "Pipeline",
+    valkey: "redis.Redis",
+    valkey_url: str,
+    eventually: "Eventually",
 ) -> None:
     ports = connect(Settings(redis_url=valkey_url), Metrics())
     ports.catalogue.publish(Catalogue([title("1")]))
     now = time.time()
     good = response("『題1』はいかがですか。", items=[{"id": "1"}], now=now)
     bad = response("See evil.com", of=asked("Where is it cheap?"), now=now + 1)
-    good_key, bad_key = shared(valkey, good), shared(valkey, bad)
+    good_key, bad_key = shared(valkey, good, key), shared(valkey, bad, key)
     for module, *arguments in (
         ("workers.relay",),
         ("workers.worker", "interactive"),

@@ -122,10 +122,10 @@ async def say(client: ClientConnection, message: str) -> tuple[list[str], dict[s
 async def test_a_true_answer_comes_from_the_model_and_then_from_the_cache(
     serving: Serving, aws: RunningEmulator, question: str, told: str
 ) -> None:
-    first = await ask(serving, question, "s-first")
+    first = await ask(serving, question, f"s-first-{len(question)}")
     assert told in first.text
     assert (first.json["source"], rung(first)) == ("model", "fresh")
-    again = await ask(serving, question, "s-again", "alice")
+    again = await ask(serving, question, f"s-again-{len(question)}", "alice")
     assert (again.json["source"], again.text) == ("cache", first.text)
     assert model_calls(aws) == 1
     for segment in ("context", "redis", "search", "prompt", "model"):
@@ -163,7 +163,7 @@ async def test_tokens_come_before_the_answer_and_say_the_same(serving: Serving) 
 async def test_a_second_question_of_a_conversation_knows_the_first(
     serving: Serving, aws: RunningEmulator
 ) -> None:
-    async with open_to(serving, "?session_id=ws-talk") as client:
+    async with open_to(serving, "?session_id=ws-talk-that-nobody-guesses") as client:
         await say(client, AKIRA)
         _, frame = await say(client, "which genres?")
     answer = frame["answer"]
@@ -272,9 +272,9 @@ async def test_clients_of_several_processes_who_ask_the_same_cost_one_call(
         await asyncio.to_thread(wait_until, other.ready, "the other process is ready")
         aws.reset_calls()
         asked = [
-            ask(process, AKIRA, f"s-{number}")
+            ask(process, AKIRA, f"s-{name}-{number}")
             for number in range(60)
-            for process in (serving, other)
+            for name, process in (("one", serving), ("other", other))
         ]
         replies = await asyncio.gather(*asked)
     finally:
