@@ -50,7 +50,7 @@ class RedisCounts:
                 total.damaged + sum(damaged),
             )
         if total.damaged:
-            log.warning("%d trending counters of a wrong type were begun anew", total.damaged)
+            log.warning("trending counters of a wrong type were begun anew: %d", total.damaged)
         return total
 
     def scores(self, now: float) -> dict[str, float]:

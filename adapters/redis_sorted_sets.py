@@ -19,4 +19,4 @@ def tell_cleared(outcomes: Iterable[object], what: str) -> None:
     """Log how many of these scripts, which return `cleared`, found something else."""
     cleared = sum(outcome for outcome in outcomes if isinstance(outcome, int))
     if cleared:
-        log.warning("%d %s of a wrong type were begun anew", cleared, what)
+        log.warning("%s of a wrong type were begun anew: %d", what, cleared)

@@ -123,6 +123,6 @@ def test_titles_of_late_that_are_no_sorted_set_are_begun_anew(
     events = [interaction("1", user_id="ann"), interaction("2", user_id="bob")]
     redis_users.note(events)
     assert (redis_users.recent("ann"), redis_users.recent("bob")) == (["1"], ["2"])
-    assert caplog.messages == ["1 keys of recent titles of a wrong type were begun anew"]
+    assert caplog.messages == ["keys of recent titles of a wrong type were begun anew: 1"]
     redis_users.note(events)
     assert len(caplog.messages) == 1

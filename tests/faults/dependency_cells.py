@@ -94,6 +94,14 @@ def of_redis() -> Iterator[Cell]:
         heal=redis_strikes.rebuilt,
     )
     yield Cell(
+        name="R6 wrong type of counters",
+        fault="hashes stand where counters and what is known of a customer belong",
+        prepare=redis_strikes.spoilt_counters,
+        strike=redis_strikes.spoilt_user,
+        heal=redis_strikes.without_spoilt_counters,
+        met=redis_strikes.user_is_noted,
+    )
+    yield Cell(
         name="R6 cut off",
         fault="stored answers lack their end",
         strike=redis_strikes.damaged(lambda stored: stored[:-20]),

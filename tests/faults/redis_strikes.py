@@ -6,9 +6,16 @@ from dataclasses import replace
 from functools import partial
 from uuid import uuid4
 
+import redis
+
+from adapters.connection import trending_rule
+from adapters.redis_hot_users import features_key, interactions_key
+from adapters.redis_preferences import preferences_key
+from config import answers
 from domain.answers import AnswerKey, Damaged, StoredAnswer
+from domain.personal_answers import recommendation_key
 from tests.faults.proxy import Fault, Mode
-from tests.faults.running import Deed, Stage
+from tests.faults.running import USER, Deed, Stage, most_is_done
 
 ANSWERS = [AnswerKey("trending", "", "en"), AnswerKey("new_releases", "", "ja")]
 REBUILD_SECONDS = 30.0
@@ -53,6 +60,42 @@ def damaged(how: Callable[[bytes], bytes | None]) -> Deed:
                     client.set(key.redis_key(), bad, ex=9000)
 
     return do
+
+
+def spoilt_counters(stage: Stage) -> None:
+    """Hashes stand where the counters of what is about to happen belong."""
+    rule = trending_rule(answers.declared().trending)
+    now = rule.bucket(time.time())
+    with stage.rig.client() as client:
+        for bucket in (now - rule.bucket_seconds, now):
+            for key in (f"trend:{bucket}", f"trend_log:{bucket}"):
+                _put_wrong(client, key)
+
+
+def without_spoilt_counters(stage: Stage) -> None:
+    """What stands where nothing happened is gone, so that the counters can be read."""
+    with stage.rig.client() as client:
+        for key in client.scan_iter("trend*:[0-9]*", count=1000, _type="HASH"):
+            client.delete(key)
+
+
+def spoilt_user(stage: Stage) -> None:
+    """The same stands where Redis keeps what it knows of the customer."""
+    with stage.rig.client() as client:
+        for key_of in (features_key, interactions_key, preferences_key, recommendation_key):
+            _put_wrong(client, key_of(USER))
+
+
+def user_is_noted(stage: Stage) -> bool:
+    """Whether what the customer does is remembered again, and most of it is done."""
+    with stage.rig.client() as client:
+        kinds = {client.type(key_of(USER)) for key_of in (interactions_key, preferences_key)}
+    return kinds == {b"zset"} and most_is_done(stage)
+
+
+def _put_wrong(client: redis.Redis, key: str) -> None:
+    client.delete(key)
+    client.hset(key, "no", "such thing")
 
 
 def aged(stored: bytes) -> bytes:
