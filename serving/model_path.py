@@ -9,6 +9,7 @@ from config import response_cache, search, texts
 from config.budgets import Budgets
 from config.models import Models
 from domain.catalogue import Catalogue
+from domain.narrowing import Narrowing
 from domain.routing import Size
 from domain.search import Search, Wanted
 from serving.catalogue_watch import CatalogueWatch
@@ -71,6 +72,7 @@ def put_together(parts: ModelParts, budgets: Budgets, registry: Registry, desk: 
         limit=search.declared().limit,
         budget=budgets.routes["generation"],
         meters=counted,
+        narrow=Narrowing(search.genre_words).of,
     )
     return ModelPath(
         generating=generating,
