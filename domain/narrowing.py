@@ -49,7 +49,9 @@ class Narrowing:
         self._named = _any_of(named)
         latin = _any_of(word for word in named if word.isascii())
         more = rf"(?:\s*(?:,|or|and|nor)\s+{latin})*"
-        self._unwanted = re.compile(rf"{_BEFORE}{latin}{more}(?: manga)?|{self._named}{_AFTER}")
+        # "No Game No Life" is a title
+        before = rf"{_BEFORE}{latin}{more}(?: manga)?(?! no\b)"
+        self._unwanted = re.compile(rf"{before}|{self._named}{_AFTER}")
         self._wanted = re.compile(self._named)
 
     def of(self, text: str, limit: int) -> Wanted:
@@ -57,7 +59,7 @@ class Narrowing:
         left = _plain(text)
         wanted = Wanted(text=text, limit=limit)
         excluded: set[str] = set()
-        for found in list(self._unwanted.finditer(left)):
+        for found in self._unwanted.finditer(left):
             excluded |= self._genres(found[0])
         left = self._unwanted.sub(" ", left)
         for pattern, first, last in _YEARS:

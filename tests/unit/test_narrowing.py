@@ -15,7 +15,7 @@ NARROW = Narrowing(genre_words).of
         "Who drew Monster?",
         "20世紀少年",
         "something without magic",
-        "Love Hina",
+        "No Game No Life",
         "not bad",
         "2001夜物語",
     ],
