@@ -48,7 +48,10 @@ class IndexSearch:
     async def search(self, wanted: Wanted, seconds: float) -> Found:
         """What fits best; needs no deadline."""
         del seconds
-        allowed = self._allowed(wanted.genres)
+        allowed = self._allowed(wanted)
+        if wanted.is_narrowed and not self._gist.words(wanted.text):
+            first = np.flatnonzero(allowed)[: wanted.limit]
+            return Found(tuple(hit(self._titles[number], 1 / (1 + number)) for number in first))
         gist = self._gist.of(wanted.text)
         by_words = self._keywords.scores(gist)
         likeness = self._vectors @ self._embeddings.vectors([gist])[0]
@@ -61,12 +64,15 @@ class IndexSearch:
         best = fused(ids, wanted.limit)
         return Found(tuple(hit(self._titles[numbers[id_]], score) for id_, score in best))
 
-    def _allowed(self, genres: frozenset[str]) -> npt.NDArray[np.bool_]:
-        if not genres:
-            return np.ones(len(self._titles), dtype=np.bool_)
-        allowed = np.zeros(len(self._titles), dtype=np.bool_)
-        for slug in genres:
+    def _allowed(self, wanted: Wanted) -> npt.NDArray[np.bool_]:
+        allowed = np.full(len(self._titles), not wanted.genres, dtype=np.bool_)
+        for slug in wanted.genres:
             allowed[self._genres.get(slug, [])] = True
+        for slug in wanted.excluded:
+            allowed[self._genres.get(slug, [])] = False
+        if wanted.has_years:
+            for number in np.flatnonzero(allowed):
+                allowed[number] = wanted.is_in_years(self._titles[number].published_from)
         return allowed
 
     def _ranking(

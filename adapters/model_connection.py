@@ -5,7 +5,6 @@ It opens no socket; every client connects at its first call and belongs to that 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_http import AwsHttp
@@ -14,10 +13,9 @@ from adapters.chat_models import ChatModels
 from adapters.index_search import IndexSearch
 from adapters.opensearch_client import opensearch
 from adapters.opensearch_search import OpenSearchSearch
-from config import answers, models, search
+from config import models, search
 from config.models import Models
 from config.settings import Settings
-from config.wordings import genre_words
 from domain.catalogue import Catalogue
 from domain.gist import Gist
 from domain.search import Search
@@ -40,11 +38,10 @@ def connect_models(settings: Settings, aws: AwsClients | None = None) -> ModelCo
     chat_models = ChatModels(aws, table)
     if settings.opensearch_url:
         return _over_opensearch(settings, aws, table, chat_models)
-    words = partial(genre_words, answers.declared().patterns)
     return ModelConnection(
         chat_models,
         table,
-        lambda catalogue: IndexSearch(catalogue, words, search.declared()),
+        lambda catalogue: IndexSearch(catalogue, search.genre_words, search.declared()),
         chat_models.close,
     )
 

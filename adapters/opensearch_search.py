@@ -21,6 +21,8 @@ from domain.search import CANDIDATES, SOURCE_FIELDS, Embedder, Found, Hit, Wante
 SERVER_SHARE = 0.8
 """Of the time that is left, how much OpenSearch may use: then it answers with what it has."""
 MIN_SERVER_MS = 5
+DATED_CANDIDATES = 200
+"""Titles of which those of the wanted years are taken: the index cannot tell years."""
 
 
 class _Source(msgspec.Struct):
@@ -88,28 +90,32 @@ class OpenSearchSearch:
         )
 
     async def _by_words(self, wanted: Wanted, deadline: float) -> _Half:
+        if wanted.is_narrowed and not self._gist.words(wanted.text):
+            return await self._rank({"bool": _filters(wanted)}, wanted, deadline)
         words = {"query": self._gist.of(wanted.text), "fields": ["names^2", "about"]}
-        query: _Query = {"bool": {"filter": _filters(wanted), "must": [{"multi_match": words}]}}
-        return await self._rank(query, deadline)
+        query: _Query = {"bool": {**_filters(wanted), "must": [{"multi_match": words}]}}
+        return await self._rank(query, wanted, deadline)
 
     async def _by_likeness(self, wanted: Wanted, deadline: float) -> _Half:
+        if wanted.is_narrowed and not self._gist.words(wanted.text):
+            return _Half([], is_partial=False)
         left = deadline - asyncio.get_running_loop().time()
         vector = await self._embedder.embed(wanted.text, left)
         if not any(vector):  # a text without letters is like nothing
             return _Half([], is_partial=False)
         neighbours = {
             "vector": [*vector],
-            "k": CANDIDATES,
-            "filter": {"bool": {"filter": _filters(wanted)}},
+            "k": _size(wanted),
+            "filter": {"bool": _filters(wanted)},
         }
-        half = await self._rank({"knn": {"embedding": neighbours}}, deadline)
+        half = await self._rank({"knn": {"embedding": neighbours}}, wanted, deadline)
         least = self._embedder.min_similarity
         return replace(half, hits=[found for found in half.hits if _cosine(found.score) > least])
 
-    async def _rank(self, query: _Query, deadline: float) -> _Half:
+    async def _rank(self, query: _Query, wanted: Wanted, deadline: float) -> _Half:
         left = deadline - asyncio.get_running_loop().time()
         body = {
-            "size": CANDIDATES,
+            "size": _size(wanted),
             "_source": list(SOURCE_FIELDS),
             "track_total_hits": False,
             "timeout": f"{max(round(left * SERVER_SHARE * 1000), MIN_SERVER_MS)}ms",
@@ -119,7 +125,9 @@ class OpenSearchSearch:
             answer: Any = await self._client.search(
                 body=body, index=self._alias, params={"request_timeout": max(left, 0.001)}
             )
-        return _half(answer)
+        half = _half(answer)
+        fitting = [found for found in half.hits if wanted.is_in_years(found.published_from)]
+        return replace(half, hits=fitting)
 
 
 async def _caught(half: Coroutine[Any, Any, _Half]) -> _Half | Transient | Permanent:
@@ -129,11 +137,18 @@ async def _caught(half: Coroutine[Any, Any, _Half]) -> _Half | Transient | Perma
         return error
 
 
-def _filters(wanted: Wanted) -> list[dict[str, object]]:
-    filters: list[dict[str, object]] = [{"term": {"listable": True}}]
+def _filters(wanted: Wanted) -> _Query:
+    filters: list[_Query] = [{"term": {"listable": True}}]
     if wanted.genres:
         filters.append({"terms": {"genre_slugs": sorted(wanted.genres)}})
-    return filters
+    if not wanted.excluded:
+        return {"filter": filters}
+    unwanted: _Query = {"terms": {"genre_slugs": sorted(wanted.excluded)}}
+    return {"filter": filters, "must_not": [unwanted]}
+
+
+def _size(wanted: Wanted) -> int:
+    return DATED_CANDIDATES if wanted.has_years else CANDIDATES
 
 
 def _half(answer: object) -> _Half:

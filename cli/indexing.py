@@ -1,7 +1,6 @@
 """`mangaassist index`: puts the current catalogue into OpenSearch, with vectors of its texts."""
 
 import asyncio
-from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from adapters.opensearch_titles import OpenSearchTitles
 from cli import output, progress
 from cli.failures import Failure
 from cli.target import aim
-from config import answers, models
+from config import models
 from config.models import Embedding
+from config.search import genre_words
 from config.settings import Settings
-from config.wordings import genre_words
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError, Transient
 
@@ -48,7 +47,7 @@ async def _load(settings: Settings) -> bool:
         client,
         settings.opensearch_alias,
         BedrockEmbeddings(http, embedding),
-        partial(genre_words, answers.declared().patterns),
+        genre_words,
     )
     try:
         with progress.shown("titles") as advance:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from config import tables
+from config import answers, tables, wordings
 
 Words = tuple[Annotated[str, Meta(min_length=1)], ...]
 
@@ -25,6 +25,7 @@ class SearchTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     limit: Annotated[int, Meta(ge=1, le=20)]
     min_similarity: Annotated[float, Meta(ge=0, le=1)]
     stop_words: StopWords
+    genre_words: dict[str, Words]
 
 
 def load(directory: Path | None = None) -> SearchTable:
@@ -36,3 +37,9 @@ def load(directory: Path | None = None) -> SearchTable:
 def declared() -> SearchTable:
     """The table that the project ships."""
     return load()
+
+
+def genre_words(slug: str) -> tuple[str, ...]:
+    """The words by which the titles of a genre are found: those of the wordings, and further."""
+    named = wordings.genre_words(answers.declared().patterns, slug)
+    return (*named, *declared().genre_words.get(slug, ()))

@@ -26,9 +26,13 @@ class Gist:
 
     def of(self, question: str) -> str:
         """The words that are left; the question itself where none are."""
+        return self.words(question) or question
+
+    def words(self, question: str) -> str:
+        """The words that are left, if any."""
         text = unicodedata.normalize("NFKC", question)
         left = [run for run in _RUN.findall(self._japanese.sub(" ", text)) if self._tells(run)]
-        return " ".join(left) or question
+        return " ".join(left)
 
     def _tells(self, run: str) -> bool:
         if _HIRAGANA.fullmatch(run):

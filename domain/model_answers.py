@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from domain.catalogue import Catalogue, Title, item
+from domain.events import Locale
+from domain.genres import genre_name, slug_of
 from domain.preferences import Preferences
 from domain.prompts import Fact
 from domain.questions import fold
@@ -17,6 +19,8 @@ from domain.sessions import Session, Turn
 
 ALIASES = 3
 """Other names of a title that a prompt gives: customers use them, and each costs tokens."""
+
+SHORT_ANSWER_CHARS = 120
 
 _NO_PREFERENCES = Preferences()
 
@@ -64,12 +68,16 @@ def background(
     return Background(answered[-turns:] if turns else (), session.summary, preferences, recent)
 
 
-def facts(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Fact]:
-    """What a prompt says of each hit: what came with it, and what the catalogue knows beside."""
+def facts(hits: Sequence[Hit], catalogue: Catalogue, locale: Locale) -> Sequence[Fact]:
+    """What a prompt says of each hit: what came with it, and what the catalogue knows beside.
+
+    Genres are named as the locale names them.
+    """
     told = []
     for hit in hits:
         title = catalogue.get(hit.id)
-        more = _more(title) if title is not None else {}
+        more = dict(_more(title)) if title is not None else {}
+        more["genres"] = [genre_name(slug_of(name), name).in_locale(locale) for name in hit.genres]
         told.append(hit.fact() | {name: value for name, value in more.items() if value})
     return told
 
@@ -95,8 +103,15 @@ def customer(known: Background, catalogue: Catalogue) -> Mapping[str, object]:
 
 
 def wanted_text(question: str, known: Background) -> str:
-    """What to search for: the question, and the one before it, which it may go on from."""
-    return f"{question} {known.turns[-1].question}" if known.turns else question
+    """What to search for: the question, and what was said before, which it may go on from.
+
+    A short answer is part of that: it names an author rather than a list.
+    """
+    if not known.turns:
+        return question
+    last = known.turns[-1]
+    told = last.answer_preview if len(last.answer_preview) <= SHORT_ANSWER_CHARS else ""
+    return f"{question} {last.question} {told}".strip()
 
 
 def listed(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Title]:

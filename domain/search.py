@@ -21,11 +21,37 @@ Vector = Sequence[float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to look for; with `genres` (slugs), only titles of at least one of them."""
+    """What to look for; with `genres` (slugs), only titles of at least one of them.
+
+    None is found of an `excluded` genre, or that began outside of the years `since` to `until`.
+    A text that says nothing finds whatever these leave.
+    """
 
     text: str
     genres: frozenset[str] = frozenset()
     limit: int = 5
+    excluded: frozenset[str] = frozenset()
+    since: int | None = None
+    until: int | None = None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything is ruled out."""
+        return bool(self.excluded) or self.has_years
+
+    @property
+    def has_years(self) -> bool:
+        """Whether the year counts."""
+        return self.since is not None or self.until is not None
+
+    def is_in_years(self, published_from: str | None) -> bool:
+        """Whether a title of this date is wanted; one without a date is not, where years count."""
+        if not self.has_years:
+            return True
+        if not published_from:
+            return False
+        year = int(published_from[:4])
+        return (self.since or 0) <= year <= (self.until or year)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 JAPANESE = re.compile("[ぁ-ヿ㐀-䶿一-鿿豈-﫿ｦ-ﾟ]")
 QUESTION = re.compile(r"<question>(.*?)</question>", re.DOTALL)
@@ -47,17 +51,35 @@ class Asked:
     question: str
     language: str
     items: list[Item] = field(default_factory=list)
+    before: Sequence[str] = ()
+    """The messages before it, oldest first."""
 
     def named(self) -> list[Item]:
         """The works that the question names, in the order of the prompt."""
+        return self._named_in(self.question)
+
+    def spoken_of(self) -> list[Item]:
+        """The works that the last message to name any did."""
+        return next(filter(None, map(self._named_in, reversed(self.before))), [])
+
+    def beside(self, named: Sequence[Item]) -> str:
+        """The question without the names of these works."""
+        names = {_folded(name) for item in named for name in (*item.names, *item.aliases)}
+        rest = _folded(self.question)
+        for name in sorted(names, key=len, reverse=True):
+            if mentions(rest, name):
+                rest = rest.replace(name, " ")
+        return rest
+
+    def _named_in(self, text: str) -> list[Item]:
         return [
             item
             for item in self.items
-            if any(mentions(self.question, name) for name in (*item.names, *item.aliases))
+            if any(mentions(text, name) for name in (*item.names, *item.aliases))
         ]
 
 
-def asked(system: str, message: str) -> Asked:
+def asked(system: str, message: str, before: Sequence[str] = ()) -> Asked:
     """What the last message of a conversation asks, under these instructions."""
     items: list[Item] = []
     rest: list[str] = []
@@ -69,7 +91,7 @@ def asked(system: str, message: str) -> Asked:
             items.append(item)
     question = _question("\n".join(rest))
     language = "ja" if JAPANESE.search(system or question) else "en"
-    return Asked(question, language, items)
+    return Asked(question, language, items, before)
 
 
 def mentions(text: str, words: str) -> bool:

@@ -142,12 +142,15 @@ class Index:
         for clause in body.get("filter", []):
             allowed = self._scores(clause)
             scores = {number: score for number, score in scores.items() if number in allowed}
+        for clause in body.get("must_not", []):
+            unwanted = self._scores(clause)
+            scores = {number: score for number, score in scores.items() if number not in unwanted}
         for clause in body.get("must", []):
             found = self._scores(clause)
             scores = {
                 number: score + found[number] for number, score in scores.items() if number in found
             }
-        unknown = body.keys() - {"filter", "must"}
+        unknown = body.keys() - {"filter", "must", "must_not"}
         if unknown:
             raise ApiError("parsing_exception", f"[bool] does not support {sorted(unknown)} here")
         return scores

@@ -154,7 +154,7 @@ class Conversation:
     def token(self, asked: Asked, text: str) -> None:
         """Send a piece of the answer that is being made."""
         if asked is self._under_way:
-            self._line.send(frames.token(text))
+            self._line.send(frames.token(text, asked.message_id))
 
     def _remember(self, asked: Asked, body: bytes) -> None:
         gist = frames.gist(body)

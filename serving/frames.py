@@ -52,10 +52,11 @@ class MessageFrame(
     timing: bool = False
 
 
-class TokenFrame(msgspec.Struct, frozen=True, kw_only=True, tag="token"):
-    """A piece of an answer that is still being made."""
+class TokenFrame(msgspec.Struct, frozen=True, kw_only=True, tag="token", omit_defaults=True):
+    """A piece of an answer that is still being made; of which message, where that has an id."""
 
     text: str
+    message_id: str | None = None
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error", omit_defaults=True):
@@ -95,9 +96,9 @@ def read(text: bytes | bytearray) -> Incoming:
     return decoded(_DECODE, text)
 
 
-def token(text: str) -> bytes:
+def token(text: str, message_id: str | None = None) -> bytes:
     """A token frame."""
-    return _encode(TokenFrame(text=text))
+    return _encode(TokenFrame(text=text, message_id=message_id))
 
 
 def answer(body: bytes, message_id: str | None, timing: bytes = b"") -> bytes:

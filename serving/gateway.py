@@ -21,7 +21,6 @@ from domain.connections import HeldConnection
 from domain.errors import Malformed, Transient
 from domain.events import ANONYMOUS
 from serving import frames
-from serving.asked import Asked
 from serving.chat import ChatRoute, require_words
 from serving.conversation import MESSAGES, MESSAGES_SECONDS
 from serving.exchange import guarded
@@ -101,7 +100,7 @@ class GatewayRoutes:
         async def endpoint(request: Request) -> Response:
             if not hmac.compare_digest(request.headers.get(KEY_HEADER, "").encode(), self._key):
                 raise forbidden("only API Gateway may ask this")
-            if self._outgoing.is_full:
+            if self._outgoing.is_full and handle != self._disconnect:
                 raise too_busy("too many answers are on their way")
             try:
                 await handle(request)
@@ -122,7 +121,9 @@ class GatewayRoutes:
             raise too_busy(f"a user may have {MAX_OF_USER} connections")
 
     async def _disconnect(self, request: Request) -> None:
-        await self._connections.forget(_connection_id(request), self._redis_seconds)
+        connection_id = _connection_id(request)
+        self._outgoing.left(connection_id)
+        await self._connections.forget(connection_id, self._redis_seconds)
         self._counted.closed("client").inc()
 
     async def _message(self, request: Request) -> None:
@@ -177,7 +178,7 @@ class GatewayRoutes:
         return replace(held, user=user, expires_at=self._gate.expiry(authorization))
 
     def _ask(self, line: GatewayLine, held: HeldConnection, frame: MessageFrame) -> None:
-        asked = Asked(line, frame, time.perf_counter())
+        asked = line.ask(frame, time.perf_counter())
         question = ChatRequest(
             session_id=held.session_id,
             message=frame.message,

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from config.budgets import Budget
@@ -29,6 +29,10 @@ TIMER_SECONDS = 0.002
 """By so much a timer may be early: what was given up for its budget took nearly all of it."""
 BROKEN_OFF = "…"
 """Stands at the end of an answer that became as long as it may be."""
+
+
+Narrow = Callable[[str, int], Wanted]
+"""What to look for, for a question and at most so many titles."""
 
 
 class ModelsBySize(Protocol):
@@ -71,6 +75,7 @@ class Generating:
         limit: int,
         budget: Budget,
         meters: GenerationMeters,
+        narrow: Narrow,
     ) -> None:
         self._search = search
         self._catalogue = catalogue
@@ -80,6 +85,7 @@ class Generating:
         self._limit = limit
         self._budget = budget
         self._meters = meters
+        self._narrow = narrow
 
     def model_of(self, question: str) -> Model:
         """The model that will be asked."""
@@ -120,7 +126,9 @@ class Generating:
         search = self._search()
         if search is None:
             raise Transient("titles cannot be searched yet", dependency="search")
-        wanted = Wanted(text=wanted_text(wish.question, wish.known), limit=self._limit)
+        wanted = self._narrow(wish.question, self._limit)
+        if not wanted.is_narrowed:
+            wanted = replace(wanted, text=wanted_text(wanted.text, wish.known))
         seconds = self._seconds("search", ends_at)
         with self._timed("search", making):
             try:
@@ -135,7 +143,7 @@ class Generating:
             turns=wish.known.turns,
             summary=wish.known.summary,
             customer=customer(wish.known, catalogue),
-            facts=facts(hits, catalogue),
+            facts=facts(hits, catalogue, wish.locale),
         )
         limits = Limits(self._table.history_turns, self._row(size).context_tokens)
         return assemble(self._table.instructions.of(wish.locale), asked, limits)

@@ -12,6 +12,7 @@ from config.budgets import Budgets
 from config.models import Models
 from config.response_cache import ResponseCacheTable
 from domain.catalogue import Catalogue
+from domain.narrowing import Narrowing
 from domain.routing import Size
 from domain.search import Search, Wanted
 from serving.catalogue_watch import CatalogueWatch
@@ -83,6 +84,7 @@ def put_together(
         limit=search.declared().limit,
         budget=budgets.routes["generation"],
         meters=counted,
+        narrow=Narrowing(search.genre_words).of,
     )
     return ModelPath(
         generating=generating,

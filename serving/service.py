@@ -70,6 +70,8 @@ RESTART_SECONDS = 1.0
 SYNC_SECONDS = 0.05
 OVERFLOW_SECONDS = 5.0
 OUTGOING_SECONDS = 2.0
+UNDER_WAY_SECONDS = 10.0
+"""How long a stopping process goes on answering what API Gateway passed on: all that one takes."""
 MIB = 1024 * 1024
 
 
@@ -366,9 +368,7 @@ class Service:
                 task.cancel()
             await asyncio.gather(*tasks, *self._making, return_exceptions=True)
             if self._outgoing is not None:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(OUTGOING_SECONDS):
-                        await self._outgoing.settled()
+                await self._outgoing.drain(UNDER_WAY_SECONDS, OUTGOING_SECONDS)
             self._backends.close()
             if self._model is not None and self._close_models is not None:
                 await self._model.close()

@@ -73,6 +73,10 @@ class FakeSearch:
         slugs = genre_slugs(title)
         if not title.listable or (wanted.genres and wanted.genres.isdisjoint(slugs)):
             return False
+        if not wanted.excluded.isdisjoint(slugs) or not wanted.is_in_years(title.published_from):
+            return False
         words = fold(wanted.text).split()
+        if wanted.is_narrowed and not words:
+            return True
         text = fold(names_text(title)) + " ".join(slugs)
         return any(word in text for word in words)

@@ -50,14 +50,13 @@ class Line {
     this.#socket.close();
   }
 
-  /** Tokens are of the question that has waited longest: one is answered at a time. */
   #hear(frame) {
-    if (frame.type === "token") {
-      this.#waiting.values().next().value?.hear(frame.text);
-      return;
-    }
     const asked = this.#waiting.get(frame.message_id);
     if (!asked) return;
+    if (frame.type === "token") {
+      asked.hear(frame.text);
+      return;
+    }
     this.#waiting.delete(frame.message_id);
     if (frame.type === "answer") asked.resolve(frame);
     else asked.reject(frame.code === "reconnect" ? new Lost() : new Problem(frame.detail));
@@ -71,6 +70,7 @@ class Line {
 
 export class Conversation {
   #line;
+  #isOver = false;
 
   /** @param {string} sessionId @param {string} token empty for a guest */
   constructor(sessionId, token) {
@@ -98,19 +98,28 @@ export class Conversation {
   }
 
   close() {
+    this.#isOver = true;
     this.#line.close();
   }
 
   async #answer(message, messageId, hear) {
+    const line = this.#line;
     try {
-      const frame = await this.#line.ask(message, messageId, hear);
+      const frame = await line.ask(message, messageId, hear);
       return { body: frame, timing: frame.server_timing ?? "" };
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
       const answer = await this.#post(message, messageId);
-      this.#line = new Line(this.sessionId, this.token);
+      this.#reconnect(line);
       return answer;
     }
+  }
+
+  /** Of all the questions that were lost with a connection, the first one opens another. */
+  #reconnect(lost) {
+    if (this.#isOver || lost !== this.#line) return;
+    lost.close();
+    this.#line = new Line(this.sessionId, this.token);
   }
 
   async #post(message, messageId) {

@@ -149,6 +149,21 @@ async def test_genres_filter(search: Search) -> None:
     assert await ids(search, "gourmet", "seinen") == ["oishinbo"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (Wanted(text="", excluded=frozenset({"gourmet"})), {"berserk", "monster"}),
+        (Wanted(text="gourmet", excluded=frozenset({"seinen"})), {"food-wars"}),
+        (Wanted(text="", since=1980, until=1989), {"oishinbo"}),
+        (Wanted(text="gourmet", since=1990), set()),
+    ],
+)
+async def test_what_is_ruled_out_is_not_found(
+    search: Search, wanted: Wanted, expected: set[str]
+) -> None:
+    assert {hit.id for hit in (await search.search(wanted, LONG)).hits} == expected
+
+
 async def test_what_may_stand_in_no_list_is_not_found(search: Search) -> None:
     assert "hidden" not in await ids(search, "berserk nights")
 

@@ -1,7 +1,6 @@
 """From a question to a model's answer: search, prompt and model together, at the wire."""
 
 from collections.abc import AsyncIterator, Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,10 @@ import emulators
 from adapters.chat_models import ChatModels
 from adapters.index_search import IndexSearch
 from adapters.jsonl_catalogue import read_catalogue
-from config import answers, models
+from config import models
 from config import search as search_table
-from config.wordings import genre_words
 from domain.model import Ended, Stop
+from domain.model_answers import facts
 from domain.prompts import Asked, Limits, assemble
 from domain.questions import detect_locale
 from domain.routing import Router
@@ -24,14 +23,13 @@ from emulators import RunningEmulator
 from tests.chat_bench import ClientsAt
 
 TABLE = models.load()
+SAMPLE = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue
 LONG = 30.0
 
 
 @pytest.fixture(scope="module")
 def search() -> IndexSearch:
-    sample = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue
-    words = partial(genre_words, answers.load().patterns)
-    return IndexSearch(sample, words, search_table.load())
+    return IndexSearch(SAMPLE, search_table.genre_words, search_table.load())
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,8 @@ async def answer(search: IndexSearch, chat_models: ChatModels, question: str) ->
     size = Router(TABLE.routing.long_question_tokens, TABLE.routing.phrases).size(question)
     row = getattr(TABLE.models, size.value)
     before = Turn("e", "m", "何かおすすめは", "『ドラえもん』はいかがでしょうか。", 1.0)
-    asked = Asked(question=question, turns=[before], facts=[hit.fact() for hit in found.hits])
+    told = facts(found.hits, SAMPLE, detect_locale(question))
+    asked = Asked(question=question, turns=[before], facts=told)
     prompt = assemble(
         TABLE.instructions.of(detect_locale(question)),
         asked,
@@ -68,7 +67,7 @@ async def answer(search: IndexSearch, chat_models: ChatModels, question: str) ->
     ("question", "told"),
     [
         ("Who drew Akira?", "Akira is by Katsuhiro Otomo."),
-        ("ワンピースの作者は誰ですか", "Eiichiro Oda"),
+        ("ワンピースの作者は誰ですか", "尾田栄一郎"),
         ("something with samurai and swords", "Rurouni Kenshin"),
         ("料理の漫画でおすすめは？", "美味しんぼ"),
         ("compare Monster and Pluto", "Naoki Urasawa"),
@@ -84,7 +83,7 @@ async def test_what_is_not_in_the_catalogue_is_not_made_up(
     search: IndexSearch, chat_models: ChatModels
 ) -> None:
     said = await answer(search, chat_models, "Zzyzx Qwghlm?")
-    assert said == "I am sorry, the catalogue has no title that fits your question."
+    assert said == "I am sorry, I found no title in the catalogue that fits your question."
 
 
 @pytest.mark.parametrize(

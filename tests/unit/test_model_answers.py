@@ -41,11 +41,11 @@ def test_the_titles_that_an_answer_names_are_its_items(text: str, ids: list[str]
 def test_a_title_that_is_gone_is_not_shown() -> None:
     gone = Hit("gone", "Gone", None, (), (), None, 1.0)
     assert spoken_of("Gone and Akira", [gone, HITS[2]], CATALOGUE)[0]["id"] == "akira"
-    assert [fact["title"] for fact in facts([gone], CATALOGUE)] == ["Gone"]
+    assert [fact["title"] for fact in facts([gone], CATALOGUE, "en")] == ["Gone"]
 
 
 def test_facts_say_what_the_catalogue_knows_beside_and_no_blanks() -> None:
-    monster, naruto, akira = facts(HITS, CATALOGUE)
+    monster, naruto, akira = facts(HITS, CATALOGUE, "ja")
     assert (monster["status"], monster["volumes"]) == ("finished", 18)
     assert "volumes" not in naruto
     assert naruto["authors_ja"] == ["岸本斉史"]
@@ -66,7 +66,12 @@ def test_what_was_said_before_is_the_last_turns_with_an_answer_but_not_this_one(
 
 
 def test_a_question_is_searched_for_with_the_one_before_it() -> None:
-    assert wanted_text("and others?", Background([turn(1), turn(2)])) == "and others? question 2"
+    assert (
+        wanted_text("and others?", Background([turn(1), turn(2)]))
+        == "and others? question 2 an answer"
+    )
+    long = turn(1, answer="a" * 500)
+    assert wanted_text("others?", Background([long])) == "others? question 1"
     assert wanted_text("others?", Background()) == "others?"
 
 

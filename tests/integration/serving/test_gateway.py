@@ -15,6 +15,7 @@ from adapters.redis_kept import KeptRedis
 from domain.answers import AnswerKey
 from domain.events import AnswerServed
 from serving.asgi import application
+from serving.frames import MessageFrame
 from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing
 from serving.meters import ConversationMeters
@@ -216,6 +217,17 @@ async def test_a_client_that_has_gone_is_forgotten(site: Site) -> None:
     _ = site.received
     await site.send("default", message())
     assert site.connection_id not in site.gateway.open
+
+
+async def test_who_leaves_is_heard_though_nothing_more_is_taken_on(site: Site) -> None:
+    await site.connect(Authorization="Bearer leaving")
+    site.outgoing.line(site.connection_id).ask(MessageFrame(message="still open"), 0.0)
+    site.outgoing.limit = 1
+    assert (await site.send("default", message())).status_code == 429
+    assert (await site.send("disconnect")).status_code == 200
+    with site.valkey.client() as client:
+        assert client.exists(f"ws:{site.connection_id}", "ws_user:leaving") == 0
+    assert not site.outgoing.is_full
 
 
 async def test_a_post_that_is_throttled_comes_again(site: Site) -> None:

@@ -12,6 +12,7 @@ from domain.catalogue import Catalogue
 from domain.events import AnswerCompleted, QuestionTaken
 from domain.questions import Question, QuestionKind
 from domain.routing import Size
+from domain.search import Wanted
 from domain.sessions import Session
 from serving.asked import Asked
 from serving.context import Context
@@ -170,6 +171,7 @@ def model_desk(
     generating = Generating(
         search=lambda: search, catalogue=lambda: CATALOGUE, models=known,
         table=models.declared(), limit=5, budget=table.routes["generation"], meters=counted,
+        narrow=lambda text, limit: Wanted(text=text, limit=limit),
     )  # fmt: skip
     turns = ModelPath(
         generating=generating,
