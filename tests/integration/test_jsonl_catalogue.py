@@ -62,7 +62,7 @@ def test_one_bad_row_in_twenty_is_borne_and_one_more_is_not(tmp_path: Path) -> N
     assert len(refusal.value.errors) == 6
 
 
-@pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "empty.jsonl"
     path.write_bytes(data)
