@@ -7,13 +7,6 @@ from tests.faults import results
 from tests.faults.cells import cells
 from tests.faults.stock import STRIKES
 
-FIRST_AWAITED = {
-    "R6 of another key", "R7 stale", "Q4 receive denied", "Q4 receive reset", "Q4 receive hangs",
-    "Q4 receive reply lost", "Q5 delete 500", "Q5 partly deleted", "Q5 delete reply lost",
-    "Q6 duplicates", "Q6 reordered", "K1 reply lost",
-}  # fmt: skip
-"""Declared before their first run, as those of the failpoints."""
-
 
 def runs(*without: str) -> list[dict[str, Any]]:
     counted = ("acked", "lost", "doubled", "disordered", "repeated", "parked", "crashed", "stuck")
@@ -48,9 +41,7 @@ def test_stock_is_struck_by_cells_that_strike_ours() -> None:
 
 
 def test_every_declared_cell_has_a_result() -> None:
-    of_failpoints = {one.name for one in cells() if one.name.partition(" ")[2] in set(Failpoint)}
-    # These wait for their first long run; any other cell that is declared is run at once.
-    assert results.without_result(results.kept()) <= FIRST_AWAITED | of_failpoints
+    assert results.without_result(results.kept()) == set()
 
 
 def test_what_a_run_was_not_asked_for_is_no_zero() -> None:
