@@ -11,7 +11,14 @@ from config.failpoints import Failpoint
 from emulators.faults import FaultRule, Kind
 from emulators.runner import run_in_thread
 from tests.faults.poison import malformed
-from tests.integration.transport_stage import Stage, Wire, Worker, eventually
+from tests.integration.transport_stage import (
+    POLL_SECONDS,
+    Stage,
+    Wire,
+    Worker,
+    eventually,
+    is_steady,
+)
 
 SHORT_VISIBILITY = 3
 RECOVERY_SECONDS = 5.0
@@ -170,6 +177,10 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
             lambda: hidden() > 2 and sum(n.startswith("end-") for n in stage.noted("begun")) == 2,
             20,
             "nothing waits in the worker",
+        )
+        # Both queues' answers are in it once it asks for no more, having no slot free.
+        eventually(
+            lambda: is_steady(stage.receives, POLL_SECONDS + 1), 20, "it does not stop asking"
         )
         worker.process.send_signal(signal.SIGTERM)
         # What runs ends only when it is told to.
