@@ -80,7 +80,7 @@ class BoundedCurlClient(CurlClient):
         for fd in list(self._fds):
             self.on_readable(fd)
         self._fds.clear()
-        super().close()  # type: ignore[no-untyped-call]
+        super().close()
 
     def _set_timeout(self, msecs: int) -> None:
         # kombu hands curl's milliseconds to call_later, which takes seconds.
