@@ -23,11 +23,12 @@ from domain.events import ANONYMOUS
 from serving import frames
 from serving.chat import ChatRoute, require_words
 from serving.conversation import MESSAGES, MESSAGES_SECONDS
+from serving.conversation_meters import ConversationMeters
 from serving.exchange import guarded
 from serving.frames import FRAME_LIMIT, AuthFrame, Code, MessageFrame
 from serving.gateway_line import GatewayLine, Outgoing
 from serving.handshake import require_origin, session_id_of
-from serving.meters import ConversationMeters, Meters
+from serving.meters import Meters
 from serving.models import ChatRequest
 from serving.problems import Problem, bad_request, forbidden, invalid_token, too_busy, too_large
 from serving.switchboard import MAX_OF_USER

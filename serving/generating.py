@@ -22,7 +22,7 @@ from domain.response_cache import Generated
 from domain.routing import Router, Size
 from domain.search import Hit, Search, Wanted
 from serving.flights import Emit
-from serving.meters import GenerationMeters
+from serving.generation_meters import GenerationMeters
 
 SEGMENTS = ("search", "prompt", "model")
 TIMER_SECONDS = 0.002

@@ -17,14 +17,17 @@ from domain.routing import Size
 from domain.search import Search, Wanted
 from serving.catalogue_watch import CatalogueWatch
 from serving.generating import Generating, ModelsBySize
+from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder
-from serving.meters import GenerationMeters, Meters, Registry, SimilarityMeters
+from serving.meters import Meters
 from serving.model_turn import ModelPath, ReadsContexts
 from serving.outbox import EventSink, Producer
+from serving.registry import Registry
 from serving.response_cache import over_redis
 from serving.response_scope import ResponseScope
 from serving.response_store import Wire
 from serving.similar_questions import SimilarQuestions
+from serving.similarity_meters import SimilarityMeters
 from serving.spending import Allowances
 from serving.warming import FIRST_SECONDS, WarmUp
 

@@ -29,8 +29,8 @@ from serving.context import Context
 from serving.exchange import Exchange, guarded, refuse
 from serving.flights import Emit, Flight
 from serving.generating import SEGMENTS, Generating, Making, Wish
+from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder, made, seen
-from serving.meters import GenerationMeters
 from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope

@@ -35,6 +35,7 @@ from serving.catalogue_watch import CatalogueWatch
 from serving.chat import ChatRoute, Classify
 from serving.context import ContextReader
 from serving.conversation import MESSAGES_SECONDS
+from serving.conversation_meters import ConversationMeters
 from serving.feedback import FeedbackRoute
 from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing, Posts
@@ -42,7 +43,7 @@ from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
-from serving.meters import ConversationMeters, Meters, Registry
+from serving.meters import Meters
 from serving.model_path import Desk, ModelParts, put_together, warm_ups
 from serving.model_turn import ModelPath
 from serving.outbox import Producer
@@ -53,6 +54,7 @@ from serving.protocol import HotRoutes, sweep
 from serving.readiness import ReadinessChecks
 from serving.recommendations import RecommendationsRoute
 from serving.recommending import Recommending
+from serving.registry import Registry
 from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.static_page import page_routes
