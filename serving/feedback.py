@@ -14,13 +14,13 @@ from adapters.redis_multiplexed import Late
 from adapters.redis_serving import Noted
 from domain.errors import Transient
 from domain.events import FeedbackGiven, event_id_of_feedback
-from serving.chat import trace_of
 from serving.exchange import JSON_LINES, Exchange, decoded, guarded, headers_of, require_json
 from serving.meters import Meters
 from serving.models import FeedbackReply, FeedbackRequest
 from serving.outbox import EventSink, Producer
 from serving.problems import forbidden, not_found, too_busy
 from serving.tokens import Gate
+from serving.tracing import trace_of
 
 BODY_LIMIT = 8 * 1024
 """500 characters of a comment as JSON escapes of surrogate pairs are 6,000 bytes."""

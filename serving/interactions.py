@@ -11,7 +11,6 @@ import msgspec
 from adapters.redis_multiplexed import Late
 from domain.errors import Transient
 from domain.events import InteractionRecorded, InteractionType
-from serving.chat import trace_of
 from serving.exchange import (
     JSON_LINES,
     NOT_JSON,
@@ -31,6 +30,7 @@ from serving.models import (
 )
 from serving.outbox import EventSink, Producer, Stock
 from serving.tokens import ANYONES_EVENTS, Caller, Gate
+from serving.tracing import trace_of
 
 ROUTE = "events"
 BODY_LIMIT = 512 * 1024

@@ -27,9 +27,10 @@ from config import answers, budgets, failpoints, queues
 from config.errors import ConfigError
 from config.settings import Settings, read
 from serving.model_path import ModelParts
+from serving.parts import MIB, Parts
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
-from serving.service import MIB, Parts, Service
+from serving.service import Service
 from serving.websocket import WebSocketProtocol
 
 GRACEFUL_SECONDS = 8

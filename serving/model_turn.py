@@ -23,14 +23,15 @@ from domain.response_cache import Asked as AskedResponse
 from domain.response_cache import Generated
 from serving.answers import Seen, Source
 from serving.asked import Asked
-from serving.chat import ChatRoute, Place
 from serving.completing import CompletingTurn, have_checked
 from serving.context import Context
+from serving.desk import Desk
 from serving.exchange import Exchange, guarded, refuse
 from serving.flights import Emit, Flight
 from serving.generating import SEGMENTS, Generating, Making, Wish
 from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder, made, seen
+from serving.places import Place
 from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope
@@ -79,7 +80,7 @@ class ModelPath:
     """Answers being made that nobody shares."""
 
     def open(
-        self, desk: ChatRoute, exchange: Exchange, question: Question, event: QuestionTaken
+        self, desk: Desk, exchange: Exchange, question: Question, event: QuestionTaken
     ) -> "ModelTurn":
         """The turn of this question."""
         return ModelTurn(self, desk, exchange, question, event)
@@ -109,7 +110,7 @@ class ModelTurn(CompletingTurn):
     def __init__(
         self,
         path: ModelPath,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken,

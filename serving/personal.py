@@ -21,9 +21,10 @@ from domain.personal_answers import recommendation_key, render, unpack, version_
 from domain.questions import Question
 from domain.recommendations import presentable
 from serving.answers import Seen, Source
-from serving.chat import ChatRoute, Place
 from serving.completing import CompletingTurn
+from serving.desk import Desk
 from serving.exchange import Exchange, guarded
+from serving.places import Place
 from serving.recommending import SEGMENTS, Made, Recommending, Spent
 
 
@@ -45,7 +46,7 @@ class PersonalAnswers:
 
     def open(
         self,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken | RecommendationServed,
@@ -62,7 +63,7 @@ class PersonalTurn(CompletingTurn):
     def __init__(
         self,
         answers: PersonalAnswers,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken | RecommendationServed,

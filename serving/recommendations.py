@@ -5,10 +5,12 @@ from urllib.parse import parse_qsl
 
 from domain.events import Locale, RecommendationServed
 from domain.questions import Question, QuestionKind
-from serving.chat import ChatRoute, trace_of
+from serving.desk import Desk
 from serving.exchange import Exchange, headers_of, new_id
 from serving.personal import PersonalAnswers
 from serving.problems import unprocessable
+from serving.tokens import Gate
+from serving.tracing import trace_of
 
 ROUTE = "recommendations"
 PAGE = "~"
@@ -17,21 +19,22 @@ MAX_QUERY_BYTES = 1024
 
 
 class RecommendationsRoute:
-    """The hot route of recommendations; `desk` is the chat route, whose turns these are."""
+    """The hot route of recommendations."""
 
     name = ROUTE
     method = b"GET"
     body_limit = 0
 
-    def __init__(self, desk: ChatRoute, answers: PersonalAnswers) -> None:
+    def __init__(self, desk: Desk, gate: Gate, answers: PersonalAnswers) -> None:
         self._desk = desk
+        self._gate = gate
         self._answers = answers
 
     def handle(self, exchange: Exchange) -> None:
         """Answer with the user's recommendation; raises Problem."""
         started = time.perf_counter()
         headers = headers_of(exchange)
-        caller = self._desk.gate.caller(headers.get(b"authorization"))
+        caller = self._gate.caller(headers.get(b"authorization"))
         authorised = time.perf_counter()
         limit, locale = self._asked(exchange.query, headers.get(b"accept-language", b""))
         producer = self._desk.producer
