@@ -18,7 +18,7 @@ from serving.models import ChatRequest
 from serving.outbox import Stock
 from serving.problems import unprocessable
 from serving.tokens import Gate
-from serving.tracing import trace_of
+from serving.tracing import UNTRACED, Tracing
 from serving.turn import Turn
 
 BODY_LIMIT = 64 * 1024
@@ -67,12 +67,14 @@ class ChatRoute:
         *,
         gate: Gate,
         classify: Classify,
+        tracing: Tracing = UNTRACED,
         personal: OpensTurns | None = None,
         model: OpensTurns | None = None,
     ) -> None:
         self.desk = desk
         self.gate = gate
         self.classify = classify
+        self.tracing = tracing
         self.personal = personal
         self.model = model
 
@@ -80,6 +82,7 @@ class ChatRoute:
         """Answer the question in this request; raises Problem."""
         started = time.perf_counter()
         headers = headers_of(exchange)
+        traceparent = self.tracing.begin(exchange, self.name, headers, started)
         caller = self.gate.caller(headers.get(b"authorization"))
         auth_seconds = time.perf_counter() - started
         require_json(headers)
@@ -88,7 +91,7 @@ class ChatRoute:
             exchange,
             asked,
             caller.user,
-            traceparent=trace_of(headers.get(b"traceparent")),
+            traceparent=traceparent,
             started=started,
             auth_seconds=auth_seconds,
         )

@@ -39,7 +39,7 @@ class Completed:
 class CompletingTurn(Turn):
     """A turn whose answer may be found after the outbox has the question."""
 
-    __slots__ = ("is_told",)
+    __slots__ = ("is_told", "rung")
 
     def __init__(
         self,
@@ -51,13 +51,19 @@ class CompletingTurn(Turn):
         super().__init__(desk, exchange, question, event)
         self.is_told = False
         """Whether the outbox has the answer beside the question."""
+        self.rung = ""
 
     def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
         self.is_told = stored is not None and not is_fallback
         super()._copy(stored, is_fallback)
 
+    def rung_of(self, answer: Seen, source: Source) -> str:
+        """The rung that gave the answer; of a turn that was not completed, what the source says."""
+        return self.rung or super().rung_of(answer, source)
+
     def _complete(self, answer: Seen, source: Source, rung: str) -> None:
         """Respond, once the session is told what; a page has none."""
+        self.rung = rung
         if self.is_told or not isinstance(self.event, QuestionTaken):
             self.respond(answer, source)
             return

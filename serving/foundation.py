@@ -7,7 +7,8 @@ import time
 
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
-from config import answers
+from config import answers, tracing
+from domain.tracing import Traces
 from serving.answers import BuiltInAnswers, SeenAnswers
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
@@ -24,6 +25,7 @@ from serving.parts import MIB, Parts
 from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.tokens import Gate
+from serving.tracing import UNTRACED, SampledTracing, Tracing
 
 OVERFLOW_SECONDS = 5.0
 
@@ -56,6 +58,8 @@ class Foundation:
         self.sink = SpooledEvents(
             parts.spool, self.overflow, self.meters.kept, self.meters.uncopied
         )
+        self.traces = parts.traces
+        self.tracing = tracing_over(parts.traces)
         self.seen = SeenAnswers()
         self.last_good = LastGood(self.redis, tuple(answers.declared().kinds.rows()), self.seen)
         self.watch = CatalogueWatch(
@@ -101,11 +105,18 @@ class Foundation:
         self.bulk.start()
 
     async def close(self) -> None:
-        """Let go of Redis, and of events once they are where they outlive this process."""
+        """Let go of Redis, and of events and spans once they would outlive this process."""
         await self.hot.close()
         await self.bulk.close()
         await asyncio.to_thread(self.overflow.close, OVERFLOW_SECONDS)
         self.spool.close()
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.close)
+
+
+def tracing_over(traces: Traces | None) -> Tracing:
+    """What decides which requests are traced, as declared."""
+    return UNTRACED if traces is None else SampledTracing(traces, tracing.declared().requests)
 
 
 def _producer_name() -> str:

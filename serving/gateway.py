@@ -33,6 +33,7 @@ from serving.models import ChatRequest
 from serving.problems import Problem, bad_request, forbidden, invalid_token, too_busy, too_large
 from serving.switchboard import MAX_OF_USER
 from serving.tokens import Gate
+from serving.tracing import NO_HEADERS
 
 log = logging.getLogger(__name__)
 
@@ -180,6 +181,8 @@ class GatewayRoutes:
 
     def _ask(self, line: GatewayLine, held: HeldConnection, frame: MessageFrame) -> None:
         asked = line.ask(frame, time.perf_counter())
+        route = self._chat
+        traceparent = route.tracing.begin(asked, route.name, NO_HEADERS, asked.started)
         question = ChatRequest(
             session_id=held.session_id,
             message=frame.message,
@@ -188,10 +191,15 @@ class GatewayRoutes:
         )
         owner = held.user or ANONYMOUS
         guarded(
-            lambda: self._chat.ask(
-                asked, question, owner, traceparent=None, started=asked.started, auth_seconds=0.0
+            lambda: route.ask(
+                asked,
+                question,
+                owner,
+                traceparent=traceparent,
+                started=asked.started,
+                auth_seconds=0.0,
             ),
-            self._chat.name,
+            route.name,
             asked,
             self._meters.refused,
         )

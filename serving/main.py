@@ -23,6 +23,7 @@ from adapters.redis_sessions import decode_copy
 from adapters.spool_writing import SpoolWriter
 from adapters.sqs_direct import DirectSqs
 from adapters.sqs_queues import SqsQueues
+from adapters.trace_connection import connect_traces
 from config import answers, budgets, failpoints, queues
 from config.errors import ConfigError
 from config.settings import Settings, read
@@ -69,6 +70,7 @@ def connected(settings: Settings) -> Parts:
         send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
         model=model_parts(settings),
+        traces=connect_traces("serving"),
     )
 
 

@@ -12,6 +12,7 @@ from domain.events import Event
 from domain.features import UserFeatures
 from domain.ports import CatalogueStore, FeatureSource, Recommender, Sessions, UserCache
 from domain.sessions import Session
+from domain.tracing import Traces
 from serving.chat import Classify
 from serving.gateway_line import Posts
 from serving.model_path import ModelParts
@@ -54,3 +55,5 @@ class Parts:
     """The way to connections that API Gateway holds, where there are such."""
     model: ModelParts | None = None
     """What answers questions that no precomputed answer fits."""
+    traces: Traces | None = None
+    """Where spans go, if there is anywhere."""

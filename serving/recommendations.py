@@ -10,7 +10,7 @@ from serving.exchange import Exchange, headers_of, new_id
 from serving.personal import PersonalAnswers
 from serving.problems import unprocessable
 from serving.tokens import Gate
-from serving.tracing import trace_of
+from serving.tracing import UNTRACED, Tracing
 
 ROUTE = "recommendations"
 PAGE = "~"
@@ -25,15 +25,19 @@ class RecommendationsRoute:
     method = b"GET"
     body_limit = 0
 
-    def __init__(self, desk: Desk, gate: Gate, answers: PersonalAnswers) -> None:
+    def __init__(
+        self, desk: Desk, gate: Gate, answers: PersonalAnswers, tracing: Tracing = UNTRACED
+    ) -> None:
         self._desk = desk
         self._gate = gate
         self._answers = answers
+        self._tracing = tracing
 
     def handle(self, exchange: Exchange) -> None:
         """Answer with the user's recommendation; raises Problem."""
         started = time.perf_counter()
         headers = headers_of(exchange)
+        traceparent = self._tracing.begin(exchange, ROUTE, headers, started)
         caller = self._gate.caller(headers.get(b"authorization"))
         authorised = time.perf_counter()
         limit, locale = self._asked(exchange.query, headers.get(b"accept-language", b""))
@@ -43,7 +47,7 @@ class RecommendationsRoute:
             occurred_at=self._desk.clock(),
             producer=producer.name,
             seq=producer.next(),
-            traceparent=trace_of(headers.get(b"traceparent")),
+            traceparent=traceparent,
             owner=caller.user,
             locale=locale,
         )

@@ -103,6 +103,7 @@ class Service:
             desk,
             gate=self._base.gate,
             classify=self._base.watch.classify,
+            tracing=self._base.tracing,
             personal=self._personal.answers.open,
             model=self._model.open if self._model is not None else None,
         )
@@ -118,6 +119,7 @@ class Service:
                 producer=base.producer,
                 meters=base.meters,
                 redis_seconds=base.redis_seconds("events"),
+                tracing=base.tracing,
             ),
             "/v1/feedback": FeedbackRoute(
                 gate=base.gate,
@@ -126,8 +128,11 @@ class Service:
                 producer=base.producer,
                 meters=base.meters,
                 redis_seconds=base.redis_seconds("feedback"),
+                tracing=base.tracing,
             ),
-            "/v1/recommendations": RecommendationsRoute(desk, base.gate, self._personal.answers),
+            "/v1/recommendations": RecommendationsRoute(
+                desk, base.gate, self._personal.answers, base.tracing
+            ),
         }
 
     def _switchboard(self, parts: Parts) -> Switchboard:

@@ -4,6 +4,7 @@ Degrades and never fails for a dependency: fresh, stale, the answer seen last, t
 """
 
 import time
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from adapters.redis_multiplexed import Late
@@ -13,10 +14,12 @@ from domain.answers import Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
 from domain.events import AnswerServed, RecommendationServed
 from domain.questions import Question
+from domain.tracing import Value
 from serving.answers import Seen, Source, splice
 from serving.desk import Desk
 from serving.exchange import JSON_LINES, Exchange, guarded
 from serving.problems import forbidden, too_busy
+from serving.tracing import Part
 
 OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
 
@@ -75,6 +78,8 @@ class Turn:
         """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
         self.answered_at = time.perf_counter()
         reach(Failpoint.SERVING_AFTER_REDIS)
+        if self.exchange.trace is not None:
+            self.exchange.trace.redis = _outcome(stored, is_fallback)
         if type(stored) is bytes or stored is None:
             self._copy(stored, is_fallback)
         elif isinstance(stored, Complaint):
@@ -180,6 +185,35 @@ class Turn:
         )
         self.exchange.respond(OK, lines, splice(answer, source, age, event_id))
         self._measure(source, age, (*self.before, redis), total_seconds)
+        if self.exchange.trace is not None:
+            self.exchange.trace.answered(OK, self.parts(), self._said(answer, source))
+
+    def parts(self) -> Iterator[Part]:
+        """The segments that took time, for a turn that is traced.
+
+        Those before Redis followed each other, but for the first.
+        """
+        (first, seconds), *others = self.before
+        yield Part(first, self.started, self.started + seconds)
+        ended = self.asked_at
+        for name, seconds in reversed(others):
+            yield Part(name, ended - seconds, ended)
+            ended -= seconds
+        yield Part("redis", self.asked_at, self.answered_at)
+
+    def rung_of(self, answer: Seen, source: Source) -> str:
+        """The rung of the ladder that this answer stands on."""
+        if source == "fallback":
+            return "generic" if answer.stored else "canned"
+        return "stale" if source == "stale" else "fresh"
+
+    def _said(self, answer: Seen, source: Source) -> Mapping[str, Value]:
+        return {
+            "mangaassist.source": source,
+            "mangaassist.rung": self.rung_of(answer, source),
+            "mangaassist.kind": self.question.kind.value,
+            "mangaassist.locale": self.question.locale,
+        }
 
     def _measure(
         self, source: Source, age: float, segments: Segments, total_seconds: float
@@ -191,3 +225,16 @@ class Turn:
             meters.segment_seconds(name).observe(seconds)
         kind = "fallback" if source == "fallback" else self.question.kind
         meters.answer_age(kind).observe(age)
+
+
+def _outcome(stored: bytes | Complaint | MangaAssistError | None, is_fallback: bool) -> str:
+    """What Redis had to say, for the span of the request."""
+    if isinstance(stored, Complaint):
+        return "damaged" if stored.spoilt else "unwritten"
+    if isinstance(stored, MangaAssistError):
+        if not isinstance(stored, Transient):
+            return "refused"
+        return "late" if isinstance(stored, Late) else "unavailable"
+    if stored is None:
+        return "nothing"
+    return "fallback" if is_fallback else "hit"

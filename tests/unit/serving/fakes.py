@@ -21,6 +21,7 @@ from serving.mending import Mending
 from serving.meters import Meters
 from serving.outbox import Producer
 from serving.tokens import Caller, Gate
+from serving.tracing import RequestTrace
 
 NOW = 1_800_000_000.0
 
@@ -139,6 +140,7 @@ class FakeExchange:
     headers: HeaderList = ((b"content-type", b"application/json"),)
     started: float = 0.0
     query: bytes = b""
+    trace: RequestTrace | None = None
     status: int = 0
     lines: bytes = b""
     answer: bytes = b""
