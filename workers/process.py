@@ -33,6 +33,12 @@ class PerProcess:
         self._lock = threading.Lock()
         self._built = {}
 
+    def close(self) -> None:
+        """Let go of what outlives no process: the spans that have not been sent yet."""
+        found = self._built.pop(os.getpid(), None)
+        if found is not None and found.traces is not None:
+            found.traces.close()
+
     def _make(self) -> Ports:
         with self._lock:
             if self._build is None:
