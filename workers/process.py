@@ -34,8 +34,8 @@ class PerProcess:
         self._built = {}
 
     def close(self) -> None:
-        """Let go of what outlives no process: the spans that have not been sent yet."""
-        found = self._built.pop(os.getpid(), None)
+        """Send the spans that are left, before this process ends."""
+        found = self._built.get(os.getpid())
         if found is not None and found.traces is not None:
             found.traces.close()
 

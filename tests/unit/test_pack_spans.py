@@ -11,7 +11,7 @@ from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.jobs import Job, WriteAnswer
 from domain.ports import Ports
-from domain.tracing import TraceContext
+from domain.tracing import Role, Span, TraceContext
 from tests.fakes import NOW, FakeCatalogueStore, World
 from tests.samples import RULE
 from tests.spans import SAMPLED, UNSAMPLED, Spans, context_of, links_of, said, traceparent_of
@@ -19,6 +19,7 @@ from tests.unit.test_relaying import Metrics
 from workers.execution import Delivery, execute
 from workers.ledger import Held, Ledger
 from workers.packing import Limits, Pack, Packer
+from workers.process import PerProcess
 from workers.sending import QueueSender, Refusal, Sendings
 
 OTHER = str(TraceContext("c" * 32, "d" * 16, is_sampled=True))
@@ -200,3 +201,30 @@ def test_a_failure_is_told_by_its_class_alone(
 def test_a_pack_that_cannot_be_read_fails_the_span_that_it_was_sent_in() -> None:
     span = performed(sent=SAMPLED, pack=b"\xc1").named("perform cache.write")
     assert (said(span)["error.type"], span.status.status_code) == ("malformed", StatusCode.ERROR)
+
+
+class Closing:
+    """`Traces` that are closed."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def begin(self, name: str, role: Role, **_: object) -> Span:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self.times += 1
+
+
+def test_a_process_sends_its_spans_before_it_ends_if_it_has_any() -> None:
+    traces, world, process = Closing(), World(RULE), PerProcess()
+    process.provide(lambda: replace(world.ports, traces=traces))
+    process.close()
+    assert traces.times == 0, "nothing was built"
+    process.ports()
+    process.close()
+    assert traces.times == 1
+    process.provide(lambda: world.ports)
+    process.ports()
+    process.close()
+    assert traces.times == 1
