@@ -22,10 +22,11 @@ _FOUND = {b"1": ServedFrom.PRECOMPUTED, b"2": ServedFrom.FALLBACK}
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """The type of an event and its jobs: the kind and the bytes of each."""
+    """The type of an event, its jobs, the kind and the bytes of each, and its trace context."""
 
     event_type: str
     jobs: Sequence[tuple[str, bytes]]
+    traceparent: str | None = None
 
 
 def translate(fields: Mapping[bytes, bytes]) -> Translated:
@@ -37,7 +38,7 @@ def translate(fields: Mapping[bytes, bytes]) -> Translated:
     served = None
     if isinstance(event, (AnswerServed, RecommendationServed)):
         served = _served(fields, _own_key(event))
-    return Translated(type(event).type, _jobs(event, served))
+    return Translated(type(event).type, _jobs(event, served), event.traceparent)
 
 
 def _jobs(event: Event, served: Served | None) -> Sequence[tuple[str, bytes]]:

@@ -6,9 +6,14 @@ from adapters.celery_envelope import build
 from adapters.msgpack_wire import join_pack
 from domain.jobs import JOB_TYPES
 
+TRACEPARENT = "traceparent"
+"""The header of a message that says in which span it was sent."""
+
 _VERSIONS = {job_type.kind: job_type.version for job_type in JOB_TYPES}
 
 
-def body_of(kind: str, jobs: Sequence[bytes], message_id: str) -> str:
-    """Jobs of one kind, each as `encode_job` gives it, as one message."""
-    return build(kind, join_pack(kind, _VERSIONS[kind], jobs), message_id=message_id)
+def body_of(kind: str, jobs: Sequence[bytes], message_id: str, traceparent: str = "") -> str:
+    """Jobs of one kind, each as `encode_job` gives it, as one message; in a span, if it has one."""
+    headers = {TRACEPARENT: traceparent} if traceparent else None
+    pack = join_pack(kind, _VERSIONS[kind], jobs)
+    return build(kind, pack, message_id=message_id, headers=headers)

@@ -18,6 +18,15 @@ from domain.ports import TaskMetrics
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message to be sent; `trace` is X-Ray's header, which SQS carries beside the body."""
+
+    body: str
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,12 @@ class SqsQueues:
     def send_batch(
         self, queue: str, bodies: Sequence[str], delay_seconds: int = 0
     ) -> list[Outcome]:
+        """Send bodies; see `send_messages`."""
+        return self.send_messages(queue, list(map(Message, bodies)), delay_seconds)
+
+    def send_messages(
+        self, queue: str, messages: Sequence[Message], delay_seconds: int = 0
+    ) -> list[Outcome]:
         """Send messages, ten in a request; the outcome of each, in order.
 
         Raises where the first request fails as a whole; after that its entries say so, because
@@ -68,7 +83,7 @@ class SqsQueues:
         bad message has a whole request refused.
         """
         outcomes: list[Outcome] = []
-        for batch in _batches(bodies):
+        for batch in _batches(messages):
             try:
                 outcomes += self._send(queue, batch, delay_seconds)
             except MangaAssistError as error:
@@ -97,14 +112,13 @@ class SqsQueues:
             delayed=int(found["ApproximateNumberOfMessagesDelayed"]),
         )
 
-    def _send(self, queue: str, bodies: Sequence[str], delay_seconds: int) -> list[Outcome]:
+    def _send(self, queue: str, messages: Sequence[Message], delay_seconds: int) -> list[Outcome]:
         url = self.url(queue)
         with translated("sqs"):
             answer = self._client("SendMessageBatch").send_message_batch(
                 QueueUrl=url,
                 Entries=[
-                    {"Id": str(at), "MessageBody": body, "DelaySeconds": delay_seconds}
-                    for at, body in enumerate(bodies)
+                    _entry(str(at), message, delay_seconds) for at, message in enumerate(messages)
                 ],
             )
         failed: Mapping[str, Outcome] = {
@@ -116,7 +130,7 @@ class SqsQueues:
         taken = {row["Id"] for row in answer.get("Successful", [])}
         return [
             Outcome() if str(at) in taken else failed.get(str(at), Outcome("NotAnswered"))
-            for at in range(len(bodies))
+            for at in range(len(messages))
         ]
 
     def _client(self, action: str) -> "SQSClient":
@@ -125,15 +139,30 @@ class SqsQueues:
         return self._aws.sqs
 
 
-def _batches(bodies: Sequence[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
+def _entry(
+    entry_id: str, message: Message, delay_seconds: int
+) -> "SendMessageBatchRequestEntryTypeDef":
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": entry_id,
+        "MessageBody": message.body,
+        "DelaySeconds": delay_seconds,
+    }
+    if message.trace:
+        entry["MessageSystemAttributes"] = {
+            "AWSTraceHeader": {"DataType": "String", "StringValue": message.trace}
+        }
+    return entry
+
+
+def _batches(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    batch: list[Message] = []
     size = 0
-    for body in bodies:
-        weight = len(body.encode())
+    for message in messages:
+        weight = len(message.body.encode())
         if batch and (len(batch) == MAX_BATCH_MESSAGES or size + weight > MAX_BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(body)
+        batch.append(message)
         size += weight
     if batch:
         yield batch

@@ -22,8 +22,8 @@ from domain.catalogue import Catalogue
 from domain.errors import Transient
 from domain.sessions import Session
 from serving.main import serve
+from serving.parts import MIB, Parts
 from serving.questions import QuestionClassifier
-from serving.service import MIB, Parts
 
 
 class SampleCatalogue:

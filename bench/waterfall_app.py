@@ -22,8 +22,8 @@ from domain.catalogue import Catalogue
 from domain.search import Found, Search, Wanted
 from domain.sessions import Session
 from serving.main import model_parts, serve
+from serving.parts import MIB, Parts
 from serving.questions import QuestionClassifier
-from serving.service import MIB, Parts
 
 SESSION_SECONDS = 0.012
 

@@ -23,6 +23,9 @@ DAY_SECONDS = 86_400
 MODEL = "^((bedrock|sagemaker):.+)?$"
 """A model or inference profile of Bedrock, or an endpoint of SageMaker."""
 
+COLLECTOR = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+"""OpenTelemetry's own variables for where spans go, which its exporter reads."""
+
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 
 
@@ -164,6 +167,13 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     except (ZoneInfoNotFoundError, ValueError) as error:
         raise ConfigError(f"{PREFIX}TIMEZONE: there is no such time zone") from error
     return settings
+
+
+def names_a_collector(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether there is anybody to send spans to."""
+    variables = os.environ if environment is None else environment
+    is_disabled = variables.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    return not is_disabled and any(variables.get(name) for name in COLLECTOR)
 
 
 def _decode(wanted: type, value: object) -> object:

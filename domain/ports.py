@@ -21,6 +21,7 @@ from domain.parking import Parked
 from domain.recommendations import RecommendationRequest, Recommended
 from domain.response_cache import StoredResponse
 from domain.sessions import Session, Turn
+from domain.tracing import Traces
 
 
 class Clock(Protocol):
@@ -531,3 +532,5 @@ class Ports:
     endpoints: EndpointLooks
     health_reports: HealthReports
     metrics: TaskMetrics
+    traces: Traces | None = None
+    """None where nothing is traced."""

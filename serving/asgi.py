@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -30,6 +31,9 @@ from serving.exchange import (
 )
 from serving.problems import Problem, internal_error, too_large
 from serving.protocol import CrossOrigin
+
+if TYPE_CHECKING:
+    from serving.tracing import RequestTrace
 
 EXPOSED_HEADERS = ("X-Answer-Source", "X-Event-Id", "Server-Timing")
 
@@ -68,6 +72,7 @@ class _AsgiExchange:
         self.headers = headers
         self.query = query
         self.body: bytes | bytearray = b""
+        self.trace: RequestTrace | None = None
         self.response: asyncio.Future[tuple[int, bytes, bytes]] = (
             asyncio.get_running_loop().create_future()
         )

@@ -12,6 +12,7 @@ from serving.frames import MessageFrame, timing_in
 
 if TYPE_CHECKING:
     from serving.exchange import HeaderList
+    from serving.tracing import RequestTrace
 
 
 class Asker(Protocol):
@@ -36,7 +37,7 @@ class Asked:
 
     __slots__ = (
         "_abandoned", "_asker", "_is_over", "_wants_timing", "body", "headers", "message_id",
-        "query", "question", "started", "timing",
+        "query", "question", "started", "timing", "trace",
     )  # fmt: skip
 
     def __init__(self, asker: Asker, frame: MessageFrame, started: float) -> None:
@@ -44,6 +45,7 @@ class Asked:
         self.headers: HeaderList = ()
         self.query = b""
         self.body: bytes | bytearray = b""
+        self.trace: RequestTrace | None = None
         self.timing = b""
         """What took how long, where the client asked for that."""
         self._wants_timing = frame.timing

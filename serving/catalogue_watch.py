@@ -15,7 +15,7 @@ from domain.ports import CatalogueStore
 from domain.questions import Question, QuestionKind, detect_locale
 from domain.search import Search
 from serving.chat import Classify
-from serving.meters import Gauge
+from serving.registry import Gauge
 
 log = logging.getLogger(__name__)
 

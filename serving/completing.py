@@ -21,9 +21,10 @@ from domain.events import (
 )
 from domain.questions import Question
 from serving.answers import Seen, Source
-from serving.chat import ChatRoute, Turn
+from serving.desk import Desk
 from serving.exchange import Exchange, guarded
 from serving.frames import AnswerText
+from serving.turn import Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,11 @@ class Completed:
 class CompletingTurn(Turn):
     """A turn whose answer may be found after the outbox has the question."""
 
-    __slots__ = ("is_told",)
+    __slots__ = ("is_told", "rung")
 
     def __init__(
         self,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken | RecommendationServed,
@@ -50,13 +51,19 @@ class CompletingTurn(Turn):
         super().__init__(desk, exchange, question, event)
         self.is_told = False
         """Whether the outbox has the answer beside the question."""
+        self.rung = ""
 
     def _copy(self, stored: bytes | None, is_fallback: bool) -> None:
         self.is_told = stored is not None and not is_fallback
         super()._copy(stored, is_fallback)
 
+    def rung_of(self, answer: Seen, source: Source) -> str:
+        """The rung that gave the answer; of a turn that was not completed, what the source says."""
+        return self.rung or super().rung_of(answer, source)
+
     def _complete(self, answer: Seen, source: Source, rung: str) -> None:
         """Respond, once the session is told what; a page has none."""
+        self.rung = rung
         if self.is_told or not isinstance(self.event, QuestionTaken):
             self.respond(answer, source)
             return
@@ -76,9 +83,7 @@ class _Body(msgspec.Struct):
     answer: AnswerText
 
 
-def tell(
-    desk: ChatRoute, taken: QuestionTaken, completed: Completed, done: Callable[[], None]
-) -> None:
+def tell(desk: Desk, taken: QuestionTaken, completed: Completed, done: Callable[[], None]) -> None:
     """Hand the event over; `done` is called once it would outlive this process."""
     event = AnswerCompleted(
         event_id=event_id_of_completion(taken.event_id),
@@ -102,12 +107,12 @@ def tell(
     desk.sink.copy((encoded,), done)
 
 
-def have_checked(desk: ChatRoute, taken: QuestionTaken, encoded: bytes) -> None:
+def have_checked(desk: Desk, taken: QuestionTaken, encoded: bytes) -> None:
     """Hand an `AnswerGenerated` over whose answer is kept nowhere."""
     _hand_over(desk, taken.session_id, AnswerGenerated, encoded)
 
 
-def _hand_over(desk: ChatRoute, session_id: str, event_type: type[Event], encoded: bytes) -> None:
+def _hand_over(desk: Desk, session_id: str, event_type: type[Event], encoded: bytes) -> None:
     def written(outcomes: Sequence[Transient | None]) -> None:
         if outcomes[0] is not None:
             desk.sink.keep(event_type.type, (encoded,), _nothing, is_audited=event_type.is_audited)

@@ -17,7 +17,7 @@ from domain.errors import Transient
 from domain.preferences import Preferences
 from domain.sessions import Session, Turn
 from serving.answers import SeenAnswers
-from serving.meters import ConversationMeters
+from serving.conversation_meters import ConversationMeters
 from serving.outbox import Reader
 from serving.session_reader import SessionReader
 

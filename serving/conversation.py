@@ -25,6 +25,7 @@ from serving.frames import AuthFrame, Code, MessageFrame
 from serving.models import ChatRequest
 from serving.problems import Problem, forbidden
 from serving.switchboard import Switchboard, TooManyConnections
+from serving.tracing import NO_HEADERS
 
 AUTH_SECONDS = 5.0
 """How long a client may take to say who speaks."""
@@ -231,16 +232,22 @@ class Conversation:
         if self._context is not None:
             self._context.use()
         asked = self._under_way = Asked(self, frame, started)
+        route = self.switchboard.chat
+        traceparent = route.tracing.begin(asked, route.name, NO_HEADERS, started)
         question = ChatRequest(
             session_id=self.session_id,
             message=frame.message,
             message_id=frame.message_id,
             locale=frame.locale,
         )
-        route = self.switchboard.chat
         guarded(
             lambda: route.ask(
-                asked, question, user, traceparent=None, started=started, auth_seconds=auth_seconds
+                asked,
+                question,
+                user,
+                traceparent=traceparent,
+                started=started,
+                auth_seconds=auth_seconds,
             ),
             route.name,
             asked,

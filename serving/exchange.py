@@ -16,6 +16,7 @@ from serving.problems import (
     unprocessable,
     unsupported_media_type,
 )
+from serving.tracing import RequestTrace
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Exchange(Protocol):
     query: bytes
     """What stands behind the `?` of the URL."""
     body: bytes | bytearray
+    trace: RequestTrace | None
+    """Of a request that is traced."""
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
         """Send the response; `lines` are headers, each ended by CRLF. The first call counts."""
@@ -95,6 +98,8 @@ def refuse(exchange: Exchange, problem: Problem) -> None:
     """Respond with the problem document."""
     status, lines, body = rendered(problem)
     exchange.respond(status, lines + no_answer_lines(exchange.started), body)
+    if exchange.trace is not None:
+        exchange.trace.refused(status)
 
 
 def no_answer_lines(started: float) -> bytes:

@@ -14,13 +14,13 @@ from adapters.redis_multiplexed import Late
 from adapters.redis_serving import Noted
 from domain.errors import Transient
 from domain.events import FeedbackGiven, event_id_of_feedback
-from serving.chat import trace_of
 from serving.exchange import JSON_LINES, Exchange, decoded, guarded, headers_of, require_json
 from serving.meters import Meters
 from serving.models import FeedbackReply, FeedbackRequest
 from serving.outbox import EventSink, Producer
 from serving.problems import forbidden, not_found, too_busy
 from serving.tokens import Gate
+from serving.tracing import UNTRACED, Part, Tracing
 
 BODY_LIMIT = 8 * 1024
 """500 characters of a comment as JSON escapes of surrogate pairs are 6,000 bytes."""
@@ -59,6 +59,7 @@ class FeedbackRoute:
         producer: Producer,
         meters: Meters,
         redis_seconds: float,
+        tracing: Tracing = UNTRACED,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._gate = gate
@@ -67,17 +68,19 @@ class FeedbackRoute:
         self._producer = producer
         self._meters = meters
         self._redis_seconds = redis_seconds
+        self._tracing = tracing
         self._clock = clock
 
     def handle(self, exchange: Exchange) -> None:
         """Keep the opinion in this request; raises Problem."""
         started = time.perf_counter()
         headers = headers_of(exchange)
+        trace = self._tracing.begin(exchange, self.name, headers, started)
         owner = self._gate.caller(headers.get(b"authorization")).user
         auth_seconds = time.perf_counter() - started
         require_json(headers)
         given = decoded(_DECODE, exchange.body)
-        event = self._event(given, owner, trace_of(headers.get(b"traceparent")))
+        event = self._event(given, owner, trace)
         encoded = self._producer.encode(event)
         asked = time.perf_counter()
 
@@ -90,6 +93,9 @@ class FeedbackRoute:
                 exchange,
                 self._meters.refused,
             )
+            if exchange.trace is not None:
+                auth = Part("auth", started, started + auth_seconds)
+                exchange.trace.answered(HTTPStatus.ACCEPTED, (auth, Part("redis", asked, now)))
 
         def noted(outcome: Noted | Transient) -> None:
             if outcome is Noted.WRITTEN:

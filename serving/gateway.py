@@ -23,15 +23,17 @@ from domain.events import ANONYMOUS
 from serving import frames
 from serving.chat import ChatRoute, require_words
 from serving.conversation import MESSAGES, MESSAGES_SECONDS
+from serving.conversation_meters import ConversationMeters
 from serving.exchange import guarded
 from serving.frames import FRAME_LIMIT, AuthFrame, Code, MessageFrame
 from serving.gateway_line import GatewayLine, Outgoing
 from serving.handshake import require_origin, session_id_of
-from serving.meters import ConversationMeters, Meters
+from serving.meters import Meters
 from serving.models import ChatRequest
 from serving.problems import Problem, bad_request, forbidden, invalid_token, too_busy, too_large
 from serving.switchboard import MAX_OF_USER
 from serving.tokens import Gate
+from serving.tracing import NO_HEADERS
 
 log = logging.getLogger(__name__)
 
@@ -179,6 +181,8 @@ class GatewayRoutes:
 
     def _ask(self, line: GatewayLine, held: HeldConnection, frame: MessageFrame) -> None:
         asked = line.ask(frame, time.perf_counter())
+        route = self._chat
+        traceparent = route.tracing.begin(asked, route.name, NO_HEADERS, asked.started)
         question = ChatRequest(
             session_id=held.session_id,
             message=frame.message,
@@ -187,10 +191,15 @@ class GatewayRoutes:
         )
         owner = held.user or ANONYMOUS
         guarded(
-            lambda: self._chat.ask(
-                asked, question, owner, traceparent=None, started=asked.started, auth_seconds=0.0
+            lambda: route.ask(
+                asked,
+                question,
+                owner,
+                traceparent=traceparent,
+                started=asked.started,
+                auth_seconds=0.0,
             ),
-            self._chat.name,
+            route.name,
             asked,
             self._meters.refused,
         )

@@ -14,8 +14,8 @@ from domain.errors import MangaAssistError
 from serving import frames
 from serving.asked import Asked
 from serving.context import KeptContext
+from serving.conversation_meters import ConversationMeters
 from serving.frames import Code, MessageFrame
-from serving.meters import ConversationMeters
 
 log = logging.getLogger(__name__)
 

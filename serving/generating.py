@@ -22,7 +22,8 @@ from domain.response_cache import Generated
 from domain.routing import Router, Size
 from domain.search import Hit, Search, Wanted
 from serving.flights import Emit
-from serving.meters import GenerationMeters
+from serving.generation_meters import GenerationMeters
+from serving.tracing import Part
 
 SEGMENTS = ("search", "prompt", "model")
 TIMER_SECONDS = 0.002
@@ -60,6 +61,15 @@ class Making:
     hits: Sequence[Hit] = ()
     looking: asyncio.Task[Sequence[Hit]] | None = None
     """The search, where it began before it was known who makes the answer."""
+    parts: list[Part] = field(default_factory=list)
+
+    def note(self, segment: str, began: float, failure: str = "") -> float:
+        """Note a segment that ends now, unless nobody waits for its end any more; its seconds."""
+        ended = time.perf_counter()
+        if segment not in self.seconds:
+            self.seconds[segment] = ended - began
+            self.parts.append(Part(segment, began, ended, failure))
+        return ended - began
 
 
 class Generating:
@@ -196,10 +206,14 @@ class Generating:
     @contextlib.contextmanager
     def _timed(self, segment: str, making: Making) -> Iterator[None]:
         began = time.perf_counter()
+        failure = ""
         try:
             yield
+        except MangaAssistError as error:
+            failure = type(error).__name__
+            raise
         finally:
-            seconds = making.seconds[segment] = time.perf_counter() - began
+            seconds = making.note(segment, began, failure)
             self._meters.segment_seconds(segment).observe(seconds)
             allowed = self._budget.segments.get(segment, float("inf")) / 1000
             if seconds >= allowed - TIMER_SECONDS:

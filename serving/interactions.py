@@ -11,7 +11,6 @@ import msgspec
 from adapters.redis_multiplexed import Late
 from domain.errors import Transient
 from domain.events import InteractionRecorded, InteractionType
-from serving.chat import trace_of
 from serving.exchange import (
     JSON_LINES,
     NOT_JSON,
@@ -31,6 +30,7 @@ from serving.models import (
 )
 from serving.outbox import EventSink, Producer, Stock
 from serving.tokens import ANYONES_EVENTS, Caller, Gate
+from serving.tracing import UNTRACED, Part, Tracing
 
 ROUTE = "events"
 BODY_LIMIT = 512 * 1024
@@ -68,6 +68,7 @@ class InteractionsRoute:
         producer: Producer,
         meters: Meters,
         redis_seconds: float,
+        tracing: Tracing = UNTRACED,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._gate = gate
@@ -76,18 +77,18 @@ class InteractionsRoute:
         self._producer = producer
         self._meters = meters
         self._redis_seconds = redis_seconds
+        self._tracing = tracing
         self._clock = clock
 
     def handle(self, exchange: Exchange) -> None:
         """Write the interactions of this request; raises Problem."""
         started = time.perf_counter()
         headers = headers_of(exchange)
+        trace = self._tracing.begin(exchange, ROUTE, headers, started)
         caller = self._gate.known_caller(headers.get(b"authorization"))
         authorised = time.perf_counter()
         require_json(headers)
-        sorted_out = self._sort(
-            decode(exchange.body), caller, trace_of(headers.get(b"traceparent"))
-        )
+        sorted_out = self._sort(decode(exchange.body), caller, trace)
         written_from = time.perf_counter()
 
         def finish(outcomes: Sequence[Transient | None]) -> None:
@@ -99,6 +100,9 @@ class InteractionsRoute:
                 exchange,
                 self._meters.refused,
             )
+            if exchange.trace is not None:
+                auth, redis = ("auth", started, authorised), ("redis", written_from, now)
+                exchange.trace.answered(HTTPStatus.ACCEPTED, (Part(*auth), Part(*redis)))
 
         def written(outcomes: Sequence[Transient | None]) -> None:
             if any(isinstance(outcome, Late) for outcome in outcomes):

@@ -1,6 +1,6 @@
 """What answers where there is no fresh answer: the steps of the declared ladder below it.
 
-The published answers and the built-in one are every turn's own (`serving/chat.py`).
+The published answers and the built-in one are every turn's own (`serving/turn.py`).
 """
 
 from collections.abc import Callable, Sequence

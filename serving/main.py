@@ -23,13 +23,15 @@ from adapters.redis_sessions import decode_copy
 from adapters.spool_writing import SpoolWriter
 from adapters.sqs_direct import DirectSqs
 from adapters.sqs_queues import SqsQueues
+from adapters.trace_connection import connect_traces
 from config import answers, budgets, failpoints, queues
 from config.errors import ConfigError
 from config.settings import Settings, read
 from serving.model_path import ModelParts
+from serving.parts import MIB, Parts
 from serving.protocol import IDLE_SECONDS, HotProtocol
 from serving.questions import QuestionClassifier
-from serving.service import MIB, Parts, Service
+from serving.service import Service
 from serving.websocket import WebSocketProtocol
 
 GRACEFUL_SECONDS = 8
@@ -68,6 +70,7 @@ def connected(settings: Settings) -> Parts:
         send_events=DirectSqs(SqsQueues(AwsClients()), queues.declared()).send,
         build_classifier=lambda catalogue: QuestionClassifier(catalogue, patterns).classify,
         model=model_parts(settings),
+        traces=connect_traces("serving"),
     )
 
 

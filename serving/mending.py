@@ -14,8 +14,8 @@ from domain.answers import AnswerKey, Damage
 from domain.errors import Transient
 from domain.events import AnswerFoundDamaged
 from serving.exchange import new_id
-from serving.meters import Counter
 from serving.outbox import Producer
+from serving.registry import Counter
 
 log = logging.getLogger(__name__)
 

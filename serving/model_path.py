@@ -17,14 +17,17 @@ from domain.routing import Size
 from domain.search import Search, Wanted
 from serving.catalogue_watch import CatalogueWatch
 from serving.generating import Generating, ModelsBySize
+from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder
-from serving.meters import GenerationMeters, Meters, Registry, SimilarityMeters
+from serving.meters import Meters
 from serving.model_turn import ModelPath, ReadsContexts
 from serving.outbox import EventSink, Producer
+from serving.registry import Registry
 from serving.response_cache import over_redis
 from serving.response_scope import ResponseScope
 from serving.response_store import Wire
 from serving.similar_questions import SimilarQuestions
+from serving.similarity_meters import SimilarityMeters
 from serving.spending import Allowances
 from serving.warming import FIRST_SECONDS, WarmUp
 
@@ -45,7 +48,7 @@ class ModelParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Shared:
     """What the model path shares with the other routes."""
 
     bulk: KeptRedis
@@ -61,24 +64,24 @@ def put_together(
     parts: ModelParts,
     budgets: Budgets,
     registry: Registry,
-    desk: Desk,
+    shared: Shared,
     table: ResponseCacheTable | None = None,
 ) -> ModelPath:
     """The path over these parts, its cache as the tables (or this one) declare it."""
     table = table or response_cache.declared()
-    counted = GenerationMeters(registry, desk.meters)
+    counted = GenerationMeters(registry, shared.meters)
     cache = over_redis(
-        desk.bulk,
-        shards=desk.shards,
+        shared.bulk,
+        shards=shared.shards,
         wire=parts.wire,
-        sink=desk.sink,
-        producer=desk.producer,
+        sink=shared.sink,
+        producer=shared.producer,
         registry=registry,
         table=table,
     )
     generating = Generating(
-        search=lambda: desk.watch.search,
-        catalogue=lambda: desk.watch.catalogue,
+        search=lambda: shared.watch.search,
+        catalogue=lambda: shared.watch.catalogue,
         models=parts.models,
         table=parts.table,
         limit=search.declared().limit,
@@ -89,31 +92,33 @@ def put_together(
     return ModelPath(
         generating=generating,
         cache=cache,
-        contexts=desk.contexts,
+        contexts=shared.contexts,
         scope=ResponseScope(
             own_words=table.own_words_pattern,
             pseudonym=parts.pseudonym,
             model_of=generating.model_of,
             prompt_version=str(parts.table.prompt_version),
-            catalogue=lambda: desk.watch.version,
+            catalogue=lambda: shared.watch.version,
         ),
         ladder=Ladder(
             rungs=budgets.routes["chat"].ladder,
             cache=cache,
-            catalogue=lambda: desk.watch.catalogue,
-            before=lambda: desk.watch.before,
+            catalogue=lambda: shared.watch.catalogue,
+            before=lambda: shared.watch.before,
             phrases=texts.declared(),
         ),
         budgets=budgets,
         history_turns=parts.table.history_turns,
         meters=counted,
         allowances=Allowances(parts.table.spending),
-        similar=_similar(table, registry, desk),
+        similar=_similar(table, registry, shared),
         under_way=set(),
     )
 
 
-def _similar(table: ResponseCacheTable, registry: Registry, desk: Desk) -> SimilarQuestions | None:
+def _similar(
+    table: ResponseCacheTable, registry: Registry, shared: Shared
+) -> SimilarQuestions | None:
     """What finds similar questions; None while the switch is off."""
     similarity = table.similarity
     if not similarity.enabled:
@@ -122,8 +127,10 @@ def _similar(table: ResponseCacheTable, registry: Registry, desk: Desk) -> Simil
         table=similarity,
         questions=reviewed_questions.declared().by_locale(),
         embeds=NgramEmbeddings(similarity.threshold, similarity.dimensions),
-        classify=desk.watch.classify,
-        tally=ServingResponses(desk.bulk, shards=desk.shards, lease_seconds=table.lease_seconds),
+        classify=shared.watch.classify,
+        tally=ServingResponses(
+            shared.bulk, shards=shared.shards, lease_seconds=table.lease_seconds
+        ),
         meters=SimilarityMeters(registry),
     )
 

@@ -9,7 +9,7 @@ out.
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -23,19 +23,21 @@ from domain.response_cache import Asked as AskedResponse
 from domain.response_cache import Generated
 from serving.answers import Seen, Source
 from serving.asked import Asked
-from serving.chat import ChatRoute, Place
 from serving.completing import CompletingTurn, have_checked
 from serving.context import Context
+from serving.desk import Desk
 from serving.exchange import Exchange, guarded, refuse
 from serving.flights import Emit, Flight
 from serving.generating import SEGMENTS, Generating, Making, Wish
+from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder, made, seen
-from serving.meters import GenerationMeters
+from serving.places import Place
 from serving.problems import internal_error
 from serving.response_cache import ResponseCache
 from serving.response_scope import KIND, ResponseScope
 from serving.similar_questions import SimilarQuestions
 from serving.spending import Allowances
+from serving.tracing import Part
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,9 @@ _NOTHING_MADE = tuple((name, 0.0) for name in SEGMENTS)
 UNGUESSABLE_CHARS = 22
 """128 random bits in letters. Who is not signed in may have guessed a shorter session id: what was
 said in such a session goes into no prompt."""
+
+NO_ANSWER = "NoAnswer"
+"""The failure of a segment that nobody waited for any longer, or that had no answer to give."""
 
 MAX_MAKING = 512
 """Questions that wait for an answer to be made, in one process; beyond that the ladder answers."""
@@ -79,7 +84,7 @@ class ModelPath:
     """Answers being made that nobody shares."""
 
     def open(
-        self, desk: ChatRoute, exchange: Exchange, question: Question, event: QuestionTaken
+        self, desk: Desk, exchange: Exchange, question: Question, event: QuestionTaken
     ) -> "ModelTurn":
         """The turn of this question."""
         return ModelTurn(self, desk, exchange, question, event)
@@ -89,6 +94,8 @@ class ModelPath:
         task = asyncio.create_task(_answered(steps, exchange), name="answer of the model")
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
+        if exchange.trace is not None:
+            task.add_done_callback(exchange.trace.done)
         exchange.when_abandoned(task.cancel)
 
     async def close(self) -> None:
@@ -109,7 +116,7 @@ class ModelTurn(CompletingTurn):
     def __init__(
         self,
         path: ModelPath,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken,
@@ -156,6 +163,11 @@ class ModelTurn(CompletingTurn):
 
     def _was_seen(self) -> bool:
         return self.desk.seen.last(self.place.key, self.taken.occurred_at) is not None
+
+    def parts(self) -> Iterator[Part]:
+        """The segments of the one round trip, and those of making an answer."""
+        yield from super().parts()
+        yield from self.making.parts
 
     # --- what is known before ---
 
@@ -315,7 +327,7 @@ class ModelTurn(CompletingTurn):
             ahead=lambda: self.path.generating.look(self._wish(), self.making),
         )
         # Who waits for what another one asked for waits for the model all the same.
-        self.making.seconds.setdefault("model", time.perf_counter() - began)
+        self.making.note("model", began, NO_ANSWER if given is None else "")
         if given is None:
             return None
         if self.path.similar is not None and self.words != self.taken.question:
@@ -324,7 +336,7 @@ class ModelTurn(CompletingTurn):
 
     async def _alone(self) -> tuple[Seen, Source] | None:
         """An answer that is nobody else's, and is kept nowhere."""
-        flight = Flight[Generated]()
+        flight, began = Flight[Generated](), time.perf_counter()
         task = flight.depart(self._generate(flight.broadcast.emit, self.making), "answer of one")
         self.path.alone.add(task)
         task.add_done_callback(self.path.alone.discard)
@@ -333,6 +345,7 @@ class ModelTurn(CompletingTurn):
         finally:
             task.cancel()
         if generated is None:
+            self.making.note("model", began, NO_ANSWER)
             return None
         taken = self.taken
         nobodys = self.path.scope.of_one_turn(self.question, taken.question, taken.event_id)

@@ -7,7 +7,7 @@ answered after the round trip is told to the session by an event of its own.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import msgspec
@@ -21,10 +21,12 @@ from domain.personal_answers import recommendation_key, render, unpack, version_
 from domain.questions import Question
 from domain.recommendations import presentable
 from serving.answers import Seen, Source
-from serving.chat import ChatRoute, Place
 from serving.completing import CompletingTurn
+from serving.desk import Desk
 from serving.exchange import Exchange, guarded
+from serving.places import Place
 from serving.recommending import SEGMENTS, Made, Recommending, Spent
+from serving.tracing import Part
 
 
 class PersonalAnswers:
@@ -45,7 +47,7 @@ class PersonalAnswers:
 
     def open(
         self,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken | RecommendationServed,
@@ -57,12 +59,12 @@ class PersonalAnswers:
 class PersonalTurn(CompletingTurn):
     """One question for recommendations, of a user or of somebody unknown."""
 
-    __slots__ = ("answers", "limit")
+    __slots__ = ("answers", "limit", "spent")
 
     def __init__(
         self,
         answers: PersonalAnswers,
-        desk: ChatRoute,
+        desk: Desk,
         exchange: Exchange,
         question: Question,
         event: QuestionTaken | RecommendationServed,
@@ -70,6 +72,7 @@ class PersonalTurn(CompletingTurn):
         super().__init__(desk, exchange, question, event)
         self.answers = answers
         self.limit = answers.limit
+        self.spent = Spent()
         self.after = tuple((name, 0.0) for name in SEGMENTS[1:])
         if event.owner:
             popular = AnswerKey(question.kind, "", question.locale)
@@ -100,8 +103,15 @@ class PersonalTurn(CompletingTurn):
             answer = replace(answer, body=cut(answer.body, self.limit))
         super().respond(answer, source)
 
+    def parts(self) -> Iterator[Part]:
+        """The segments of the one round trip, and those of making one."""
+        again = self.spent.seconds.get("redis", 0.0)
+        for part in super().parts():
+            yield part._replace(ended=part.ended - again) if part.name == "redis" else part
+        yield from self.spent.parts
+
     async def _make(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
-        spent, recommending = Spent(), self.answers.recommending
+        spent, recommending = self.spent, self.answers.recommending
         seconds = recommending.total_seconds - (time.perf_counter() - self.started)
         found = await recommending.find(self.event.owner, seconds, spent)
         self.answered_at += spent.seconds.get("redis", 0.0)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
+    from serving.tracing import RequestTrace
+
 REQUEST_SECONDS = 5.0
 """How long a client may take for the headers and body of a request."""
 IDLE_SECONDS = 75.0
@@ -92,7 +94,7 @@ class _HotExchange:
 
     __slots__ = (
         "body", "disconnected", "headers", "is_whole", "keep_alive", "message_event", "protocol",
-        "query", "response_complete", "route", "started",
+        "query", "response_complete", "route", "started", "trace",
     )  # fmt: skip
 
     def __init__(self, protocol: "HotProtocol", route: HotRoute, *, keep_alive: bool) -> None:
@@ -102,6 +104,7 @@ class _HotExchange:
         self.headers: HeaderList = protocol.headers
         self.query = b""
         self.body: bytes | bytearray = b""
+        self.trace: RequestTrace | None = None
         self.is_whole = False
         self.keep_alive = keep_alive
         self.response_complete = False

@@ -5,10 +5,12 @@ from urllib.parse import parse_qsl
 
 from domain.events import Locale, RecommendationServed
 from domain.questions import Question, QuestionKind
-from serving.chat import ChatRoute, trace_of
+from serving.desk import Desk
 from serving.exchange import Exchange, headers_of, new_id
 from serving.personal import PersonalAnswers
 from serving.problems import unprocessable
+from serving.tokens import Gate
+from serving.tracing import UNTRACED, Tracing
 
 ROUTE = "recommendations"
 PAGE = "~"
@@ -17,21 +19,26 @@ MAX_QUERY_BYTES = 1024
 
 
 class RecommendationsRoute:
-    """The hot route of recommendations; `desk` is the chat route, whose turns these are."""
+    """The hot route of recommendations."""
 
     name = ROUTE
     method = b"GET"
     body_limit = 0
 
-    def __init__(self, desk: ChatRoute, answers: PersonalAnswers) -> None:
+    def __init__(
+        self, desk: Desk, gate: Gate, answers: PersonalAnswers, tracing: Tracing = UNTRACED
+    ) -> None:
         self._desk = desk
+        self._gate = gate
         self._answers = answers
+        self._tracing = tracing
 
     def handle(self, exchange: Exchange) -> None:
         """Answer with the user's recommendation; raises Problem."""
         started = time.perf_counter()
         headers = headers_of(exchange)
-        caller = self._desk.gate.caller(headers.get(b"authorization"))
+        traceparent = self._tracing.begin(exchange, ROUTE, headers, started)
+        caller = self._gate.caller(headers.get(b"authorization"))
         authorised = time.perf_counter()
         limit, locale = self._asked(exchange.query, headers.get(b"accept-language", b""))
         producer = self._desk.producer
@@ -40,7 +47,7 @@ class RecommendationsRoute:
             occurred_at=self._desk.clock(),
             producer=producer.name,
             seq=producer.next(),
-            traceparent=trace_of(headers.get(b"traceparent")),
+            traceparent=traceparent,
             owner=caller.user,
             locale=locale,
         )

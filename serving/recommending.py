@@ -18,6 +18,7 @@ from domain.features import UserFeatures
 from domain.recommendations import RecommendationRequest, Recommended, request_of
 from serving.backends import Backends, Hot
 from serving.meters import Meters
+from serving.tracing import LATE, Part
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,14 @@ class Spent:
     """The seconds that each segment took, as far as this request waited for it."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+
+    def note(self, segment: str, began: float, failure: str) -> float:
+        """Note a segment that ends now; its seconds."""
+        ended = time.perf_counter()
+        self.seconds[segment] = ended - began
+        self.parts.append(Part(segment, began, ended, failure))
+        return ended - began
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +125,7 @@ class Recommending:
         except TimeoutError:
             made = None
         spent.seconds |= spent_by_flight.seconds
+        spent.parts += spent_by_flight.parts
         return Found(made, is_remembered=False) if made is not None else None
 
     def _flight(self, user_id: str) -> tuple[asyncio.Task[Made | None], Spent]:
@@ -245,16 +255,21 @@ class Recommending:
         """What the call returns within the seconds; `budget` is how long it was meant to take."""
         began = time.perf_counter()
         meant_until = _now() + (seconds if budget is None else budget)
+        failure = ""
         try:
             async with asyncio.timeout(seconds):
                 return await call
         except TimeoutError:
+            failure = LATE
             raise Transient(f"{segment} took longer than it may") from None
+        except MangaAssistError as error:
+            failure = type(error).__name__
+            raise
         finally:
             if _now() >= meant_until:
                 self._meters.budget_exceeded(segment).inc()
-            spent.seconds[segment] = time.perf_counter() - began
-            self._meters.segment_seconds(segment).observe(spent.seconds[segment])
+            took = spent.note(segment, began, failure)
+            self._meters.segment_seconds(segment).observe(took)
 
     def _recall(self, user_id: str) -> Made | None:
         found = self._remembered.get(user_id)

@@ -20,9 +20,10 @@ from domain.answers import Damage, Damaged
 from domain.errors import Malformed, Transient
 from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse
 from serving.flights import Broadcast, Emit, Flight, Flights
-from serving.meters import Registry, ResponseMeters
 from serving.outbox import EventSink, Producer
+from serving.registry import Registry
 from serving.response_making import ResponseMaking
+from serving.response_meters import ResponseMeters
 from serving.response_store import STORE_SECONDS, Ahead, Compute, Counts, Wire
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from adapters.redis_serving_responses import Claim, Mine, Shared
 from domain.response_cache import Generated, StoredResponse
 from serving.flights import Emit
-from serving.meters import Counter
+from serving.registry import Counter
 
 STORE_SECONDS = 0.5
 """What a call of the store may take: it is not the one round trip of an answer."""

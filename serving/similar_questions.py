@@ -19,8 +19,8 @@ from domain.questions import Question
 from domain.response_cache import Generated, Scope, StoredResponse, normalised
 from domain.search import Embedder
 from domain.similarity import Compared, Reviewed, Sense, SenseRules, likeness, overlap
-from serving.meters import SimilarityMeters
 from serving.response_store import STORE_SECONDS, Compute
+from serving.similarity_meters import SimilarityMeters
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from typing import Protocol
 from domain.events import ANONYMOUS
 from serving.chat import ChatRoute
 from serving.context import KeptContext
-from serving.meters import ConversationMeters, Meters
+from serving.conversation_meters import ConversationMeters
+from serving.meters import Meters
 from serving.problems import Problem
 from serving.tokens import Gate
 

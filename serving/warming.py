@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from domain.errors import MangaAssistError
-from serving.meters import Registry
+from serving.registry import Registry
 
 log = logging.getLogger(__name__)
 

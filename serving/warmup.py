@@ -18,6 +18,7 @@ from domain.errors import MangaAssistError, Transient
 from domain.events import Locale
 from serving.exchange import HeaderList
 from serving.outbox import Reader
+from serving.tracing import RequestTrace
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class DryExchange:
     headers: HeaderList = ((b"content-type", b"application/json"),)
     started: float = 0.0
     query: bytes = b""
+    trace: RequestTrace | None = None
     status: int = 0
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:

@@ -13,6 +13,7 @@ from celery.exceptions import Reject
 from celery.signals import celeryd_init
 from kombu import Queue as KombuQueue
 
+from adapters.messages import TRACEPARENT
 from config import settings
 from config.queues import Queues, declared, sqs_name
 from tasks.table import TASKS
@@ -136,6 +137,7 @@ def _delivery(task: Task[Any, Any]) -> Delivery:
         queue=str(info.get("routing_key", "")).removeprefix(sqs_name("")),
         receives=int(attributes.get("ApproximateReceiveCount", 1)),
         replays=int(replays) if replays.isdecimal() else 0,
+        traceparent=str(task.request.get(TRACEPARENT) or ""),
     )
 
 

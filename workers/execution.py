@@ -17,8 +17,10 @@ from domain.errors import MangaAssistError, Permanent, Transient
 from domain.jobs import Job
 from domain.parking import Parked
 from domain.ports import Failure, Ports
+from domain.tracing import Span
 from workers.isolating import Failed, Perform, perform_each
 from workers.setting_aside import Delivery, Opened, opened, parked_bytes, parked_job
+from workers.tracing import performed, performing
 
 __all__ = ["Delivery", "Ending", "Outcome", "Perform", "Verdict", "execute"]
 
@@ -73,13 +75,17 @@ def execute(perform: Perform, pack: bytes, delivery: Delivery, ports: Ports) -> 
         ports.metrics.count("task_retries_total", task=delivery.kind)
     found = opened(pack, delivery.kind)
     _observe_ages(found.jobs, delivery, ports, started)
+    span = performing(found.jobs, delivery, ports.traces)
     reach(Failpoint.WORKER_BEFORE_EFFECT)
     failed = perform_each(perform, found.jobs, ports)
     reach(Failpoint.WORKER_AFTER_EFFECT)
     unparked = _park(_for_parking(found, failed, delivery, ports.clock()), ports)
     result = _Result(found, failed, unparked)
     ending = _ending(result)
-    _report(result, delivery, ports, ports.clock() - started)
+    counts = _outcomes(result)
+    _report(result, counts, delivery, ports, ports.clock() - started)
+    if span is not None:
+        _end(span, result, counts, delivery, ending)
     if ending.verdict is Verdict.REDELIVER and _is_last_receive(delivery):
         ports.failures.note(delivery.message_id, Failure(ports.clock(), _line(result)))
     return ending
@@ -147,8 +153,10 @@ def _observe_ages(jobs: Sequence[Job], delivery: Delivery, ports: Ports, now: fl
         ports.metrics.set("queue_oldest_seconds", now - oldest, queue=delivery.queue)
 
 
-def _report(result: _Result, delivery: Delivery, ports: Ports, seconds: float) -> None:
-    task, counts = delivery.kind, _outcomes(result)
+def _report(
+    result: _Result, counts: Counter[Outcome], delivery: Delivery, ports: Ports, seconds: float
+) -> None:
+    task = delivery.kind
     outcome = _outcome(counts)
     ports.metrics.observe("task_seconds", seconds, task=task, outcome=outcome.value)
     for each, jobs in counts.items():
@@ -165,6 +173,23 @@ def _report(result: _Result, delivery: Delivery, ports: Ports, seconds: float) -
         delivery.receives,
         delivery.message_id,
         f" reason={reason!r}" if reason else "",
+    )
+
+
+def _end(
+    span: Span, result: _Result, counts: Counter[Outcome], delivery: Delivery, ending: Ending
+) -> None:
+    outcome = _outcome(counts)
+    errors = [result.unparked, *(one.error for one in (*result.again, *result.failed))]
+    classes = [type(error).__name__ for error in errors if error is not None]
+    performed(
+        span,
+        delivery,
+        outcome.value,
+        jobs=counts.total(),
+        failed=counts.total() - counts[Outcome.DONE],
+        failure="" if outcome is Outcome.DONE else (*classes, outcome.value)[0],
+        down=ending.down,
     )
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 class Held:
     """One entry of the outbox between its reading and its acknowledgement.
 
-    `digest` is what a copy of its event is known by; one of the spool has no copy.
+    `digest` is what a copy of its event is known by; one of the spool has no copy. `traceparent` is
+    that of the request that it came from.
     """
 
     shard: int
@@ -23,6 +24,7 @@ class Held:
     unsent: int
     since: float
     digest: bytes = b""
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

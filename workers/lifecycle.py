@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from celery.signals import (
     setup_logging,
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
     worker_shutting_down,
 )
 
@@ -26,6 +29,7 @@ from adapters.aws_clients import AwsClients
 from adapters.connection import connect, probes_of
 from adapters.prometheus_metrics import Metrics
 from adapters.sqs_queues import SqsQueues
+from adapters.trace_connection import connect_traces
 from config.failpoints import arm
 from config.queues import Group, declared, sqs_name
 from config.settings import Settings
@@ -54,17 +58,17 @@ def work(group: str, row: Group, settings: Settings, directory: Path | None) -> 
         settings.metrics_host, settings.metrics_port or row.metrics_port, receives.healthy
     )
     logger.info("group=%s metrics=http://%s:%d", group, settings.metrics_host, server.port)
-    _connect(settings, metrics, receives)
+    _connect(group, settings, metrics, receives)
     return _consume(group, row, queues)
 
 
 def adopt(settings: Settings) -> None:
     """Make a worker that Celery's own command line starts like ours, but for the HTTP server."""
     logs.configure(settings.log_level)
-    _connect(settings, Metrics(), LastReceives(declared().queues))
+    _connect("all", settings, Metrics(), LastReceives(declared().queues))
 
 
-def _connect(settings: Settings, metrics: Metrics, receives: LastReceives) -> None:
+def _connect(group: str, settings: Settings, metrics: Metrics, receives: LastReceives) -> None:
     setup_logging.connect(_logs_are_configured, weak=False)
     metrics.before_scrape(partial(_show_receive_ages, receives, metrics))
     names = {sqs_name(queue): queue for queue in receives.ages_seconds()}
@@ -74,10 +78,14 @@ def _connect(settings: Settings, metrics: Metrics, receives: LastReceives) -> No
     aws.close()
     probes = probes_of(settings)
     bind(app, declared(), urls, MetricsObserver(metrics, names, receives), probes.answers)
-    process.provide(lambda: connect(settings, metrics))
+    process.provide(
+        lambda: replace(connect(settings, metrics), traces=connect_traces(f"worker-{group}"))
+    )
     # Of these, a pool of threads sends the first one only.
     worker_init.connect(_begin, weak=False)
     worker_process_init.connect(partial(_begin_child, os.getpid()), weak=False)
+    worker_process_shutdown.connect(_end, weak=False)
+    worker_shutdown.connect(_end, weak=False)
 
 
 def _consume(group: str, row: Group, queues: list[str]) -> int:
@@ -124,6 +132,10 @@ def _begin_child(parent: int, **_: Any) -> None:
         process.after_fork()
         _die_with_the_parent()
     process.ports()
+
+
+def _end(**_: Any) -> None:
+    process.close()
 
 
 def _die_with_the_parent() -> None:

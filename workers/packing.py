@@ -30,6 +30,8 @@ class Pack(Generic[Owner]):
     jobs: Sequence[bytes]
     owners: Sequence[Owner]
     size_bytes: int
+    traceparent: str = ""
+    """Of the span that it is sent in, if there is one."""
 
     @property
     def body_bytes(self) -> int:

@@ -33,6 +33,12 @@ class PerProcess:
         self._lock = threading.Lock()
         self._built = {}
 
+    def close(self) -> None:
+        """Send the spans that are left, before this process ends."""
+        found = self._built.get(os.getpid())
+        if found is not None and found.traces is not None:
+            found.traces.close()
+
     def _make(self) -> Ports:
         with self._lock:
             if self._build is None:

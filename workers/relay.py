@@ -11,13 +11,13 @@ from adapters.redis_confirmations import RedisConfirmations
 from adapters.redis_outbox import RedisOutbox
 from adapters.spool_writing import SpoolWriter
 from adapters.sqs_queues import SqsQueues
+from adapters.trace_connection import connect_traces
 from config import failpoints
 from config import metrics as metrics_table
 from config import settings as settings_module
 from config.errors import ConfigError
 from config.queues import Queue, Queues, declared
 from config.settings import Settings
-from domain.ports import TaskMetrics
 from workers import logs, stopping
 from workers.copy_watching import CopyWatch
 from workers.ledger import Ledger
@@ -38,14 +38,14 @@ def run(settings: Settings) -> int:
     stop = stopping.on_signal()
     logs.configure(settings.log_level)
     failpoints.arm(settings.failpoint)
-    metrics = Metrics()
+    metrics, traces = Metrics(), connect_traces("relay")
     table = declared()
     redis = redis_of(settings)
     sending = SqsSending(SqsQueues(AwsClients(), metrics), table)
     ledger = Ledger()
     relay = Relay(
         outbox=RedisOutbox(redis, settings.outbox_shards),
-        senders=_senders(table, sending.packs, ledger, metrics),
+        senders=_senders(table, sending.packs, Sendings(ledger, metrics, traces)),
         queue_of=table.of_job,
         ledger=ledger,
         metrics=metrics,
@@ -54,7 +54,7 @@ def run(settings: Settings) -> int:
     spooled = Ledger()
     drain = SpoolDrain(
         settings.spool,
-        senders=_senders(table, sending.packs, spooled, metrics),
+        senders=_senders(table, sending.packs, Sendings(spooled, metrics, traces)),
         queue_of=table.of_job,
         ledger=spooled,
         metrics=metrics,
@@ -77,15 +77,15 @@ def run(settings: Settings) -> int:
     relay.run(stop)
     for other in others:
         other.join()
+    if traces is not None:
+        traces.close()
     logger.info("relay has left")
     return 0
 
 
-def _senders(
-    table: Queues, send: SendPacks, ledger: Ledger, metrics: TaskMetrics
-) -> dict[str, QueueSender]:
+def _senders(table: Queues, send: SendPacks, to: Sendings) -> dict[str, QueueSender]:
     return {
-        name: QueueSender(name, Packer(_limits(row), new_pack_id), send, Sendings(ledger, metrics))
+        name: QueueSender(name, Packer(_limits(row), new_pack_id), send, to)
         for name, row in table.queues.items()
         if row.jobs
     }

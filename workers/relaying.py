@@ -147,6 +147,7 @@ class Relay:
                 len(translated.jobs),
                 now,
                 digest(entry.fields[EVENT]),
+                translated.traceparent,
             )
             if self._ledger.hold(held):
                 for kind, job in translated.jobs:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from config.failpoints import Failpoint, reach
 from domain.errors import MangaAssistError, Permanent
 from domain.ports import TaskMetrics
+from domain.tracing import Traces
 from workers.ledger import Held, Ledger
 from workers.packing import Pack, Packer
+from workers.tracing import sending
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Sendings:
 
     ledger: Ledger
     metrics: TaskMetrics
+    traces: Traces | None = None
 
 
 class QueueSender:
@@ -108,9 +111,11 @@ class QueueSender:
                 self._changed.wait(None if due is None else due - now)
 
     def _send_batch(self, batch: Sequence[Pack[Held]]) -> None:
+        traced = sending(self.queue, batch, self._to.traces)
         reach(Failpoint.RELAY_BEFORE_SEND)
-        refusals = self._refusals(batch)
+        refusals = self._refusals(traced.packs)
         reach(Failpoint.RELAY_AFTER_SEND)
+        traced.ended({pack_id: refusal.code for pack_id, refusal in refusals.items()})
         self._settle(batch, refusals)
 
     def _refusals(self, batch: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:

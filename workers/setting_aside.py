@@ -12,13 +12,17 @@ from domain.parking import MAX_LINE, Parked, Reason, bounded, id_of_bytes, id_of
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How a pack came; `replays` is how often the retry of dead letters has sent it."""
+    """How a pack came; `replays` is how often the retry of dead letters has sent it.
+
+    `traceparent` is what its message says of the span that it was sent in.
+    """
 
     kind: str
     message_id: str
     queue: str
     receives: int
     replays: int = 0
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,6 +162,7 @@ class SpoolDrain:
             len(event),
             len(translated.jobs),
             time.monotonic(),
+            traceparent=translated.traceparent,
         )
         self._events[held.shard, held.id] = event
         self._ledger.hold(held)

@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 
 from adapters.messages import body_of
 from adapters.msgpack_wire import encode_job
-from adapters.sqs_queues import SqsQueues
+from adapters.sqs_queues import Message, SqsQueues
 from config.queues import Queues, sqs_name
 from domain.errors import Permanent, Transient
 from domain.jobs import Job
+from domain.tracing import TraceContext
 from workers.ledger import Held
 from workers.packing import Pack
 from workers.sending import Refusal
@@ -25,8 +26,7 @@ class SqsSending:
 
     def packs(self, queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
         """Send a batch; the packs that were not taken. See `workers.sending.SendPacks`."""
-        bodies = [body_of(pack.kind, pack.jobs, pack.id) for pack in packs]
-        outcomes = self.queues.send_batch(sqs_name(queue), bodies)
+        outcomes = self.queues.send_messages(sqs_name(queue), list(map(_message, packs)))
         return {
             pack.id: Refusal(outcome.code, outcome.final)
             for pack, outcome in zip(packs, outcomes, strict=True)
@@ -55,6 +55,12 @@ class SqsSending:
         if not outcome.sent:
             error = Permanent if outcome.final else Transient
             raise error(f"SQS did not take a job of {job.kind}: {outcome.code}")
+
+
+def _message(pack: Pack[Held]) -> Message:
+    span = TraceContext.parse(pack.traceparent)
+    body = body_of(pack.kind, pack.jobs, pack.id, pack.traceparent)
+    return Message(body, "" if span is None else span.xray())
 
 
 def new_pack_id() -> str:

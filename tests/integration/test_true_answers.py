@@ -21,7 +21,7 @@ from domain.routing import Size
 from domain.sessions import Turn
 from emulators.chat_model import reply
 from serving.generating import Generating, Making, Wish
-from serving.meters import GenerationMeters
+from serving.generation_meters import GenerationMeters
 from tests.unit.serving.fakes import request_path
 
 SAMPLE = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue

@@ -19,6 +19,7 @@ from config import (
     search,
     settings,
     tables,
+    tracing,
 )
 from config.errors import ConfigError
 
@@ -51,6 +52,7 @@ def test_the_shipped_tables_are_accepted() -> None:
     assert models.load().routing.phrases
     assert search.load().stop_words.latin
     assert endpoints.load().services
+    assert tracing.load().requests.ratio
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,27 @@ def test_the_stores_day_begins_in_its_own_time_zone() -> None:
     assert utc.store_day(evening_in_utc) == date(2027, 1, 15)
     fixed = settings.read({"MANGAASSIST_TODAY": "2020-02-29"})
     assert fixed.store_day(evening_in_utc) == date(2020, 2, 29)
+
+
+def test_no_more_spans_go_out_at_once_than_may_wait(edit: Edit) -> None:
+    with pytest.raises(ConfigError, match=r"tracing.toml: export.batch_spans: more than"):
+        tracing.load(edit("tracing", "queue_spans = 2048", "queue_spans = 1"))
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_named"),
+    [
+        ({}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": ""}, False),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, True),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "True"}, False),
+    ],
+)
+def test_a_collector_is_where_opentelemetrys_own_variables_say(
+    variables: dict[str, str], is_named: bool
+) -> None:
+    assert settings.names_a_collector(variables) is is_named
 
 
 def test_printed_settings_hide_credentials() -> None:

@@ -25,8 +25,8 @@ from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
 from serving.chat import Classify
 from serving.main import serve
+from serving.parts import Parts
 from serving.questions import QuestionClassifier
-from serving.service import Parts
 
 log = logging.getLogger(__name__)
 

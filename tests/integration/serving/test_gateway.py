@@ -15,10 +15,10 @@ from adapters.redis_kept import KeptRedis
 from domain.answers import AnswerKey
 from domain.events import AnswerServed
 from serving.asgi import application
+from serving.conversation_meters import ConversationMeters
 from serving.frames import MessageFrame
 from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing
-from serving.meters import ConversationMeters
 from serving.switchboard import MAX_OF_USER
 from tests.integration.serving.api_gateway import ApiGateway
 from tests.integration.serving.processes import Valkey

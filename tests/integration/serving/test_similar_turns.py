@@ -13,7 +13,7 @@ from config import budgets, models, response_cache
 from domain.catalogue import Catalogue
 from domain.questions import Question, QuestionKind
 from serving.catalogue_watch import CatalogueWatch
-from serving.model_path import Desk, ModelParts, put_together
+from serving.model_path import ModelParts, Shared, put_together
 from serving.model_turn import ModelPath
 from serving.models import ChatReply
 from serving.outbox import Producer
@@ -74,20 +74,20 @@ async def opened(bulk: KeptRedis, *, enabled: bool) -> Shop:
         pseudonym=lambda user: user,
         close=bulk.close,
     )
-    desk = Desk(
+    shared = Shared(
         bulk=bulk,
         shards=1,
         watch=watch,
         contexts=FakeContexts(),
         sink=path.sink,
-        producer=Producer("serving-test", path.chat.producer.encode),
+        producer=Producer("serving-test", path.chat.desk.producer.encode),
         meters=path.meters,
     )
     turns = put_together(
         parts,
         budgets.declared(),
         path.registry,
-        desk,
+        shared,
         msgspec.structs.replace(table, similarity=similarity),
     )
     path.chat.model = turns.open

@@ -12,6 +12,7 @@ from domain.events import Event, Locale
 from domain.questions import Question, QuestionKind
 from serving.answers import BuiltInAnswers, SeenAnswers
 from serving.chat import ChatRoute
+from serving.desk import Desk
 from serving.exchange import HeaderList, HotRoute, dispatch
 from serving.feedback import FeedbackRoute
 from serving.interactions import InteractionsRoute
@@ -20,6 +21,7 @@ from serving.mending import Mending
 from serving.meters import Meters
 from serving.outbox import Producer
 from serving.tokens import Caller, Gate
+from serving.tracing import RequestTrace
 
 NOW = 1_800_000_000.0
 
@@ -138,6 +140,7 @@ class FakeExchange:
     headers: HeaderList = ((b"content-type", b"application/json"),)
     started: float = 0.0
     query: bytes = b""
+    trace: RequestTrace | None = None
     status: int = 0
     lines: bytes = b""
     answer: bytes = b""
@@ -247,25 +250,24 @@ def request_path() -> RequestPath:
     producer = Producer("serving-test", encode_event)
     sink, menders = FakeSink(), FakeMenders()
     mending = Mending(menders, producer, meters.invalid, lambda: NOW)
+    desk = Desk(
+        stock=stock,
+        sink=sink,
+        producer=producer,
+        seen=SeenAnswers(),
+        mending=mending,
+        built_in=BuiltInAnswers(
+            lambda locale: Answer(AnswerKey("fallback", "", locale), "built in", []),
+            lambda: NOW,
+        ),
+        meters=meters,
+        redis_seconds=0.02,
+        clock=lambda: NOW,
+    )
     return RequestPath(
         stock,
         registry,
-        ChatRoute(
-            gate=gate,
-            classify=classify,
-            stock=stock,
-            sink=sink,
-            producer=producer,
-            seen=SeenAnswers(),
-            mending=mending,
-            built_in=BuiltInAnswers(
-                lambda locale: Answer(AnswerKey("fallback", "", locale), "built in", []),
-                lambda: NOW,
-            ),
-            meters=meters,
-            redis_seconds=0.02,
-            clock=lambda: NOW,
-        ),
+        ChatRoute(desk, gate=gate, classify=classify),
         InteractionsRoute(
             gate=gate,
             stock=stock,

@@ -19,8 +19,8 @@ from serving.context import Context
 from serving.exchange import dispatch
 from serving.frames import MessageFrame
 from serving.generating import Generating
+from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder
-from serving.meters import GenerationMeters
 from serving.model_turn import ModelPath
 from serving.models import ChatRequest
 from serving.response_scope import ResponseScope

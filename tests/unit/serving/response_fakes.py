@@ -14,10 +14,10 @@ from domain.events import AnswerGenerated
 from domain.ports import Written
 from domain.response_cache import Generated, StoredResponse
 from serving.flights import Emit
-from serving.meters import ResponseMeters
 from serving.outbox import Producer
 from serving.response_cache import ResponseCache
 from serving.response_making import ResponseMaking
+from serving.response_meters import ResponseMeters
 from tests.fakes import FakeClock
 from tests.samples import LIFETIMES
 from tests.unit.serving.fakes import CountingRegistry, FakeSink

@@ -8,8 +8,8 @@ from typing import cast
 from domain.sessions import Turn
 from serving.context import KeptContext
 from serving.conversation import Conversation
+from serving.conversation_meters import ConversationMeters
 from serving.keys import KeySet
-from serving.meters import ConversationMeters
 from serving.problems import invalid_token
 from serving.switchboard import Switchboard
 from serving.tokens import Caller, Gate

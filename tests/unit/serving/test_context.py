@@ -22,7 +22,8 @@ from serving.context import (
     KeptContext,
     shortened,
 )
-from serving.meters import ConversationMeters, Meters
+from serving.conversation_meters import ConversationMeters
+from serving.meters import Meters
 from serving.session_reader import SessionReader
 from tests.fakes import FakeSessions
 from tests.samples import turn

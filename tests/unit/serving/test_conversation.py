@@ -1,6 +1,7 @@
 """A conversation without a network: who speaks, what is refused, and in which order it answers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -47,7 +48,8 @@ def site() -> Talk:
 @pytest.fixture
 def slow(site: Talk) -> SlowStock:
     stock = SlowStock()
-    site.switchboard.chat.stock = stock
+    chat = site.switchboard.chat
+    chat.desk = replace(chat.desk, stock=stock)
     return stock
 
 

@@ -10,9 +10,9 @@ import pytest
 
 from domain.errors import Transient
 from serving.asked import Asked
+from serving.conversation_meters import ConversationMeters
 from serving.frames import MessageFrame
 from serving.gateway_line import Outgoing
-from serving.meters import ConversationMeters
 from tests.unit.serving.fakes import request_path
 
 LONG = 30.0

@@ -77,7 +77,7 @@ def desk() -> Desk:
     path.stock.answers[POPULAR] = stored("recommendation")
     backends = FakeBackends(in_dynamodb=known(), items=[Recommended(t.id, 1.0) for t in TITLES])
     tasks: list[asyncio.Task[None]] = []
-    write_back = WriteBack(path.stock, path.chat.producer, path.meters)
+    write_back = WriteBack(path.stock, path.chat.desk.producer, path.meters)
     personal = PersonalAnswers(
         Recommending(
             backends,
@@ -95,7 +95,9 @@ def desk() -> Desk:
     )
     path.chat.personal = personal.open
     path.chat.classify = lambda _message, _locale: Question(QuestionKind.RECOMMENDATION, "", "en")
-    return Desk(path, backends, RecommendationsRoute(path.chat, personal), tasks)
+    return Desk(
+        path, backends, RecommendationsRoute(path.chat.desk, path.chat.gate, personal), tasks
+    )
 
 
 def own(user_id: str = "ann", age: float = 10.0, ttl: float = 900.0) -> bytes:

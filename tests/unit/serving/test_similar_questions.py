@@ -14,8 +14,8 @@ from domain.events import Locale
 from domain.questions import Question, QuestionKind
 from domain.response_cache import PUBLIC, Generated, Scope
 from serving.flights import Emit
-from serving.meters import SimilarityMeters
 from serving.similar_questions import LOOK_SECONDS, SimilarQuestions
+from serving.similarity_meters import SimilarityMeters
 from tests.fakes import FakeClock
 from tests.samples import response
 from tests.unit.serving.fakes import CountingRegistry
