@@ -40,7 +40,7 @@ from serving.mending import Mending
 from serving.meters import Meters
 from serving.models import ChatRequest
 from serving.outbox import DrySink, EventSink, Producer, Stock
-from serving.problems import forbidden, too_busy, unprocessable
+from serving.problems import Misfit, forbidden, not_fitting, too_busy
 from serving.tokens import Gate
 
 OK = int(HTTPStatus.OK)  # reading a member of an enum takes as long as the rest of a header
@@ -54,7 +54,7 @@ Segments = tuple[tuple[str, float], ...]
 Taken = TypeVar("Taken", bound=AnswerServed)
 
 _TRACEPARENT = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-_DECODE = msgspec.json.Decoder(ChatRequest).decode
+_DECODER = msgspec.json.Decoder(ChatRequest)
 
 
 class Classify(Protocol):
@@ -417,7 +417,7 @@ class Turn:
 
 def decode(body: bytes | bytearray) -> ChatRequest:
     """The request in these bytes; raises Problem."""
-    asked = decoded(_DECODE, body)
+    asked = decoded(_DECODER, body)
     require_words(asked.message)
     return asked
 
@@ -425,7 +425,7 @@ def decode(body: bytes | bytearray) -> ChatRequest:
 def require_words(message: str) -> None:
     """Raises Problem for a message of nothing but white space."""
     if message.isspace():
-        raise unprocessable("the message is blank")
+        raise not_fitting(Misfit("#/message", "message is blank"))
 
 
 def trace_of(header: bytes | None) -> str | None:

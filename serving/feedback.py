@@ -25,7 +25,7 @@ from serving.tokens import Gate
 BODY_LIMIT = 8 * 1024
 """500 characters of a comment as JSON escapes of surrogate pairs are 6,000 bytes."""
 
-_DECODE = msgspec.json.Decoder(FeedbackRequest).decode
+_DECODER = msgspec.json.Decoder(FeedbackRequest)
 
 
 class OwnersOutbox(Protocol):
@@ -76,7 +76,7 @@ class FeedbackRoute:
         owner = self._gate.caller(headers.get(b"authorization")).user
         auth_seconds = time.perf_counter() - started
         require_json(headers)
-        given = decoded(_DECODE, exchange.body)
+        given = decoded(_DECODER, exchange.body)
         event = self._event(given, owner, trace_of(headers.get(b"traceparent")))
         encoded = self._producer.encode(event)
         asked = time.perf_counter()

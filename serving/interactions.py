@@ -23,6 +23,7 @@ from serving.exchange import (
     require_json,
 )
 from serving.meters import Meters
+from serving.misfits import why_not
 from serving.models import (
     Interaction,
     InteractionsReply,
@@ -39,8 +40,8 @@ MAX_AHEAD_SECONDS = 300
 MAX_AGE_SECONDS = 30 * 86_400
 SEND_AGAIN = "not stored, send again"
 
-_DECODE = msgspec.json.Decoder(RawInteractions).decode
-_DECODE_ONE = msgspec.json.Decoder(Interaction).decode
+_DECODER = msgspec.json.Decoder(RawInteractions)
+_ONE = msgspec.json.Decoder(Interaction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +140,10 @@ class InteractionsRoute:
         now = self._clock()
         for index, one in enumerate(raw):
             try:
-                interaction = _DECODE_ONE(one)
+                interaction = _ONE.decode(one)
             except NOT_JSON as error:
-                rejected.append(RejectedInteraction(index=index, reason=str(error)))
+                why = why_not(error, Interaction)
+                rejected.append(RejectedInteraction(index=index, reason=why))
                 continue
             reason = fault(interaction, caller, now)
             if reason is not None:
@@ -197,7 +199,7 @@ class InteractionsRoute:
 
 def decode(body: bytes | bytearray) -> Sequence[msgspec.Raw]:
     """The interactions in these bytes, each still to be looked at; raises Problem."""
-    return decoded(_DECODE, body).events
+    return decoded(_DECODER, body).events
 
 
 def fault(interaction: Interaction, caller: Caller, now: float) -> str | None:
