@@ -56,8 +56,7 @@ class Comparisons:
         catalogue = self._catalogue()
         if catalogue is None:
             return None
-        text = unicodedata.normalize("NFKC", question)
-        for name, rest in _places(text):
+        for name, rest in compared_names(question):
             title_id = self._title_named(name)
             if title_id is not None and title_id in catalogue.titles:
                 return comparison(title_id, catalogue), rest
@@ -76,8 +75,9 @@ def comparison(title_id: str, catalogue: Catalogue) -> Comparison:
     return Comparison(title_id, tuple(weights))
 
 
-def _places(text: str) -> Iterator[tuple[str, str]]:
+def compared_names(question: str) -> Iterator[tuple[str, str]]:
     """What may be the name of a title that is compared with, the longest first, and the rest."""
+    text = unicodedata.normalize("NFKC", question)
     for found in islice(_BEFORE.finditer(text), MAX_COMPARED):
         words = list(islice(_WORD.finditer(text, found.end()), MAX_CUTS))
         for word in () if found["no_comparison"] else reversed(words):
