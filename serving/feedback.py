@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from adapters.redis_multiplexed import Late
-from adapters.redis_serving import Noted
+from adapters.redis_serving_events import Noted
 from domain.errors import Transient
 from domain.events import FeedbackGiven, event_id_of_feedback
 from serving.chat import trace_of

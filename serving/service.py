@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute
 from adapters.redis_connections import RedisConnections
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
+from adapters.redis_serving_visitors import ServingVisitors
 from adapters.spool_writing import SpoolWriter
 from config import answers, features, recommendations
 from config.budgets import Budgets
@@ -124,6 +125,7 @@ class Service:
             shards=settings.outbox_shards,
             owner_seconds=settings.session_seconds,
         )
+        self._visitors = ServingVisitors(self._bulk)
         self._keys = KeySet(settings.jwks_url)
         self._gate = Gate(
             self._keys, issuer=settings.token_issuer, audience=settings.token_audience
@@ -155,7 +157,7 @@ class Service:
             build_search=parts.model.build_search if parts.model is not None else None,
         )
         self._session_reader = SessionReader(
-            self._redis, parts.decode_session, parts.sessions, self._meters
+            self._visitors, parts.decode_session, parts.sessions, self._meters
         )
         of_model = warm_ups(parts.model, self._watch) if parts.model is not None else {}
         self._warming = Warming(
@@ -208,7 +210,7 @@ class Service:
 
     def _recommendation_backends(self, parts: Parts) -> ThreadedBackends:
         return ThreadedBackends(
-            redis=self._redis,
+            redis=self._visitors,
             decode_features=parts.decode_features,
             users=parts.users,
             features=parts.features,
@@ -270,7 +272,7 @@ class Service:
     def _contexts(self, parts: Parts, route: str, counted: ConversationMeters) -> ContextReader:
         return ContextReader(
             sessions=self._session_reader,
-            users=self._redis,
+            users=self._visitors,
             answers=self._redis,
             seen=self._seen,
             budget=parts.budgets.routes[route],

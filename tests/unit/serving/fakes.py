@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
-from adapters.redis_serving import Complaint, Noted
+from adapters.redis_serving import Complaint
+from adapters.redis_serving_events import Noted
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event, Locale
