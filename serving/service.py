@@ -46,6 +46,7 @@ from serving.mending import Mending
 from serving.meters import ConversationMeters, Meters, Registry
 from serving.model_path import Desk, ModelParts, put_together, warm_ups
 from serving.model_turn import ModelPath
+from serving.noting import NotingDesk
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes
@@ -315,23 +316,18 @@ class Service:
         ).routes()
 
     def _interactions_route(self, parts: Parts) -> InteractionsRoute:
-        return InteractionsRoute(
-            gate=self._gate,
-            stock=self._redis,
-            sink=self._sink,
-            producer=self._producer,
-            meters=self._meters,
-            redis_seconds=parts.budgets.routes["events"].seconds("redis"),
-        )
+        return InteractionsRoute(self._noting_desk(parts, "events"), self._redis)
 
     def _feedback_route(self, parts: Parts) -> FeedbackRoute:
-        return FeedbackRoute(
+        return FeedbackRoute(self._noting_desk(parts, "feedback"), self._redis)
+
+    def _noting_desk(self, parts: Parts, route: str) -> NotingDesk:
+        return NotingDesk(
             gate=self._gate,
-            outbox=self._redis,
             sink=self._sink,
             producer=self._producer,
             meters=self._meters,
-            redis_seconds=parts.budgets.routes["feedback"].seconds("redis"),
+            redis_seconds=parts.budgets.routes[route].seconds("redis"),
         )
 
     def _session_page(self, parts: Parts) -> SessionPage:

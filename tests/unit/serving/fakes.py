@@ -19,6 +19,7 @@ from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.mending import Mending
 from serving.meters import Meters
+from serving.noting import NotingDesk
 from serving.outbox import Producer
 from serving.tokens import Caller, Gate
 
@@ -248,6 +249,14 @@ def request_path() -> RequestPath:
     producer = Producer("serving-test", encode_event)
     sink, menders = FakeSink(), FakeMenders()
     mending = Mending(menders, producer, meters.invalid, lambda: NOW)
+    noting = NotingDesk(
+        gate=gate,
+        sink=sink,
+        producer=producer,
+        meters=meters,
+        redis_seconds=0.1,
+        clock=lambda: NOW,
+    )
     return RequestPath(
         stock,
         registry,
@@ -267,24 +276,8 @@ def request_path() -> RequestPath:
             redis_seconds=0.02,
             clock=lambda: NOW,
         ),
-        InteractionsRoute(
-            gate=gate,
-            stock=stock,
-            sink=sink,
-            producer=producer,
-            meters=meters,
-            redis_seconds=0.1,
-            clock=lambda: NOW,
-        ),
-        FeedbackRoute(
-            gate=gate,
-            outbox=stock,
-            sink=sink,
-            producer=producer,
-            meters=meters,
-            redis_seconds=0.1,
-            clock=lambda: NOW,
-        ),
+        InteractionsRoute(noting, stock),
+        FeedbackRoute(noting, stock),
         meters,
         sink,
         menders,
