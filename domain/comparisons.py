@@ -18,8 +18,8 @@ MAX_CUTS = 12
 MAX_COMPARED = 3
 """Comparisons in one question that are looked at."""
 MAX_NAME_CHARS = 60
-MIN_HIRAGANA = 4
-"""Letters of hiragana that may be a name although more of them stand before it."""
+MIN_HIRAGANA, MAX_HIRAGANA = 4, 16
+"""So many letters of hiragana may be a name although more of them stand before it."""
 STEPS = 8
 """Weights are so many parts of one, so that every index adds them up to exactly the same."""
 
@@ -93,5 +93,5 @@ def _beginnings(text: str, end: int) -> list[int]:
     runs = list(_RUN.finditer(text, max(0, end - MAX_NAME_CHARS), end))[-MAX_CUTS:]
     starts = [run.start() for run in runs]
     if runs and runs[-1].end() == end and _HIRAGANA.fullmatch(runs[-1][0]):
-        starts += range(starts[-1] + 1, end - MIN_HIRAGANA + 1)
+        starts += range(max(starts[-1] + 1, end - MAX_HIRAGANA), end - MIN_HIRAGANA + 1)
     return starts

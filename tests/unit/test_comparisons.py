@@ -125,4 +125,4 @@ def test_a_hostile_question_costs_few_look_ups(question: str) -> None:
         return None
 
     assert Comparisons(counting, catalogue_of(CATALOGUE)).of(question) is None
-    assert len(asked) <= 200
+    assert len(asked) <= 80
