@@ -175,4 +175,5 @@ def trending_rule(table: Trending) -> Rule:
         half_life_seconds=table.half_life_hours * 3600,
         window_seconds=table.window_days * 86_400.0,
         bucket_seconds=table.bucket_minutes * 60,
+        min_visitors=table.min_visitors,
     )

@@ -17,6 +17,7 @@ from domain.catalogue import Catalogue
 from domain.gist import Gist
 from domain.search import (
     CANDIDATES,
+    Comparison,
     Found,
     GenreWords,
     Wanted,
@@ -43,12 +44,15 @@ class IndexSearch:
         self._vectors = self._embeddings.vectors(
             [" ".join((*title.names(), *title.aliases)) for title in self._titles]
         )
+        self._numbers = {title.id: number for number, title in enumerate(self._titles)}
         self._genres = _by_genre([genre_slugs(title) for title in self._titles])
 
     async def search(self, wanted: Wanted, seconds: float) -> Found:
         """What fits best; needs no deadline."""
         del seconds
         allowed = self._allowed(wanted)
+        if wanted.like is not None:
+            return self._best([self._ranking(self._alike(wanted.like), allowed, above=0.0)], wanted)
         if wanted.is_narrowed and not self._gist.words(wanted.text):
             first = np.flatnonzero(allowed)[: wanted.limit]
             return Found(tuple(hit(self._titles[number], 1 / (1 + number)) for number in first))
@@ -59,10 +63,12 @@ class IndexSearch:
             self._ranking(by_words, allowed, above=0.0),
             self._ranking(likeness, allowed, above=self._embeddings.min_similarity),
         ]
-        numbers = {self._titles[number].id: number for row in rankings for number in row}
+        return self._best(rankings, wanted)
+
+    def _best(self, rankings: Sequence[Sequence[int]], wanted: Wanted) -> Found:
         ids = [[self._titles[number].id for number in row] for row in rankings]
         best = fused(ids, wanted.limit)
-        return Found(tuple(hit(self._titles[numbers[id_]], score) for id_, score in best))
+        return Found(tuple(hit(self._titles[self._numbers[id_]], score) for id_, score in best))
 
     def _allowed(self, wanted: Wanted) -> npt.NDArray[np.bool_]:
         allowed = np.full(len(self._titles), not wanted.genres, dtype=np.bool_)
@@ -74,6 +80,15 @@ class IndexSearch:
             for number in np.flatnonzero(allowed):
                 allowed[number] = wanted.is_in_years(self._titles[number].published_from)
         return allowed
+
+    def _alike(self, like: Comparison) -> npt.NDArray[np.float32]:
+        scores = np.zeros(len(self._titles), dtype=np.float32)
+        for slug, weight in like.weights:
+            scores[self._genres.get(slug, [])] += weight
+        number = self._numbers.get(like.title_id)
+        if number is not None:
+            scores[number] = 0.0
+        return scores
 
     def _ranking(
         self, scores: npt.NDArray[np.float32], allowed: npt.NDArray[np.bool_], *, above: float

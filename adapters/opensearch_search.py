@@ -1,12 +1,13 @@
 """Search in OpenSearch: by words and by nearest neighbours at the same time, ranks fused here.
 
 Both halves are filtered where they run, and six fields of each hit travel. What one half does not
-answer in time the other one makes up for. Needs the alias that `adapters/opensearch_titles.py`
-keeps, and es:ESHttpPost or aoss:APIAccessAll.
+answer in time the other one makes up for. What is like a title is found by what it shares alone,
+and of equal hits the more popular comes first: as in the process. Needs the alias that
+`adapters/opensearch_titles.py` keeps, and es:ESHttpPost or aoss:APIAccessAll.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,13 +17,24 @@ from opensearchpy import AsyncOpenSearch
 from adapters.opensearch_client import SERVICE, translated
 from domain.errors import Permanent, Transient
 from domain.gist import Gist
-from domain.search import CANDIDATES, SOURCE_FIELDS, Embedder, Found, Hit, Wanted, fused
+from domain.search import (
+    CANDIDATES,
+    SOURCE_FIELDS,
+    Comparison,
+    Embedder,
+    Found,
+    Hit,
+    Wanted,
+    fused,
+)
 
 SERVER_SHARE = 0.8
 """Of the time that is left, how much OpenSearch may use: then it answers with what it has."""
 MIN_SERVER_MS = 5
-DATED_CANDIDATES = 200
-"""Titles of which those of the wanted years are taken: the index cannot tell years."""
+_Sort = Sequence[Mapping[str, object]]
+# unmapped where the index is still one of before there were places
+POPULAR_FIRST: _Sort = [{"place": {"order": "asc", "unmapped_type": "integer"}}]
+BEST_FIRST: _Sort = [{"_score": {"order": "desc"}}, *POPULAR_FIRST]
 
 
 class _Source(msgspec.Struct):
@@ -36,7 +48,7 @@ class _Source(msgspec.Struct):
 
 class _Row(msgspec.Struct):
     source: _Source = msgspec.field(name="_source")
-    score: float = msgspec.field(name="_score")
+    score: float | None = msgspec.field(name="_score")
 
 
 class _Rows(msgspec.Struct):
@@ -90,14 +102,19 @@ class OpenSearchSearch:
         )
 
     async def _by_words(self, wanted: Wanted, deadline: float) -> _Half:
+        if wanted.like is not None:
+            if not wanted.like.weights:  # of a title without genres nothing is like it
+                return _Half([], is_partial=False)
+            return await self._rank(_alike(wanted, wanted.like), BEST_FIRST, deadline)
         if wanted.is_narrowed and not self._gist.words(wanted.text):
-            return await self._rank({"bool": _filters(wanted)}, wanted, deadline)
+            return await self._rank({"bool": _filters(wanted)}, POPULAR_FIRST, deadline)
         words = {"query": self._gist.of(wanted.text), "fields": ["names^2", "about"]}
         query: _Query = {"bool": {**_filters(wanted), "must": [{"multi_match": words}]}}
-        return await self._rank(query, wanted, deadline)
+        return await self._rank(query, BEST_FIRST, deadline)
 
     async def _by_likeness(self, wanted: Wanted, deadline: float) -> _Half:
-        if wanted.is_narrowed and not self._gist.words(wanted.text):
+        is_without_words = wanted.is_narrowed and not self._gist.words(wanted.text)
+        if wanted.like is not None or is_without_words:
             return _Half([], is_partial=False)
         left = deadline - asyncio.get_running_loop().time()
         vector = await self._embedder.embed(wanted.text, left)
@@ -105,17 +122,18 @@ class OpenSearchSearch:
             return _Half([], is_partial=False)
         neighbours = {
             "vector": [*vector],
-            "k": _size(wanted),
+            "k": CANDIDATES,
             "filter": {"bool": _filters(wanted)},
         }
-        half = await self._rank({"knn": {"embedding": neighbours}}, wanted, deadline)
+        half = await self._rank({"knn": {"embedding": neighbours}}, BEST_FIRST, deadline)
         least = self._embedder.min_similarity
         return replace(half, hits=[found for found in half.hits if _cosine(found.score) > least])
 
-    async def _rank(self, query: _Query, wanted: Wanted, deadline: float) -> _Half:
+    async def _rank(self, query: _Query, sort: _Sort, deadline: float) -> _Half:
         left = deadline - asyncio.get_running_loop().time()
         body = {
-            "size": _size(wanted),
+            "size": CANDIDATES,
+            "sort": sort,
             "_source": list(SOURCE_FIELDS),
             "track_total_hits": False,
             "timeout": f"{max(round(left * SERVER_SHARE * 1000), MIN_SERVER_MS)}ms",
@@ -125,9 +143,7 @@ class OpenSearchSearch:
             answer: Any = await self._client.search(
                 body=body, index=self._alias, params={"request_timeout": max(left, 0.001)}
             )
-        half = _half(answer)
-        fitting = [found for found in half.hits if wanted.is_in_years(found.published_from)]
-        return replace(half, hits=fitting)
+        return _half(answer)
 
 
 async def _caught(half: Coroutine[Any, Any, _Half]) -> _Half | Transient | Permanent:
@@ -141,14 +157,25 @@ def _filters(wanted: Wanted) -> _Query:
     filters: list[_Query] = [{"term": {"listable": True}}]
     if wanted.genres:
         filters.append({"terms": {"genre_slugs": sorted(wanted.genres)}})
-    if not wanted.excluded:
-        return {"filter": filters}
-    unwanted: _Query = {"terms": {"genre_slugs": sorted(wanted.excluded)}}
-    return {"filter": filters, "must_not": [unwanted]}
+    if wanted.has_years:
+        years = {"gte": wanted.since, "lte": wanted.until}
+        bounds = {name: year for name, year in years.items() if year is not None}
+        filters.append({"range": {"year": bounds}})
+    unwanted: list[_Query] = []
+    if wanted.excluded:
+        unwanted.append({"terms": {"genre_slugs": sorted(wanted.excluded)}})
+    if wanted.like is not None:
+        unwanted.append({"term": {"id": wanted.like.title_id}})
+    return {"filter": filters, "must_not": unwanted} if unwanted else {"filter": filters}
 
 
-def _size(wanted: Wanted) -> int:
-    return DATED_CANDIDATES if wanted.has_years else CANDIDATES
+def _alike(wanted: Wanted, like: Comparison) -> _Query:
+    """Each genre that is shared adds its weight, and no other score does."""
+    shared: list[_Query] = [
+        {"constant_score": {"filter": {"term": {"genre_slugs": slug}}, "boost": weight}}
+        for slug, weight in like.weights
+    ]
+    return {"bool": {**_filters(wanted), "should": shared, "minimum_should_match": 1}}
 
 
 def _half(answer: object) -> _Half:
@@ -164,7 +191,7 @@ def _half(answer: object) -> _Half:
             tuple(row.source.authors),
             tuple(row.source.genres),
             row.source.published_from,
-            row.score,
+            row.score or 0.0,
         )
         for row in read.hits.hits
     ]

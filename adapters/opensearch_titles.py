@@ -8,7 +8,7 @@ named `<alias>-…` and to change the alias.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -27,12 +27,15 @@ from domain.search import (
     names_text,
 )
 
-MAX_BULK_BYTES = 4 * 1024 * 1024
+MAX_BULK_BYTES = 1024 * 1024
+"""As much as aiohttp writes at once without holding up the event loop."""
 MAX_BULK_TITLES = 500
 CALL_SECONDS = 60.0
 EMBED_SECONDS = 30.0
 EMBEDDED_AT_ONCE = 16
 VERSION_CHARS = 12
+LAYOUT = 2
+"""Which fields a document has, and what they mean: another number makes another index."""
 UNSUPPORTED = [400, 404, 405]
 """How a collection, which refreshes by itself, answers a refresh."""
 
@@ -54,14 +57,14 @@ class OpenSearchTitles:
         self, catalogue: Catalogue, version: str, advance: Advance | None = None
     ) -> bool:
         """Make this version the one that is searched; False where it is already."""
-        index = f"{self._alias}-{version[:VERSION_CHARS]}"
+        index = index_name(self._alias, version)
         aliased = await self._aliased()
         if aliased == [index]:
             return False
         if index not in aliased:
             await self._create(index)
             try:
-                await self._fill(index, list(catalogue.titles.values()), advance)
+                await self._fill(index, _by_popularity(catalogue), advance)
             except MangaAssistError:
                 await self._forget(index)
                 raise
@@ -90,7 +93,12 @@ class OpenSearchTitles:
         done = 0
         for start in range(0, len(titles), MAX_BULK_TITLES):
             part = titles[start : start + MAX_BULK_TITLES]
-            for lines, count in _batches(part, await self._embedded(part), self._words):
+            vectors = await self._embedded(part)
+            documents = [
+                document(title, vector, self._words, place)
+                for place, (title, vector) in enumerate(zip(part, vectors, strict=True), start)
+            ]
+            for lines, count in _batches(documents):
                 await self._write(index, lines)
                 done += count
                 if advance is not None:
@@ -149,6 +157,9 @@ def mapping(dimensions: int) -> dict[str, object]:
                 "names": text,
                 "about": text,
                 "genre_slugs": keyword,
+                "year": {"type": "short"},
+                # among the titles that may stand in a list, the most popular first
+                "place": {"type": "integer"},
                 "listable": {"type": "boolean"},
                 "embedding": {
                     "type": "knn_vector",
@@ -160,12 +171,15 @@ def mapping(dimensions: int) -> dict[str, object]:
     }
 
 
-def document(title: Title, vector: Vector, words: GenreWords) -> dict[str, object]:
-    """A title as it is indexed."""
+def document(title: Title, vector: Vector, words: GenreWords, place: int) -> dict[str, object]:
+    """A title as it is indexed; one without a date has no year, and is found in none."""
     shown = msgspec.to_builtins(hit(title, 0.0))
     del shown["score"]
+    year = {"year": int(title.published_from[:4])} if title.published_from else {}
     return {
         **shown,
+        **year,
+        "place": place,
         "names": names_text(title),
         "about": about_text(title, words),
         "genre_slugs": list(genre_slugs(title)),
@@ -174,15 +188,24 @@ def document(title: Title, vector: Vector, words: GenreWords) -> dict[str, objec
     }
 
 
-def _batches(
-    titles: Sequence[Title], vectors: Sequence[Vector], words: GenreWords
-) -> Iterator[tuple[str, int]]:
+def index_name(alias: str, version: str) -> str:
+    """The index of a version of the catalogue in today's layout."""
+    return f"{alias}-{LAYOUT}-{version[:VERSION_CHARS]}"
+
+
+def _by_popularity(catalogue: Catalogue) -> list[Title]:
+    """Those that may stand in a list, most popular first, and then the others."""
+    others = [title for title in catalogue.titles.values() if not title.listable]
+    return [*catalogue.by_popularity, *others]
+
+
+def _batches(documents: Sequence[Mapping[str, object]]) -> Iterator[tuple[str, int]]:
     """The lines of each bulk request and how many titles they hold."""
     lines: list[str] = []
     size = 0
-    for title, vector in zip(titles, vectors, strict=True):
+    for one in documents:
         # without an id of ours, which collections do not take
-        written = f'{{"index":{{}}}}\n{json.dumps(document(title, vector, words))}\n'
+        written = f'{{"index":{{}}}}\n{json.dumps(one)}\n'
         if lines and size + len(written) > MAX_BULK_BYTES:
             yield "".join(lines), len(lines)
             lines, size = [], 0

@@ -1,7 +1,7 @@
 """The trending counters in Redis, in buckets of the time at which things happened.
 
-`trend:<bucket>` holds a sum for each title, `trend_log:<bucket>` its single events and
-`trend_seen:<hash of user and event id>` what was counted; all expire a little after the
+`trend:<bucket>` holds a sum for each tally (`domain/trending.py`), `trend_log:<bucket>` its single
+events and `trend_seen:<hash of user and event id>` what was counted; all expire a little after the
 window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma2_count`. A bucket of another type
 counts as empty and is begun anew by the next event in it: what it had counted is lost with it.
 """
@@ -74,7 +74,7 @@ class RedisCounts:
         for job in interactions:
             happened = job.occurred_at if job.occurred_at <= now + AHEAD_SECONDS else now
             weight = rule.weight(job.interaction, job.value)
-            rows += (_identity(job), job.item_id, repr(weight), repr(happened))
+            rows += (_identity(job), trending.tally_of(job), repr(weight), repr(happened))
         outcome: Sequence[int] = self._connection.call(
             "ma2_count", (), repr(rule.half_life_seconds), repr(rule.window_seconds),
             rule.bucket_seconds, repr(now), *rows,
@@ -105,5 +105,5 @@ def _whole(found: Any) -> Any:
 
 def _counted(entries: Sequence[bytes]) -> Iterator[Counted]:
     for entry in entries:
-        weight, happened, item_id = entry.decode().split(" ", 2)
-        yield Counted(item_id, float(weight), float(happened))
+        weight, happened, tally = entry.decode().split(" ", 2)
+        yield Counted(tally, float(weight), float(happened))

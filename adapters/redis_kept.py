@@ -75,6 +75,10 @@ class KeptRedis:
         else:
             link.send(Slot(command, answer, self.time() + seconds))
 
+    def tell(self, command: bytes, seconds: float) -> None:
+        """Send a packed command for whose reply nobody waits."""
+        self.call(command, _unheard, seconds)
+
     async def ask(self, command: bytes, seconds: float) -> Reply:
         """The reply to a packed command; raises NotDone or Unknown."""
         if self._link is None or self._link.is_slow:
@@ -135,6 +139,10 @@ class KeptRedis:
         finally:
             self._link = None
             link.reset(NotDone("closing"))
+
+
+def _unheard(_reply: Reply) -> None:
+    """Whatever became of it, nobody waits."""
 
 
 def _no_loop() -> float:

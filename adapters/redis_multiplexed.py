@@ -55,6 +55,11 @@ def pack(*words: str | bytes | int) -> bytes:
     return packed
 
 
+def bytes_in(reply: Reply) -> bytes | None:
+    """The text that a reply is; None for nothing, or for something else."""
+    return reply if isinstance(reply, bytes) else None
+
+
 _ONLY_READS = ("OOM ", "MISCONF ", "NOREPLICAS ")
 _LEAVE = (
     "ASK ", "CLUSTERDOWN ", "LOADING ", "MASTERDOWN ", "MOVED ", "NOAUTH ", "READONLY ",

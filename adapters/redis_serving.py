@@ -1,24 +1,18 @@
-"""What the request path asks of Redis, as commands for the shared connection.
+"""Questions and their answers in Redis, as commands for the shared connection.
 
 A question is one function call: it checks who owns the session, reads the answer and appends the
 event to the outbox, in one round trip. Needs the functions of `redis_functions.lua`.
 """
 
 import asyncio
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
-from adapters.redis_hot_users import encode_features, features_key, interactions_key, seen_key
 from adapters.redis_kept import KeptRedis
-from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, pack
-from adapters.redis_preferences import preferences_key
-from adapters.redis_sessions import session_copy_key, session_history_key
+from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, bytes_in, pack
+from adapters.redis_serving_events import ServingEvents
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
-from domain.features import UserFeatures
-from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
 
@@ -39,56 +33,23 @@ class Complaint:
     """The keys that hold something else than an answer."""
 
 
-class Noted(Enum):
-    """What became of an event of a session."""
-
-    FOREIGN = 0
-    WRITTEN = 1
-    UNKNOWN = 2
-    """Nobody has asked anything in a session of this id."""
-
-
-_NOTE = """
-local owner = redis.pcall('GET', KEYS[1])
-if type(owner) ~= 'string' then return 2 end
-if owner ~= ARGV[1] then return 0 end
-local written = redis.pcall('XADD', KEYS[2], '*', 'e', ARGV[2])
-if type(written) == 'table' and written.err then return redis.error_reply(written.err) end
-return 1
-"""
-
 Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
 """Called with the stored bytes, None or what went wrong, and whether it is the fallback answer."""
 
 MENDED = {1: "rebuilt", 2: "restored"}
 
 
-class Outboxes:
-    """The streams that events are spread over."""
-
-    def __init__(self, shards: int) -> None:
-        self._names = [f"outbox:{shard}" for shard in range(shards)]
-
-    def of(self, spread_by: str) -> str:
-        """The stream of the events that are spread by this."""
-        names = self._names
-        if len(names) == 1:
-            return names[0]
-        return names[zlib.crc32(spread_by.encode()) % len(names)]
-
-
-class ServingRedis:
-    """The request path's store: `hot` carries questions, `bulk` what may be large.
+class ServingRedis(ServingEvents):
+    """The store of questions and of all events: `hot` carries questions, `bulk` what may be large.
 
     `owner_seconds` is how long the sessions table keeps a session after its last turn. Redis has to
     remember as long whose it is, or a stranger could claim what the table still keeps.
     """
 
     def __init__(self, hot: KeptRedis, bulk: KeptRedis, *, shards: int, owner_seconds: int) -> None:
+        super().__init__(bulk, shards=shards)
         self._hot = hot
-        self._bulk = bulk
         self._owner_seconds = owner_seconds
-        self._outbox = Outboxes(shards).of
         self._refusal: WritesRefused | None = None
         self._refused_until = 0.0
 
@@ -173,7 +134,7 @@ class ServingRedis:
         asked = [
             self._bulk.ask(pack("HGET", f"answer_set:{kind}", "version"), seconds) for kind in kinds
         ]
-        return [_string(reply) for reply in await asyncio.gather(*asked)]
+        return [bytes_in(reply) for reply in await asyncio.gather(*asked)]
 
     async def published(self, kind: str, version: bytes, seconds: float) -> Mapping[str, bytes]:
         """The stored answers of a published set by their keys; raises Transient."""
@@ -191,115 +152,14 @@ class ServingRedis:
     def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         """Delete a value that was found damaged, unless it was replaced since.
 
-        Nobody waits for it: what stays is found again. Writers that come over the same connection
-        later, and those who learn of this by an event, find it gone.
+        What stays is found again. Writers that come over the same connection later, and those who
+        learn of this by an event, find it gone.
         """
-        self._bulk.call(pack("FCALL", "ma2_response_drop", 1, key, damaged), _settled, seconds)
-
-    def append(
-        self,
-        events: Sequence[tuple[str, bytes]],
-        seconds: float,
-        written: Callable[[Sequence[Transient | None]], None],
-    ) -> None:
-        """Write events, each with what it is spread by, in one write of the connection.
-
-        `written` gets for each event None, a NotDone or an Unknown.
-        """
-        outcomes: list[Transient | None] = [None] * len(events)
-        missing = len(events)
-
-        def settle(place: int, reply: Reply) -> None:
-            nonlocal missing
-            outcomes[place] = reply if isinstance(reply, Transient) else None
-            missing -= 1
-            if not missing:
-                written(outcomes)
-
-        for place, (spread_by, event) in enumerate(events):
-            command = pack("XADD", self._outbox(spread_by), "*", "e", event)
-            self._bulk.call(command, lambda reply, place=place: settle(place, reply), seconds)  # type: ignore[misc]
-
-    def note(
-        self,
-        session_id: str,
-        owner: str,
-        event: bytes,
-        seconds: float,
-        noted: Callable[[Noted | Transient], None],
-    ) -> None:
-        """Write an event if the session is the owner's, in one step.
-
-        `noted` gets NotDone where it was not written and Unknown where it may have been.
-        """
-
-        def read(reply: Reply) -> None:
-            if isinstance(reply, int):
-                noted(Noted(reply))
-            else:
-                noted(reply if isinstance(reply, Transient) else Unknown("an unexpected reply"))
-
-        command = pack(
-            "EVAL", _NOTE, 2, f"session_owner:{session_id}", self._outbox(session_id), owner, event
-        )
-        self._bulk.call(command, read, seconds)
-
-    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
-        """The last turns of a session as they are stored; raises Transient."""
-        return _string(await self._bulk.ask(pack("GET", session_copy_key(session_id)), seconds))
-
-    async def hot_user(self, user_id: str, seconds: float) -> tuple[bytes | None, Sequence[str]]:
-        """What is held of a user, in one round trip; raises Transient.
-
-        The copy of the features as it is stored, and the titles of late, newest first.
-        """
-        features, recent = await asyncio.gather(
-            self._bulk.ask(pack("GET", features_key(user_id)), seconds),
-            self.recent_titles(user_id, None, seconds),
-        )
-        return _string(features), recent
-
-    def note_unknown(self, user_id: str, kept_seconds: int, seconds: float) -> None:
-        """Put features without any group where there are none; nobody waits for it.
-
-        Whoever syncs the user meanwhile is to replace them, and so finds that the user was seen.
-        """
-        nothing = encode_features(UserFeatures(user_id, {}))
-        for key, value in ((seen_key(user_id), b"1"), (features_key(user_id), nothing)):
-            command = pack("SET", key, value, "EX", kept_seconds, "NX")
-            self._bulk.call(command, _settled, seconds)
-
-    async def session_owner(self, session_id: str, seconds: float) -> str | None:
-        """Whose the session is, None for one that is not known; raises Transient."""
-        owner = _string(await self._bulk.ask(pack("GET", f"session_owner:{session_id}"), seconds))
-        return None if owner is None else owner.decode(errors="replace")
-
-    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
-        """All turns of a session as they are stored; raises Transient."""
-        return _string(await self._bulk.ask(pack("GET", session_history_key(session_id)), seconds))
-
-    async def preferences(self, user: str, seconds: float) -> Preferences:
-        """What the user turns out to prefer; raises Transient."""
-        return preferences(await self._ranked(preferences_key(user), MAX_PREFERENCES, seconds))
-
-    async def recent_titles(self, user: str, count: int | None, seconds: float) -> Sequence[str]:
-        """The titles that the user did something with lately, newest first; raises Transient.
-
-        No more than so many, or all that are kept.
-        """
-        return await self._ranked(interactions_key(user), count, seconds)
-
-    async def _ranked(self, key: str, count: int | None, seconds: float) -> Sequence[str]:
-        """The highest of a sorted set, or all."""
-        last = -1 if count is None else count - 1
-        match await self._bulk.ask(pack("ZREVRANGE", key, 0, last), seconds):
-            case [*names]:
-                return [one.decode(errors="replace") for one in names if isinstance(one, bytes)]
-        return []
+        self._bulk.tell(pack("FCALL", "ma2_response_drop", 1, key, damaged), seconds)
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer, read over the connection that questions use; raises Transient."""
-        return _string(await self._hot.ask(pack("GET", key.redis_key()), seconds))
+        return bytes_in(await self._hot.ask(pack("GET", key.redis_key()), seconds))
 
 
 def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | None, bool]:
@@ -317,11 +177,3 @@ def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | No
         case Transient():
             return reply, False
     return Unknown("an unexpected reply"), False
-
-
-def _settled(_reply: Reply) -> None:
-    """Whatever became of it, nobody waits."""
-
-
-def _string(reply: Reply) -> bytes | None:
-    return reply if isinstance(reply, bytes) else None

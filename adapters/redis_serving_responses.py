@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from adapters.redis_kept import KeptRedis
-from adapters.redis_multiplexed import NotDone, Reply, Unknown, pack
+from adapters.redis_multiplexed import NotDone, Reply, Unknown, bytes_in, pack
 from adapters.redis_responses import tombstone_of
-from adapters.redis_serving import Outboxes
+from adapters.redis_serving_events import Outboxes
 from domain.ports import Written
 from domain.response_cache import PREFIX, StoredResponse
 
@@ -75,8 +75,7 @@ class ServingResponses:
 
     async def read(self, key: str, seconds: float) -> bytes | None:
         """The response, if there is one."""
-        reply = await self._bulk.ask(pack("GET", key), seconds)
-        return reply if isinstance(reply, bytes) else None
+        return bytes_in(await self._bulk.ask(pack("GET", key), seconds))
 
     async def share(
         self,

@@ -48,7 +48,7 @@ def show(key: str, data_dir: Path | None, *, as_json: bool) -> None:
     state = "fresh" if stored.soft_expires_at > time.time() else "stale"
     output.line(f"{key}  version {stored.version}, {age:.0f} s old, {state}")
     output.line(body["answer"]["text"])
-    output.items(body["answer"]["items"])
+    output.items(body["answer"]["items"], body["answer"]["locale"])
 
 
 def refresh(kind: str, data_dir: Path | None, *, wait: bool) -> None:

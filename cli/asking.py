@@ -1,5 +1,6 @@
 """`mangaassist ask`: one question to the running request path, as a customer's app would ask it."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -40,8 +41,14 @@ def run(
     answer = reply.body["answer"]
     assert isinstance(answer, dict)  # noqa: S101 - the contract of the route
     output.line(answer["text"])
-    output.items(answer["items"])
-    output.line(
-        f"[{answer['kind']}, {reply.body['source']}, {reply.body['age_seconds']} s old, "
-        f"version {reply.body['version']}]"
-    )
+    output.items(answer["items"], answer["locale"])
+    output.line(f"[{', '.join(_origin(answer['kind'], reply.body))}]")
+
+
+def _origin(kind: str, body: Mapping[str, object]) -> Iterator[str]:
+    """Where an answer comes from; only one that was published has a version."""
+    yield kind
+    yield str(body["source"])
+    yield f"{body['age_seconds']} s old"
+    if body["version"]:
+        yield f"version {body['version']}"

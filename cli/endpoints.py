@@ -27,6 +27,8 @@ _CREDENTIALS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
 }
+_NAMES = {"logs": "CLOUDWATCH_LOGS"}
+"""What the SDK's variables call a service, where that is not its name in `endpoints.json`."""
 _PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 
 
@@ -62,11 +64,12 @@ def read(path: Path) -> Endpoints:
 
 def aws_variables(urls: Mapping[str, str], otherwise: str) -> dict[str, str]:
     """The SDK's variables for these services, and one for every service that is not named."""
-    named = {
-        f"AWS_ENDPOINT_URL_{service.upper().replace('-', '_')}": url
-        for service, url in urls.items()
-    }
+    named = {f"AWS_ENDPOINT_URL_{_variable(service)}": url for service, url in urls.items()}
     return {**_CREDENTIALS, "AWS_ENDPOINT_URL": otherwise, **named}
+
+
+def _variable(service: str) -> str:
+    return _NAMES.get(service, service.upper().replace("-", "_"))
 
 
 def without_aws(environment: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,8 @@ from cli.voice import Voice
 
 START_SECONDS = 120.0
 IMPATIENT_SECONDS = 15.0
+PROGRESS_SECONDS = 0.2
+LAST_STEPS = ("the first answers", "serving's /readyz")
 
 
 class Run:
@@ -42,6 +44,7 @@ class Run:
         self._supervisor = Supervisor(voice.say, self._restarted, deaths)
         self._preparing = Preparing(stack, catalogue, deaths)
         self._waits_for = set[str]()
+        self._there = 0
         self._stop, self._hurry = asyncio.Event(), asyncio.Event()
 
     async def until_signal(self) -> None:
@@ -69,7 +72,7 @@ class Run:
         (self._hurry if self._stop.is_set() else self._stop).set()
 
     async def _live(self) -> None:
-        impatience = asyncio.create_task(self._say_what_is_awaited())
+        progress = asyncio.create_task(self._tell_progress())
         try:
             async with asyncio.timeout(START_SECONDS):
                 await self._bring_up()
@@ -78,7 +81,8 @@ class Run:
                 f"not ready within {START_SECONDS:g} s: {self._awaited()}", FAILED
             ) from error
         finally:
-            impatience.cancel()
+            progress.cancel()
+            self._voice.show("")
         self._supervisor.is_ready = True
         self._write_endpoints()
         self._print_table()
@@ -90,7 +94,8 @@ class Run:
     async def _bring_up(self) -> None:
         foundations = [self._start(spec) for spec in self._stack.foundations]
         await asyncio.gather(*(self._until(child.spec.name, up(child)) for child in foundations))
-        preparing = self._until("the first answers", self._preparing.until_done())
+        answers, readiness = LAST_STEPS
+        preparing = self._until(answers, self._preparing.until_done())
         ready = probes.until_ok(self._stack.ports.http.number, "/readyz")
         try:
             async with asyncio.TaskGroup() as group:
@@ -98,7 +103,7 @@ class Run:
                 for child in [self._start(spec) for spec in self._stack.processes]:
                     group.create_task(self._until(child.spec.name, up(child)))
                 self._write_endpoints()
-                group.create_task(self._until("serving's /readyz", ready))
+                group.create_task(self._until(readiness, ready))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
 
@@ -106,9 +111,18 @@ class Run:
         self._waits_for.add(what)
         await comes
         self._waits_for.discard(what)
+        self._there += 1
         self._voice.note(f"there: {what}")
 
-    async def _say_what_is_awaited(self) -> None:
+    async def _tell_progress(self) -> None:
+        """In the last line of a terminal all the time, elsewhere now and then."""
+        steps = len(self._stack.foundations) + len(self._stack.processes) + len(LAST_STEPS)
+        self._voice.say(f"starting; the logs are in {self._stack.directory.logs}")
+        while self._voice.is_seen:
+            waits_for = ", ".join(sorted(self._waits_for)) or "processes"
+            passed = f"{self._voice.passed_seconds:.0f} s"
+            self._voice.show(f"{passed}: {self._there} of {steps} there, waiting for {waits_for}")
+            await asyncio.sleep(PROGRESS_SECONDS)
         while True:
             await asyncio.sleep(IMPATIENT_SECONDS)
             self._voice.say(f"not ready yet: {self._awaited()}")

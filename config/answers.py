@@ -77,6 +77,7 @@ class Trending(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     half_life_hours: Annotated[float, Meta(gt=0, le=24 * 365)]
     window_days: Annotated[int, Meta(ge=1, le=365)]
     bucket_minutes: Annotated[int, Meta(ge=1, le=24 * 60)]
+    min_visitors: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

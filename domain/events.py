@@ -245,6 +245,15 @@ def event_id_of_completion(asked_event_id: str) -> str:
     return _id_of(f"completed\x1f{asked_event_id}")
 
 
+def event_id_of_look_up(owner: str, session_id: str, title_id: str) -> str:
+    """The one id of a visitor's look-ups of a title: who asks again wants the same thing.
+
+    Of whoever is not signed in only the session is known.
+    """
+    visitor = f"user\x1f{owner}" if owner else f"session\x1f{session_id}"
+    return _id_of(f"looked up\x1f{visitor}\x1f{title_id}")
+
+
 def event_id_of_feedback(owner: str, answer_event_id: str, signal: Signal) -> str:
     """The one id of a user's opinion of an answer."""
     return _id_of(f"feedback\x1f{owner}\x1f{answer_event_id}\x1f{signal}")

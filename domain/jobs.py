@@ -71,7 +71,8 @@ class AppendAudit(Job):
 class CountInteraction(Job):
     """Count one interaction with a title for trending, once for each event id of a user.
 
-    Event ids come from clients: two users may choose the same one.
+    Event ids come from clients: two users may choose the same one. All look-ups of a title by one
+    visitor have the same.
     """
 
     kind: ClassVar[str] = "interaction.count"

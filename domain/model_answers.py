@@ -14,7 +14,7 @@ from domain.genres import genre_name, slug_of
 from domain.preferences import Preferences
 from domain.prompts import Fact
 from domain.questions import fold
-from domain.search import Hit
+from domain.search import Hit, Wanted, hit
 from domain.sessions import Session, Turn
 
 ALIASES = 3
@@ -74,12 +74,20 @@ def facts(hits: Sequence[Hit], catalogue: Catalogue, locale: Locale) -> Sequence
     Genres are named as the locale names them.
     """
     told = []
-    for hit in hits:
-        title = catalogue.get(hit.id)
+    for one in hits:
+        title = catalogue.get(one.id)
         more = dict(_more(title)) if title is not None else {}
-        more["genres"] = [genre_name(slug_of(name), name).in_locale(locale) for name in hit.genres]
-        told.append(hit.fact() | {name: value for name, value in more.items() if value})
+        more["genres"] = [genre_name(slug_of(name), name).in_locale(locale) for name in one.genres]
+        told.append(one.fact() | {name: value for name, value in more.items() if value})
     return told
+
+
+def compared(wanted: Wanted | None, catalogue: Catalogue) -> Sequence[Hit]:
+    """The title that others are to be like: a prompt tells of it, and no answer shows it."""
+    if wanted is None or wanted.like is None:
+        return ()
+    title = catalogue.get(wanted.like.title_id)
+    return () if title is None else (hit(title, 0.0),)
 
 
 def _more(title: Title) -> Fact:
@@ -116,7 +124,7 @@ def wanted_text(question: str, known: Background) -> str:
 
 def listed(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Title]:
     """The titles of these hits that the catalogue has."""
-    return [title for hit in hits if (title := catalogue.get(hit.id)) is not None]
+    return [title for one in hits if (title := catalogue.get(one.id)) is not None]
 
 
 def spoken_of(

@@ -1,4 +1,4 @@
-"""What a question rules out: genres that it does not want, and years. Pure.
+"""What a question rules out: genres that it does not want, years, all that is unlike a title. Pure.
 
 Genres that are wanted narrow a search only beside one of these: alone their words may be part of
 a name.
@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 
+from domain.comparisons import Comparisons
 from domain.genres import GENRE_NAMES
 from domain.search import GenreWords, Wanted
 
@@ -38,9 +39,10 @@ _AFTER = (
 
 
 class Narrowing:
-    """Finds in questions what they rule out, by the words for genres."""
+    """Finds in questions what they rule out, by the words for genres and the names of titles."""
 
-    def __init__(self, words: GenreWords) -> None:
+    def __init__(self, words: GenreWords, comparisons: Comparisons | None = None) -> None:
+        self._comparisons = comparisons
         named: dict[str, str] = {}
         for slug, name in GENRE_NAMES.items():
             for word in (name.en, name.ja, name.ja.removesuffix("漫画"), *words(slug)):
@@ -56,8 +58,11 @@ class Narrowing:
 
     def of(self, text: str, limit: int) -> Wanted:
         """What to look for: the text without what it rules out, which filters."""
-        left = _plain(text)
-        wanted = Wanted(text=text, limit=limit)
+        wanted, left = Wanted(text=text, limit=limit), text
+        compared = self._comparisons.of(text) if self._comparisons else None
+        if compared is not None:
+            wanted, left = replace(wanted, like=compared[0]), compared[1]
+        left = _plain(left)
         excluded: set[str] = set()
         for found in self._unwanted.finditer(left):
             excluded |= self._genres(found[0])

@@ -21,6 +21,7 @@ from domain.events import (
     RecommendationServed,
     Served,
     ServedFrom,
+    event_id_of_look_up,
 )
 from domain.jobs import (
     AppendAudit,
@@ -171,9 +172,11 @@ def _answer_audit(event: AnswerServed, served: Served) -> Job:
 def _look_up(event: AnswerServed) -> Sequence[Job]:
     if event.kind != QuestionKind.TITLE or not event.slug:
         return []
+    header = _header(event)
+    header["event_id"] = event_id_of_look_up(event.owner, event.session_id, event.slug)
     return [
         CountInteraction(
-            **_header(event),
+            **header,
             interaction=InteractionType.LOOKUP,
             item_id=event.slug,
             user_id=event.owner,

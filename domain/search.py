@@ -24,7 +24,8 @@ class Wanted:
     """What to look for; with `genres` (slugs), only titles of at least one of them.
 
     None is found of an `excluded` genre, or that began outside of the years `since` to `until`.
-    A text that says nothing finds whatever these leave.
+    A text that says nothing finds whatever these leave, the most popular first. With `like`, no
+    words are looked for: those titles are found that have most in common with it, never itself.
     """
 
     text: str
@@ -33,11 +34,12 @@ class Wanted:
     excluded: frozenset[str] = frozenset()
     since: int | None = None
     until: int | None = None
+    like: "Comparison | None" = None
 
     @property
     def is_narrowed(self) -> bool:
         """Whether anything is ruled out."""
-        return bool(self.excluded) or self.has_years
+        return bool(self.excluded) or self.has_years or self.like is not None
 
     @property
     def has_years(self) -> bool:
@@ -52,6 +54,14 @@ class Wanted:
             return False
         year = int(published_from[:4])
         return (self.since or 0) <= year <= (self.until or year)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A title that others are to be like: the slugs of its genres, and what each counts."""
+
+    title_id: str
+    weights: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)

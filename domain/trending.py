@@ -3,12 +3,22 @@
 score(title, now) = sum over its events of weight * 2 ** (-(now - occurred_at) / half-life), over
 the events of the window, each event id once. The decay factors out, so that a bucket need only
 keep one number for each title: the sum of weight * 2 ** ((occurred_at - start) / half-life).
+
+Who is not signed in only looks titles up, each visitor a title once within the window
+(`event_id_of_look_up`). These are tallied apart, since they count only where somebody who is known
+did something with the title too, or where they are of enough visitors.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from domain.events import InteractionType
+from domain.jobs import CountInteraction
+
+STRANGERS = "\x1f"
+"""Stands before the id of a title where the look-ups of visitors who are not signed in add up."""
+SLACK = 1.01
+"""How much more than its weight a look-up may count for whose producer's clock is ahead."""
 
 _DIGITS = 9
 """Scores are rounded so that the order of float additions cannot decide between equal titles."""
@@ -16,13 +26,22 @@ _DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The declared figures of the score; all spans are in seconds."""
+    """The declared figures of the score; all spans are in seconds.
+
+    Fewer than `min_visitors` of those who are not signed in bring no title in by themselves.
+    """
 
     weights: Mapping[InteractionType, float]
     rating_weight_per_star: float
     half_life_seconds: float
     window_seconds: float
     bucket_seconds: int
+    min_visitors: int = 1
+
+    @property
+    def strangers_floor(self) -> float:
+        """The most that look-ups of too few visitors can add up to."""
+        return (self.min_visitors - 1) * self.weights[InteractionType.LOOKUP] * SLACK
 
     def weight(self, interaction: InteractionType, value: float | None) -> float:
         """What one event counts for when it happens."""
@@ -46,11 +65,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """One counted interaction, as a bucket's log keeps it."""
+    """One counted interaction, as a bucket's log keeps it; `tally` is as `tally_of` says."""
 
-    item_id: str
+    tally: str
     weight: float
     occurred_at: float
+
+
+def tally_of(job: CountInteraction) -> str:
+    """Under which name an interaction is added up."""
+    is_strangers = job.interaction is InteractionType.LOOKUP and not job.user_id
+    return f"{STRANGERS}{job.item_id}" if is_strangers else job.item_id
 
 
 def scores(
@@ -62,19 +87,29 @@ def scores(
     """The score of every title at `now`.
 
     `full_buckets` maps the start of each bucket that lies wholly in the window to its sums;
-    `edge` is the log of the one bucket that the window's beginning cuts.
+    `edge` is the log of the one bucket that the window's beginning cuts. Both go by tallies.
     """
     totals: dict[str, float] = {}
     for bucket, sums in full_buckets.items():
         factor = rule.decay(bucket, now)
-        for item_id, total in sums.items():
-            totals[item_id] = totals.get(item_id, 0.0) + total * factor
+        for tally, total in sums.items():
+            totals[tally] = totals.get(tally, 0.0) + total * factor
     for counted in edge:
         age = now - counted.occurred_at
         if age <= rule.window_seconds:
             part = counted.weight * 2 ** (-age / rule.half_life_seconds)
-            totals[counted.item_id] = totals.get(counted.item_id, 0.0) + part
-    return {item_id: round(total, _DIGITS) for item_id, total in totals.items()}
+            totals[counted.tally] = totals.get(counted.tally, 0.0) + part
+    return {item_id: round(total, _DIGITS) for item_id, total in _admitted(rule, totals).items()}
+
+
+def _admitted(rule: Rule, totals: Mapping[str, float]) -> dict[str, float]:
+    """The scores of titles: what visitors who are not signed in add, where it counts."""
+    admitted = {tally: total for tally, total in totals.items() if not tally.startswith(STRANGERS)}
+    for tally, total in totals.items():
+        item_id = tally.removeprefix(STRANGERS)
+        if item_id != tally and (item_id in admitted or total > rule.strangers_floor):
+            admitted[item_id] = admitted.get(item_id, 0.0) + total
+    return admitted
 
 
 def ranking(scored: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -63,7 +63,17 @@ _POINTERS = (
     "それ", "その", "この", "彼", "彼女", "同じ作者", "他に", "ほかに",
 )  # fmt: skip
 _OTHERS = ("else", "other", "others", "他に", "ほかに", "ほかの", "他の")
-_LIKE = ("like", "similar to", "みたいな", "のような", "に似た", "っぽい")
+_LIKE = re.compile(
+    r"(?:(?<!\bi )\blike|\b(?:similar|comparable|close) to|\balong the lines of|"
+    r"\bin the (?:style|vein|spirit) of|\breminiscent of|\bresembl(?:es?|ing)|\bfans? of|"
+    r"\bif (?:i|you|we) (?:like|love|enjoy)e?d?)\s*(?:the )?[\W_]*$"
+)
+"""Stands before the name of a work that others are to be like."""
+_ALIKE = re.compile(
+    r"[\W_]*(?:と同じような|[にと]似(?:た|てる|ている)|に近い|みたいな|のような|っぽい|風の|系の|"
+    r"(?:が|を)?好き(?:な(?:人|方|ら)|に))"
+)
+"""Stands behind it in Japanese."""
 STATUSES = {
     "currently_publishing": ("ongoing", "still running", "連載中"),
     "finished": ("finished", "complete", "completed", "ended", "完結"),
@@ -96,9 +106,9 @@ def points_back(question: str) -> bool:
     return has(question, _POINTERS)
 
 
-def wants_alike(question: str) -> bool:
-    """Whether it asks for works like one."""
-    return has(question, _LIKE)
+def wants_alike(before: str, behind: str) -> bool:
+    """Whether it asks for works like the one whose name stands between these."""
+    return _LIKE.search(before) is not None or _ALIKE.match(behind) is not None
 
 
 def is_about_one(question: str) -> bool:

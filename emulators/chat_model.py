@@ -61,7 +61,7 @@ def answer(what: Asked) -> str:
             return say.which
     if named and intents.wants_others(rest) and "authors" in intents.aspects(rest):
         return _others(named[0], what, say)
-    if named and intents.wants_alike(rest) and not intents.aspects(rest):
+    if named and intents.wants_alike(*what.around(named[0])):
         return _alike(named[0], what, say)
     if named:
         return say.between.join(_about(item, rest, say) for item in named[:PRESENTED])
@@ -71,14 +71,16 @@ def answer(what: Asked) -> str:
 def _listed(what: Asked, say: Sentences) -> str:
     if intents.is_untold(what.question):
         return say.untold
-    wanted = [
-        status for status, words in intents.STATUSES.items() if intents.has(what.question, words)
-    ]
-    items = [item for item in what.items if not wanted or item.status in wanted]
+    items = _of_wanted_status(what.items, what.question)
     if not items:
         return say.nothing
     intro = say.unsure if intents.is_about_one(what.question) else say.intro
     return intro.format(names=_names(items, say))
+
+
+def _of_wanted_status(items: Sequence[Item], question: str) -> list[Item]:
+    wanted = [status for status, words in intents.STATUSES.items() if intents.has(question, words)]
+    return [item for item in items if not wanted or item.status in wanted]
 
 
 def _names(items: Sequence[Item], say: Sentences) -> str:
@@ -114,7 +116,11 @@ def _fact(item: Item, name: str, fact: str, say: Sentences) -> str:
 def _alike(item: Item, what: Asked, say: Sentences) -> str:
     """The other works given that share a genre with this one: nothing else tells likeness."""
     genres = set(item.genres or ())
-    alike = [other for other in what.items if other != item and genres & set(other.genres or ())]
+    alike = [
+        other
+        for other in _of_wanted_status(what.items, what.beside([item]))
+        if other != item and genres & set(other.genres or ())
+    ]
     name = say.called.format(name=item.name(say.language))
     if not alike:
         return say.no_alike.format(name=name)

@@ -71,6 +71,15 @@ class Asked:
                 rest = rest.replace(name, " ")
         return rest
 
+    def around(self, item: Item) -> tuple[str, str]:
+        """The question before and behind the longest name of this work that stands in it."""
+        question = _folded(self.question)
+        for name in sorted(map(_folded, (*item.names, *item.aliases)), key=len, reverse=True):
+            if name and mentions(question, name) and name in question:
+                before, _, behind = question.partition(name)
+                return before, behind
+        return question, ""
+
     def _named_in(self, text: str) -> list[Item]:
         return [
             item

@@ -37,6 +37,8 @@ class Index:
         self._queries: dict[str, Callable[[Document], Scores]] = {
             "match_all": lambda _: dict.fromkeys(range(len(self._documents)), 1.0),
             "term": self._term,
+            "range": self._range,
+            "constant_score": self._constant_score,
             "terms": self._terms,
             "match": self._match,
             "multi_match": self._multi_match,
@@ -60,12 +62,17 @@ class Index:
     def search(self, body: Document) -> list[Document]:
         """The hits of a search, best first."""
         scores = self._scores(body["query"])
-        ranked = sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
+        order = [next(iter(rule.items())) for rule in body.get("sort", [{"_score": {}}])]
+        ranked = sorted(
+            scores.items(),
+            key=lambda scored: (*(self._sort_value(scored, *rule) for rule in order), scored[0]),
+        )
+        is_scored = any(name == "_score" for name, _ in order)
         wanted = body.get("_source")
         return [
             {
                 "_id": str(number),
-                "_score": score,
+                "_score": score if is_scored else None,
                 "_source": {
                     name: value
                     for name, value in self._documents[number].items()
@@ -94,6 +101,21 @@ class Index:
             for number, document in enumerate(self._documents)
             if any(value in wanted for value in _listed(document.get(name)))
         }
+
+    def _range(self, body: Document) -> Scores:
+        name, bounds = next(iter(body.items()))
+        self._require(name, "integer", "short")
+        if not bounds.keys() <= {"gte", "lte"}:
+            raise ApiError("parsing_exception", f"[range] does not support {sorted(bounds)} here")
+        low, high = bounds.get("gte", -math.inf), bounds.get("lte", math.inf)
+        return {
+            number: 1.0
+            for number, document in enumerate(self._documents)
+            if document.get(name) is not None and low <= document[name] <= high
+        }
+
+    def _constant_score(self, body: Document) -> Scores:
+        return dict.fromkeys(self._scores(body["filter"]), float(body.get("boost", 1.0)))
 
     def _match(self, body: Document) -> Scores:
         name, value = next(iter(body.items()))
@@ -150,10 +172,37 @@ class Index:
             scores = {
                 number: score + found[number] for number, score in scores.items() if number in found
             }
-        unknown = body.keys() - {"filter", "must", "must_not"}
+        if "should" in body:
+            scores = self._with_should(scores, body)
+        unknown = body.keys() - {"filter", "must", "must_not", "should", "minimum_should_match"}
         if unknown:
             raise ApiError("parsing_exception", f"[bool] does not support {sorted(unknown)} here")
         return scores
+
+    def _with_should(self, scores: Scores, body: Document) -> Scores:
+        """Only with a minimum, which is another one beside a filter than without."""
+        if "minimum_should_match" not in body:
+            raise ApiError("parsing_exception", "[should] needs a minimum here")
+        found = [self._scores(clause) for clause in body["should"]]
+        return {
+            number: score + sum(each.get(number, 0.0) for each in found)
+            for number, score in scores.items()
+            if sum(number in each for each in found) >= body["minimum_should_match"]
+        }
+
+    def _sort_value(self, scored: tuple[int, float], name: str, rule: Document) -> float:
+        """What a hit is sorted by, the smallest first; what lacks the field comes last."""
+        number, score = scored
+        if name == "_score":
+            return score if rule.get("order") == "asc" else -score
+        if name in self._fields:
+            self._require(name, "integer", "short")
+        elif "unmapped_type" not in rule:
+            raise ApiError("search_phase_execution_exception", f"no mapping found for [{name}]")
+        value = self._documents[number].get(name)
+        if value is None:
+            return math.inf
+        return -float(value) if rule.get("order") == "desc" else float(value)
 
     def _require(self, name: str, *types: str) -> None:
         field = self._fields.get(name, {})

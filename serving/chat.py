@@ -16,7 +16,7 @@ from serving.exchange import Exchange, decoded, headers_of, new_id, require_json
 from serving.meters import Meters
 from serving.models import ChatRequest
 from serving.outbox import Stock
-from serving.problems import unprocessable
+from serving.problems import Misfit, not_fitting
 from serving.tokens import Gate
 from serving.tracing import UNTRACED, Tracing
 from serving.turn import Turn
@@ -29,7 +29,7 @@ MODEL_KINDS = frozenset({QuestionKind.CHAT, QuestionKind.TITLE})
 
 Taken = TypeVar("Taken", bound=AnswerServed)
 
-_DECODE = msgspec.json.Decoder(ChatRequest).decode
+_DECODER = msgspec.json.Decoder(ChatRequest)
 
 
 class Classify(Protocol):
@@ -173,7 +173,7 @@ class ChatRoute:
 
 def decode(body: bytes | bytearray) -> ChatRequest:
     """The request in these bytes; raises Problem."""
-    asked = decoded(_DECODE, body)
+    asked = decoded(_DECODER, body)
     require_words(asked.message)
     return asked
 
@@ -181,4 +181,4 @@ def decode(body: bytes | bytearray) -> ChatRequest:
 def require_words(message: str) -> None:
     """Raises Problem for a message of nothing but white space."""
     if message.isspace():
-        raise unprocessable("the message is blank")
+        raise not_fitting(Misfit("#/message", "message is blank"))

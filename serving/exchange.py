@@ -8,12 +8,13 @@ from typing import Protocol, TypeVar
 import msgspec
 import uuid_utils
 
+from serving.misfits import broken_json, misfit
 from serving.problems import (
     MEDIA_TYPE,
     Problem,
     bad_request,
     internal_error,
-    unprocessable,
+    not_fitting,
     unsupported_media_type,
 )
 from serving.tracing import RequestTrace
@@ -153,11 +154,11 @@ def require_json(headers: Mapping[bytes, bytes]) -> None:
         raise unsupported_media_type()
 
 
-def decoded(decode: Callable[[bytes | bytearray], Body], body: bytes | bytearray) -> Body:
+def decoded(decoder: msgspec.json.Decoder[Body], body: bytes | bytearray) -> Body:
     """The body as its decoder reads it; raises Problem."""
     try:
-        return decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
-        raise unprocessable(str(error)) from error
+        raise not_fitting(misfit(error, decoder.type)) from error
     except NOT_JSON as error:
-        raise bad_request(f"the body is not JSON: {error}") from error
+        raise bad_request(broken_json(error)) from error

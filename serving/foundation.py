@@ -7,6 +7,7 @@ import time
 
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
+from adapters.redis_serving_visitors import ServingVisitors
 from config import answers, tracing
 from domain.tracing import Traces
 from serving.answers import BuiltInAnswers, SeenAnswers
@@ -19,6 +20,7 @@ from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
 from serving.meters import Meters
+from serving.noting import NotingDesk
 from serving.outbox import Producer
 from serving.overflow import Overflow
 from serving.parts import MIB, Parts
@@ -44,6 +46,7 @@ class Foundation:
             shards=settings.outbox_shards,
             owner_seconds=settings.session_seconds,
         )
+        self.visitors = ServingVisitors(self.bulk)
         self.keys = KeySet(settings.jwks_url)
         self.gate = Gate(self.keys, issuer=settings.token_issuer, audience=settings.token_audience)
         self.producer = Producer(_producer_name(), parts.encode_event)
@@ -69,7 +72,9 @@ class Foundation:
             titles=parts.metrics.gauge("catalogue_titles"),
             build_search=parts.model.build_search if parts.model is not None else None,
         )
-        self.sessions = SessionReader(self.redis, parts.decode_session, parts.sessions, self.meters)
+        self.sessions = SessionReader(
+            self.visitors, parts.decode_session, parts.sessions, self.meters
+        )
 
     def desk(self) -> Desk:
         """What the turns of questions share."""
@@ -84,11 +89,22 @@ class Foundation:
             redis_seconds=self.redis_seconds("chat"),
         )
 
+    def noting_desk(self, route: str) -> NotingDesk:
+        """What a route works with that only notes events."""
+        return NotingDesk(
+            gate=self.gate,
+            sink=self.sink,
+            producer=self.producer,
+            meters=self.meters,
+            redis_seconds=self.redis_seconds(route),
+            tracing=self.tracing,
+        )
+
     def contexts(self, route: str, counted: ConversationMeters) -> ContextReader:
         """What reads ahead of questions, within the budget of this route."""
         return ContextReader(
             sessions=self.sessions,
-            users=self.redis,
+            users=self.visitors,
             answers=self.redis,
             seen=self.seen,
             budget=self._budgets.routes[route],

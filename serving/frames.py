@@ -3,7 +3,6 @@
 Decoding refuses unknown types and fields; what goes out is joined from bytes that are JSON already.
 """
 
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -85,7 +84,7 @@ class AnswerGist(msgspec.Struct, frozen=True):
     event_id: str
 
 
-_DECODE: Callable[[bytes | bytearray], Incoming] = msgspec.json.Decoder(Incoming).decode
+_INCOMING: msgspec.json.Decoder[Incoming] = msgspec.json.Decoder(Incoming)
 _encode = msgspec.json.Encoder().encode
 _decode_gist = msgspec.json.Decoder(AnswerGist).decode
 _decode_problem = msgspec.json.Decoder(ProblemDocument).decode
@@ -93,7 +92,7 @@ _decode_problem = msgspec.json.Decoder(ProblemDocument).decode
 
 def read(text: bytes | bytearray) -> Incoming:
     """The frame in this text; raises Problem."""
-    return decoded(_DECODE, text)
+    return decoded(_INCOMING, text)
 
 
 def token(text: str, message_id: str | None = None) -> bytes:

@@ -16,7 +16,15 @@ from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.events import Locale
 from domain.model import ChatModel, Ended, Prompt, Stop
-from domain.model_answers import NOTHING_KNOWN, Background, customer, facts, spoken_of, wanted_text
+from domain.model_answers import (
+    NOTHING_KNOWN,
+    Background,
+    compared,
+    customer,
+    facts,
+    spoken_of,
+    wanted_text,
+)
 from domain.prompts import Asked, Limits, assemble
 from domain.response_cache import Generated
 from domain.routing import Router, Size
@@ -59,6 +67,8 @@ class Making:
 
     seconds: dict[str, float] = field(default_factory=dict)
     hits: Sequence[Hit] = ()
+    wanted: Wanted | None = None
+    """What was looked for."""
     looking: asyncio.Task[Sequence[Hit]] | None = None
     """The search, where it began before it was known who makes the answer."""
     parts: list[Part] = field(default_factory=list)
@@ -126,7 +136,8 @@ class Generating:
             raise Transient("there is no catalogue yet", dependency="catalogue")
         with self._timed("prompt", making):
             size = self._router.size(wish.question)
-            prompt = self._prompt(wish, size, making.hits, catalogue)
+            told = [*compared(making.wanted, catalogue), *making.hits]
+            prompt = self._prompt(wish, size, told, catalogue)
         with self._timed("model", making):
             text = await self._said(prompt, size, ends_at, emit)
         items = spoken_of(text, making.hits, catalogue)
@@ -139,6 +150,7 @@ class Generating:
         wanted = self._narrow(wish.question, self._limit)
         if not wanted.is_narrowed:
             wanted = replace(wanted, text=wanted_text(wanted.text, wish.known))
+        making.wanted = wanted
         seconds = self._seconds("search", ends_at)
         with self._timed("search", making):
             try:

@@ -1,36 +1,25 @@
 """POST /v1/events: what customers did with titles, kept before it is confirmed, one by one."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 
 import msgspec
 
 from adapters.redis_multiplexed import Late
 from domain.errors import Transient
 from domain.events import InteractionRecorded, InteractionType
-from serving.exchange import (
-    JSON_LINES,
-    NOT_JSON,
-    Exchange,
-    decoded,
-    guarded,
-    headers_of,
-    new_id,
-    require_json,
-)
-from serving.meters import Meters
+from serving.exchange import NOT_JSON, Exchange, decoded, new_id
+from serving.misfits import why_not
 from serving.models import (
     Interaction,
     InteractionsReply,
     RawInteractions,
     RejectedInteraction,
 )
-from serving.outbox import EventSink, Producer, Stock
-from serving.tokens import ANYONES_EVENTS, Caller, Gate
-from serving.tracing import UNTRACED, Part, Tracing
+from serving.noting import NotingDesk, NotingRequest
+from serving.outbox import Stock
+from serving.tokens import ANYONES_EVENTS, Caller
 
 ROUTE = "events"
 BODY_LIMIT = 512 * 1024
@@ -39,8 +28,8 @@ MAX_AHEAD_SECONDS = 300
 MAX_AGE_SECONDS = 30 * 86_400
 SEND_AGAIN = "not stored, send again"
 
-_DECODE = msgspec.json.Decoder(RawInteractions).decode
-_DECODE_ONE = msgspec.json.Decoder(Interaction).decode
+_DECODER = msgspec.json.Decoder(RawInteractions)
+_ONE = msgspec.json.Decoder(Interaction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,54 +48,22 @@ class InteractionsRoute:
     method = b"POST"
     body_limit = BODY_LIMIT
 
-    def __init__(
-        self,
-        *,
-        gate: Gate,
-        stock: Stock,
-        sink: EventSink,
-        producer: Producer,
-        meters: Meters,
-        redis_seconds: float,
-        tracing: Tracing = UNTRACED,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._gate = gate
+    def __init__(self, desk: NotingDesk, stock: Stock) -> None:
+        self._desk = desk
         self._stock = stock
-        self._sink = sink
-        self._producer = producer
-        self._meters = meters
-        self._redis_seconds = redis_seconds
-        self._tracing = tracing
-        self._clock = clock
 
     def handle(self, exchange: Exchange) -> None:
         """Write the interactions of this request; raises Problem."""
-        started = time.perf_counter()
-        headers = headers_of(exchange)
-        trace = self._tracing.begin(exchange, ROUTE, headers, started)
-        caller = self._gate.known_caller(headers.get(b"authorization"))
-        authorised = time.perf_counter()
-        require_json(headers)
-        sorted_out = self._sort(decode(exchange.body), caller, trace)
-        written_from = time.perf_counter()
+        request = NotingRequest(self._desk, ROUTE, exchange)
+        caller = request.caller(self._desk.gate.known_caller)
+        sorted_out = self._sort(decode(exchange.body), caller, request.trace)
 
         def finish(outcomes: Sequence[Transient | None]) -> None:
-            now = time.perf_counter()
-            timing = (authorised - started, now - written_from, now - started)
-            guarded(
-                lambda: self._respond(exchange, sorted_out, outcomes, timing),
-                ROUTE,
-                exchange,
-                self._meters.refused,
-            )
-            if exchange.trace is not None:
-                auth, redis = ("auth", started, authorised), ("redis", written_from, now)
-                exchange.trace.answered(HTTPStatus.ACCEPTED, (Part(*auth), Part(*redis)))
+            request.respond(lambda: (new_id(), _reply(sorted_out, outcomes)))
 
         def written(outcomes: Sequence[Transient | None]) -> None:
             if any(isinstance(outcome, Late) for outcome in outcomes):
-                self._meters.budget_exceeded("redis").inc()
+                request.late()
             pairs = list(zip(sorted_out.events, outcomes, strict=True))
             taken = [event for (_, event), outcome in pairs if outcome is None]
             left = [event for (_, event), outcome in pairs if outcome is not None]
@@ -115,12 +72,13 @@ class InteractionsRoute:
             else:
                 keep = partial(finish, outcomes)
             if taken:
-                self._sink.copy(taken, keep)
+                self._desk.sink.copy(taken, keep)
             else:
                 keep()
 
         if sorted_out.events:
-            self._stock.append(sorted_out.events, self._redis_seconds, written)
+            request.asking()
+            self._stock.append(sorted_out.events, self._desk.redis_seconds, written)
         else:
             finish(())
 
@@ -130,7 +88,7 @@ class InteractionsRoute:
         outcomes: Sequence[Transient | None],
         finish: Callable[[Sequence[Transient | None]], None],
     ) -> None:
-        self._sink.keep(
+        self._desk.sink.keep(
             InteractionRecorded.type,
             left,
             lambda is_kept: finish([None] * len(outcomes) if is_kept else outcomes),
@@ -140,12 +98,13 @@ class InteractionsRoute:
     def _sort(self, raw: Sequence[msgspec.Raw], caller: Caller, trace: str | None) -> _Sorted:
         rejected: list[RejectedInteraction] = []
         good: dict[str, tuple[Interaction, list[int]]] = {}
-        now = self._clock()
+        now = self._desk.clock()
         for index, one in enumerate(raw):
             try:
-                interaction = _DECODE_ONE(one)
+                interaction = _ONE.decode(one)
             except NOT_JSON as error:
-                rejected.append(RejectedInteraction(index=index, reason=str(error)))
+                why = why_not(error, Interaction)
+                rejected.append(RejectedInteraction(index=index, reason=why))
                 continue
             reason = fault(interaction, caller, now)
             if reason is not None:
@@ -162,46 +121,20 @@ class InteractionsRoute:
         event = InteractionRecorded(
             event_id=interaction.event_id,
             occurred_at=interaction.occurred_at.timestamp(),
-            producer=self._producer.name,
-            seq=self._producer.next(),
+            producer=self._desk.producer.name,
+            seq=self._desk.producer.next(),
             traceparent=trace,
             interaction=InteractionType(interaction.type),
             item_id=interaction.item_id,
             user_id=interaction.user_id,
             value=interaction.value,
         )
-        return self._producer.encode(event)
-
-    def _respond(
-        self,
-        exchange: Exchange,
-        sorted_out: _Sorted,
-        outcomes: Sequence[Transient | None],
-        timing: tuple[float, float, float],
-    ) -> None:
-        accepted, rejected = 0, list(sorted_out.rejected)
-        for places, outcome in zip(sorted_out.places, outcomes, strict=True):
-            if outcome is None:
-                accepted += len(places)
-            else:
-                rejected += [RejectedInteraction(index=at, reason=SEND_AGAIN) for at in places]
-        if outcomes:
-            self._meters.segment_seconds("redis").observe(timing[1])
-        rejected.sort(key=lambda one: one.index)
-        auth_ms, redis_ms, total_ms = (seconds * 1000 for seconds in timing)
-        lines = JSON_LINES + (
-            b"x-answer-source: none\r\nx-event-id: %b\r\nserver-timing: auth;dur=%.3f, "
-            b"redis;dur=%.3f, total;dur=%.3f\r\n"
-        ) % (new_id().encode(), auth_ms, redis_ms, total_ms)
-        reply = InteractionsReply(accepted=accepted, rejected=rejected)
-        exchange.respond(HTTPStatus.ACCEPTED, lines, msgspec.json.encode(reply))
-        self._meters.requests(ROUTE, "none").inc()
-        self._meters.request_seconds(ROUTE).observe(timing[2])
+        return self._desk.producer.encode(event)
 
 
 def decode(body: bytes | bytearray) -> Sequence[msgspec.Raw]:
     """The interactions in these bytes, each still to be looked at; raises Problem."""
-    return decoded(_DECODE, body).events
+    return decoded(_DECODER, body).events
 
 
 def fault(interaction: Interaction, caller: Caller, now: float) -> str | None:
@@ -216,3 +149,14 @@ def fault(interaction: Interaction, caller: Caller, now: float) -> str | None:
     if occurred_at < now - MAX_AGE_SECONDS:
         return "occurred_at is more than 30 days ago"
     return None
+
+
+def _reply(sorted_out: _Sorted, outcomes: Sequence[Transient | None]) -> InteractionsReply:
+    accepted, rejected = 0, list(sorted_out.rejected)
+    for places, outcome in zip(sorted_out.places, outcomes, strict=True):
+        if outcome is None:
+            accepted += len(places)
+        else:
+            rejected += [RejectedInteraction(index=at, reason=SEND_AGAIN) for at in places]
+    rejected.sort(key=lambda one: one.index)
+    return InteractionsReply(accepted=accepted, rejected=rejected)

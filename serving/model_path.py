@@ -12,7 +12,9 @@ from config.budgets import Budgets
 from config.models import Models
 from config.response_cache import ResponseCacheTable
 from domain.catalogue import Catalogue
+from domain.comparisons import Comparisons
 from domain.narrowing import Narrowing
+from domain.questions import QuestionKind
 from domain.routing import Size
 from domain.search import Search, Wanted
 from serving.catalogue_watch import CatalogueWatch
@@ -87,7 +89,7 @@ def put_together(
         limit=search.declared().limit,
         budget=budgets.routes["generation"],
         meters=counted,
-        narrow=Narrowing(search.genre_words).of,
+        narrow=Narrowing(search.genre_words, comparisons(shared.watch)).of,
     )
     return ModelPath(
         generating=generating,
@@ -114,6 +116,16 @@ def put_together(
         similar=_similar(table, registry, shared),
         under_way=set(),
     )
+
+
+def comparisons(watch: CatalogueWatch) -> Comparisons:
+    """Finds which title of the catalogue of the moment a question compares with."""
+
+    def title_named(text: str) -> str | None:
+        question = watch.classify(text, None)
+        return question.slug if question.kind is QuestionKind.TITLE else None
+
+    return Comparisons(title_named, lambda: watch.catalogue)
 
 
 def _similar(

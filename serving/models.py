@@ -23,6 +23,13 @@ Id = Annotated[
         description="1 to 128 of A-Z a-z 0-9 . _ : -",
     ),
 ]
+AnswerId = Annotated[
+    str,
+    Meta(
+        pattern=rf"^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}{END}",
+        description="the event_id that came with the answer, a UUID",
+    ),
+]
 Message = Annotated[str, Meta(min_length=1, max_length=4000, description="The question")]
 
 MAX_EVENTS = 500
@@ -80,7 +87,15 @@ class Interaction(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     event_id: Id
     type: Literal["view", "cart", "purchase", "read", "rating"]
     item_id: Id
-    user_id: Annotated[str, Meta(min_length=1, max_length=255, pattern=f"^[!-~]+{END}")]
+    user_id: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=255,
+            pattern=f"^[!-~]+{END}",
+            description="1 to 255 of the visible characters of ASCII",
+        ),
+    ]
     occurred_at: Annotated[datetime, Meta(tz=True, description="RFC 3339, with its offset")]
     value: Annotated[float, Meta(ge=0, le=10, description="Stars, for a rating only")] | None = None
 
@@ -115,7 +130,7 @@ class FeedbackRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     """What the caller thinks of an answer; `event_id` is the answer's."""
 
     session_id: Id
-    event_id: Id
+    event_id: AnswerId
     signal: Signal
     comment: Annotated[str, Meta(max_length=500)] | None = None
 

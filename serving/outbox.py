@@ -46,26 +46,10 @@ class Stock(Protocol):
 
 
 class Reader(Protocol):
-    """Reads outside the one round trip of a question; all raise Transient."""
-
-    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
-        """The last turns of a session as they are stored."""
-        ...
-
-    async def session_owner(self, session_id: str, seconds: float) -> str | None:
-        """Whose the session is; None for one that nobody has asked anything in."""
-        ...
-
-    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
-        """All turns of a session as they are stored."""
-        ...
+    """Reads outside the one round trip of a question."""
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
-        """One stored answer."""
-        ...
-
-    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
-        """Delete a damaged value unless it was replaced since; nobody waits for it."""
+        """One stored answer; raises Transient."""
         ...
 
 

@@ -19,7 +19,7 @@ class PersonalPath:
         write_back = WriteBack(base.redis, base.producer, base.meters)
         self._making = set[asyncio.Task[None]]()
         self._backends = ThreadedBackends(
-            redis=base.redis,
+            redis=base.visitors,
             decode_features=parts.decode_features,
             users=parts.users,
             features=parts.features,

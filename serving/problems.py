@@ -7,20 +7,31 @@ import msgspec
 MEDIA_TYPE = b"application/problem+json"
 
 
+class Misfit(msgspec.Struct, frozen=True):
+    """What of a body does not fit; `pointer` is a JSON pointer as the fragment of a URI."""
+
+    pointer: str
+    detail: str
+
+
 class ProblemDocument(msgspec.Struct, frozen=True, kw_only=True, rename={"kind": "type"}):
-    """A refusal as the client reads it."""
+    """A refusal as the client reads it; `errors` tells which places of the body do not fit."""
 
     kind: str = "about:blank"
     title: str
     status: int
     detail: str
+    errors: list[Misfit] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(Exception):  # noqa: N818 - an answer, not a fault
     """Ends the handling of a request with this status and detail."""
 
-    def __init__(self, status: HTTPStatus, detail: str, **headers: str) -> None:
+    def __init__(
+        self, status: HTTPStatus, detail: str, misfit: Misfit | None = None, **headers: str
+    ) -> None:
         super().__init__(detail)
+        self.misfit = misfit
         self.status = status
         self.detail = detail
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -28,7 +39,10 @@ class Problem(Exception):  # noqa: N818 - an answer, not a fault
     def body(self) -> bytes:
         """The document as JSON."""
         document = ProblemDocument(
-            title=self.status.phrase, status=int(self.status), detail=self.detail
+            title=self.status.phrase,
+            status=int(self.status),
+            detail=self.detail,
+            errors=[self.misfit] if self.misfit else msgspec.UNSET,
         )
         return msgspec.json.encode(document)
 
@@ -73,6 +87,11 @@ def too_large(limit_bytes: int) -> Problem:
 def unprocessable(detail: str) -> Problem:
     """It is JSON, but not what the route takes."""
     return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+
+
+def not_fitting(misfit: Misfit) -> Problem:
+    """The same, where one place of the body does not fit."""
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, misfit.detail, misfit)
 
 
 def unsupported_media_type() -> Problem:

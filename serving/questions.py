@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from config.wordings import Patterns
 from domain.catalogue import Catalogue
+from domain.comparisons import compared_names
 from domain.events import Locale
 from domain.questions import Question, QuestionKind, detect_locale, fold
 from serving.lexicon import CLASSES, Gap, Lexicon, Reading
@@ -77,10 +78,21 @@ class QuestionClassifier:
             return self._remembered[asked]
         except KeyError:
             found = self._read(*asked)
+            if (
+                found is not None
+                and found.kind is QuestionKind.TITLE
+                and self._compares(text, found)
+            ):
+                found = None
         if len(self._remembered) >= self._limit:
             self._remembered.clear()
         self._remembered[asked] = found
         return found
+
+    def _compares(self, text: str, found: _Found) -> bool:
+        """Whether it asks for what is like the title: that may be spelt as a name with typos is."""
+        read = (self._understand(name) for name, _rest in compared_names(text))
+        return any(one is not None and one[:2] == found[:2] for one in read)
 
     def _read(self, folded: str, is_quoted: bool) -> _Found | None:
         reading = self._lexicon.read(folded)

@@ -112,24 +112,8 @@ class Service:
         base = self._base
         return {
             "/v1/chat": self._chat,
-            "/v1/events": InteractionsRoute(
-                gate=base.gate,
-                stock=base.redis,
-                sink=base.sink,
-                producer=base.producer,
-                meters=base.meters,
-                redis_seconds=base.redis_seconds("events"),
-                tracing=base.tracing,
-            ),
-            "/v1/feedback": FeedbackRoute(
-                gate=base.gate,
-                outbox=base.redis,
-                sink=base.sink,
-                producer=base.producer,
-                meters=base.meters,
-                redis_seconds=base.redis_seconds("feedback"),
-                tracing=base.tracing,
-            ),
+            "/v1/events": InteractionsRoute(base.noting_desk("events"), base.redis),
+            "/v1/feedback": FeedbackRoute(base.noting_desk("feedback"), base.redis),
             "/v1/recommendations": RecommendationsRoute(
                 desk, base.gate, self._personal.answers, base.tracing
             ),

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from threading import Barrier, BrokenBarrierError
+from typing import Protocol
 
 from adapters.redis_multiplexed import Late
 from adapters.redis_sessions import session_copy_key, session_history_key
@@ -13,7 +14,6 @@ from domain.ports import Sessions
 from domain.sessions import Session
 from serving.bounded_threads import BoundedThreads
 from serving.meters import Meters
-from serving.outbox import Reader
 
 READERS = 8
 """Threads that may wait for the sessions table at once."""
@@ -24,12 +24,32 @@ MAX_WAITING = 56
 """Reads that may wait for a thread: what waits longer is late anyway."""
 
 
+class SessionReads(Protocol):
+    """What Redis keeps of sessions; every read raises Transient."""
+
+    async def session_copy(self, session_id: str, seconds: float) -> bytes | None:
+        """The last turns of a session as they are stored."""
+        ...
+
+    async def session_owner(self, session_id: str, seconds: float) -> str | None:
+        """Whose the session is; None for one that nobody has asked anything in."""
+        ...
+
+    async def session_history(self, session_id: str, seconds: float) -> bytes | None:
+        """All turns of a session as they are stored."""
+        ...
+
+    def drop(self, key: str, damaged: bytes, seconds: float) -> None:
+        """Delete a damaged value unless it was replaced since; nobody waits for it."""
+        ...
+
+
 class SessionReader:
     """Both places where a session may be."""
 
     def __init__(
         self,
-        copies: Reader,
+        copies: SessionReads,
         decode: Callable[[bytes], Session],
         sessions: Sessions,
         meters: Meters,

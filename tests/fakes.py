@@ -192,7 +192,7 @@ class FakeCounts:
         if identity in self._counted:
             return "duplicate"
         weight = self._rule.weight(job.interaction, job.value)
-        self._counted[identity] = Counted(job.item_id, weight, job.occurred_at)
+        self._counted[identity] = Counted(trending.tally_of(job), weight, job.occurred_at)
         return "applied"
 
 

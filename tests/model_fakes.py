@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from domain.catalogue import Title
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.model import Ended, Prompt, Stop
 from domain.questions import fold
-from domain.search import Found, Wanted, fused, genre_slugs, hit, names_text
+from domain.search import Comparison, Found, Wanted, fused, genre_slugs, hit, names_text
 
 
 class FakeChatModel:
@@ -53,7 +54,7 @@ class FakeChatModel:
 
 
 class FakeSearch:
-    """`Search` over `titles`: what contains the text, in their order."""
+    """`Search` over `titles`: what contains the text, in their order; or what is most alike."""
 
     def __init__(self, *titles: Title) -> None:
         self.titles = titles
@@ -64,6 +65,8 @@ class FakeSearch:
         if self.fail is not None:
             raise self.fail
         fitting = [title for title in self.titles if self._fits(title, wanted)]
+        if wanted.like is not None:
+            fitting.sort(key=partial(_shared, wanted.like), reverse=True)
         ranked = fused([[title.id for title in fitting]], wanted.limit)
         known = {title.id: title for title in fitting}
         return Found(tuple(hit(known[id_], score) for id_, score in ranked), self.is_partial)
@@ -75,8 +78,15 @@ class FakeSearch:
             return False
         if not wanted.excluded.isdisjoint(slugs) or not wanted.is_in_years(title.published_from):
             return False
+        if wanted.like is not None:
+            return title.id != wanted.like.title_id and _shared(wanted.like, title) > 0
         words = fold(wanted.text).split()
         if wanted.is_narrowed and not words:
             return True
         text = fold(names_text(title)) + " ".join(slugs)
         return any(word in text for word in words)
+
+
+def _shared(like: Comparison, title: Title) -> float:
+    slugs = genre_slugs(title)
+    return sum(weight for slug, weight in like.weights if slug in slugs)

@@ -34,6 +34,7 @@ RULE = Rule(
     half_life_seconds=DAY,
     window_seconds=7 * DAY,
     bucket_seconds=3600,
+    min_visitors=3,
 )
 _numbers = count()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
-from domain.events import InteractionType
+from domain.events import InteractionType, event_id_of_look_up
 from domain.jobs import CountInteraction
 from domain.ports import CountOutcome, InteractionCounts
 from tests.fakes import NOW, FakeClock, FakeCounts
@@ -62,6 +62,7 @@ def random_events(number: int, seed: int) -> list[CountInteraction]:
             event_id=f"{seed}-{at}",
             kind=chance.choice(KINDS),
             value=chance.randint(1, 10),
+            user_id="ann",
         )
         for at in range(number)
     ]
@@ -80,9 +81,46 @@ def test_the_same_event_id_of_two_users_is_two_events(counts: InteractionCounts)
 
 
 def test_weights_are_those_of_what_happened(counts: InteractionCounts) -> None:
-    events = [interaction(kind.value, NOW, kind=kind, value=8) for kind in KINDS]
+    events = [interaction(kind.value, NOW, kind=kind, value=8, user_id="ann") for kind in KINDS]
     counts.count(events)
     assert counts.scores(NOW) == {**WEIGHTS, "rating": 4.0}
+
+
+def looked_up(item_id: str, visitor: str, at: float = NOW, user: str = "") -> CountInteraction:
+    event_id = event_id_of_look_up(user, visitor, item_id)
+    return interaction(item_id, at, event_id, InteractionType.LOOKUP, user_id=user)
+
+
+def test_a_visitor_looks_a_title_up_once_within_the_window(counts: InteractionCounts) -> None:
+    again = [looked_up("a", "s-1", NOW - at, "ann") for at in (0, HOUR, DAY)]
+    assert counts.count(again) == CountOutcome(applied=1, duplicates=2)
+    other_session, other_title = (
+        looked_up("a", "s-2", NOW, "ann"),
+        looked_up("b", "s-1", NOW, "ann"),
+    )
+    assert counts.count([other_session, other_title]) == CountOutcome(applied=1, duplicates=1)
+    assert counts.scores(NOW) == {"a": 1.0, "b": 1.0}
+
+
+def test_too_few_visitors_who_are_not_signed_in_bring_no_title_in(
+    counts: InteractionCounts,
+) -> None:
+    counts.count([looked_up("a", "s-1"), looked_up("a", "s-1", NOW - HOUR), looked_up("b", "s-1")])
+    assert counts.scores(NOW) == {}
+    # the second one's clock is ahead
+    counts.count([looked_up("a", "s-2", NOW + 300)])
+    assert counts.scores(NOW) == {}
+    counts.count([looked_up("a", "s-3")])
+    assert counts.scores(NOW) == {"a": pytest.approx(3, rel=0.01)}
+    assert counts.scores(NOW + DAY) == {}, "none of them is fresh any more"
+
+
+def test_where_somebody_is_signed_in_every_visitor_counts(counts: InteractionCounts) -> None:
+    counts.count([looked_up("a", "s-1"), looked_up("a", "s-2", NOW - DAY)])
+    counts.count([interaction("a", NOW - DAY, user_id="ann"), looked_up("b", "s-1")])
+    assert counts.scores(NOW) == {"a": 2.0}
+    # and so in the bucket that the beginning of the window cuts
+    assert counts.scores(NOW + 6 * DAY) == {"a": pytest.approx(2.0 / 64)}
 
 
 def test_a_score_halves_with_every_half_life(counts: InteractionCounts) -> None:

@@ -10,7 +10,7 @@ import pytest
 from adapters.redis_connection import RedisConnection
 from adapters.redis_kept import KeptRedis
 from adapters.redis_preferences import AHEAD_SECONDS, RedisPreferences
-from adapters.redis_serving import ServingRedis
+from adapters.redis_serving_visitors import ServingVisitors
 from domain.events import Locale
 from domain.jobs import NotePreference
 from domain.ports import PreferenceNotes
@@ -41,18 +41,18 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     connection: RedisConnection = request.getfixturevalue("redis_connection")
     kept = KeptRedis(request.getfixturevalue("valkey_url"), name="test")
     kept.start()
-    serving = ServingRedis(kept, kept, shards=1, owner_seconds=60)
+    visitors = ServingVisitors(kept)
     yield Desk(
         RedisPreferences(connection, 60, lambda: NOW),
-        lambda user: _when_up(kept, serving, user),
+        lambda user: _when_up(kept, visitors, user),
     )
     await kept.close()
 
 
-async def _when_up(kept: KeptRedis, serving: ServingRedis, user: str) -> Preferences:
+async def _when_up(kept: KeptRedis, visitors: ServingVisitors, user: str) -> Preferences:
     while not kept.up:  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0.01)
-    return await serving.preferences(user, SECONDS)
+    return await visitors.preferences(user, SECONDS)
 
 
 def noted(at: float, locale: Locale = "ja", genre: str = "", user: str = "ann") -> NotePreference:

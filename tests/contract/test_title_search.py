@@ -17,14 +17,15 @@ from adapters.jsonl_catalogue import read_catalogue
 from adapters.ngram_embeddings import NgramEmbeddings
 from adapters.opensearch_client import opensearch
 from adapters.opensearch_search import OpenSearchSearch
-from adapters.opensearch_titles import OpenSearchTitles
+from adapters.opensearch_titles import OpenSearchTitles, index_name
 from config import answers
 from config import search as search_table
 from config.wordings import genre_words
 from domain.catalogue import Catalogue, Title
+from domain.comparisons import comparison
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.gist import Gist
-from domain.search import Search, Vector, Wanted
+from domain.search import Comparison, Search, Vector, Wanted, genre_slugs
 from emulators import FaultRule, RunningEmulator
 from tests.model_fakes import FakeSearch
 
@@ -164,6 +165,91 @@ async def test_what_is_ruled_out_is_not_found(
     assert {hit.id for hit in (await search.search(wanted, LONG)).hits} == expected
 
 
+# --- the same filters have the same results ---
+
+GENRES = ("Gourmet", "Mystery", "Horror", "Sports")
+DATES = ("1984", "1984-12", "1989-12-31", "1990", "1999", "2010-05", None)
+MANY = Catalogue(
+    Title(
+        f"t-{number:03}",
+        f"Story {number}",
+        genres=(GENRES[number % 4], GENRES[number % 3]),
+        demographic=("Shonen" if number % 2 else "Seinen",),
+        published_from=DATES[number % len(DATES)],
+        popularity=(number * 37) % 101,
+    )
+    for number in range(280)
+)
+NARROWED = {
+    "a year": Wanted(text="", since=1984, until=1984),
+    "a decade": Wanted(text="", since=1980, until=1989),
+    "since": Wanted(text="", since=2010),
+    "until": Wanted(text="", until=1989),
+    "no year at all": Wanted(text="", since=2000, until=1990),
+    "without genres": Wanted(text="", excluded=frozenset({"gourmet", "shonen"})),
+    "genres, years and none of one": Wanted(
+        text="",
+        genres=frozenset({"horror", "sports"}),
+        excluded=frozenset({"mystery"}),
+        since=1985,
+        until=1999,
+    ),
+    "like one": Wanted(text="", like=comparison("t-001", MANY)),
+    "like one, with words": Wanted(text="story", like=comparison("t-017", MANY), limit=20),
+    "like one, of some years": Wanted(text="", like=comparison("t-002", MANY), since=1990),
+    "like one, without what it is": Wanted(
+        text="", like=comparison("t-003", MANY), excluded=frozenset({"shonen"}), limit=20
+    ),
+    "like what has no genre": Wanted(text="", like=Comparison("t-001", ())),
+}
+
+
+@pytest.mark.parametrize("what", NARROWED)
+async def test_both_indexes_find_the_same_in_the_same_order(
+    titles: OpenSearchTitles,
+    client: AsyncOpenSearch,
+    embeddings: BrokenEmbeddings,
+    what: str,
+) -> None:
+    await titles.load(MANY, "many")
+    wanted = NARROWED[what]
+    there = await OpenSearchSearch(client, ALIAS, embeddings, GIST).search(wanted, LONG)
+    here = await IndexSearch(MANY, WORDS, TABLE).search(wanted, LONG)
+    assert [hit.id for hit in there.hits] == [hit.id for hit in here.hits]
+    assert len(here.hits) == wanted.limit or not here.hits
+    assert bool(here.hits) is (what not in {"no year at all", "like what has no genre"})
+    for hit in here.hits:
+        title = MANY.titles[hit.id]
+        assert wanted.is_in_years(title.published_from)
+        assert wanted.excluded.isdisjoint(genre_slugs(title))
+        assert not wanted.genres or not wanted.genres.isdisjoint(genre_slugs(title))
+        assert wanted.like is None or hit.id != wanted.like.title_id
+
+
+async def test_a_rare_year_is_found_among_hundreds_that_fit_the_words_better(
+    titles: OpenSearchTitles, client: AsyncOpenSearch, embeddings: BrokenEmbeddings
+) -> None:
+    crowd = [Title(f"n-{at}", "Gourmet", genres=("Gourmet",)) for at in range(300)]
+    rare = Title("rare", "The long story of a gourmet", published_from="1961", popularity=0)
+    await titles.load(Catalogue([*crowd, rare]), "crowd")
+    search = OpenSearchSearch(client, ALIAS, embeddings, GIST)
+    found = await search.search(Wanted(text="gourmet", since=1961, until=1961), LONG)
+    assert [hit.id for hit in found.hits] == ["rare"]
+
+
+async def test_what_has_most_in_common_is_found_first_and_never_the_title_itself(
+    search: Search,
+) -> None:
+    like = comparison("oishinbo", Catalogue(TITLES))
+    assert await like_ids(search, like) == ["food-wars"]
+    seinen = Comparison("food-wars", (("seinen", 2.0), ("gourmet", 1.0), ("mystery", 0.5)))
+    assert await like_ids(search, seinen) == ["oishinbo", "monster"]
+
+
+async def like_ids(search: Search, like: Comparison) -> list[str]:
+    return [hit.id for hit in (await search.search(Wanted(text="", like=like), LONG)).hits]
+
+
 async def test_what_may_stand_in_no_list_is_not_found(search: Search) -> None:
     assert "hidden" not in await ids(search, "berserk nights")
 
@@ -278,7 +364,7 @@ async def test_another_version_takes_the_place_of_the_one_before(
 ) -> None:
     assert await titles.load(Catalogue(TITLES[1:]), "v2")
     assert "berserk" not in await ids(loaded, "berserk")
-    assert not await client.indices.exists(index=f"{ALIAS}-v1")
+    assert not await client.indices.exists(index=index_name(ALIAS, "v1"))
 
 
 async def test_a_load_that_failed_changes_nothing_and_is_done_again(
@@ -290,7 +376,7 @@ async def test_a_load_that_failed_changes_nothing_and_is_done_again(
     emulator.inject(FaultRule(kind="partial", action="bulk", fraction=1.0))
     with pytest.raises(Transient, match="rejected_execution_exception"):
         await titles.load(Catalogue(TITLES[1:]), "v2")
-    assert not await client.indices.exists(index=f"{ALIAS}-v2")
+    assert not await client.indices.exists(index=index_name(ALIAS, "v2"))
     assert await ids(loaded, "berserk") == ["berserk"]
     emulator.heal()
     assert await titles.load(Catalogue(TITLES[1:]), "v2")

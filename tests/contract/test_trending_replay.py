@@ -43,7 +43,7 @@ def replay(chance: random.Random) -> list[CountInteraction]:
     items = chance.choices(list(gained), weights=list(gained.values()), k=EVENTS)
     kinds = chance.choices(list(InteractionType), k=EVENTS)
     return [
-        interaction(item, NOW - chance.uniform(0, 8 * DAY), f"event-{at}", kind, 8.0)
+        interaction(item, NOW - chance.uniform(0, 8 * DAY), f"event-{at}", kind, 8.0, user_id="ann")
         for at, (item, kind) in enumerate(zip(items, kinds, strict=True))
     ]
 

@@ -9,22 +9,25 @@ import pytest
 import config
 from adapters.index_search import IndexSearch
 from adapters.jsonl_catalogue import read_catalogue
-from config import budgets, models
+from config import answers, budgets, models
 from config import search as search_table
 from config.budgets import Budget
 from domain.catalogue import Title
+from domain.comparisons import Comparisons
 from domain.model import Ended, Prompt, Stop
 from domain.model_answers import NOTHING_KNOWN, Background
 from domain.narrowing import Narrowing
-from domain.questions import detect_locale
+from domain.questions import QuestionKind, detect_locale
 from domain.routing import Size
 from domain.sessions import Turn
 from emulators.chat_model import reply
 from serving.generating import Generating, Making, Wish
 from serving.generation_meters import GenerationMeters
+from serving.questions import QuestionClassifier
 from tests.unit.serving.fakes import request_path
 
 SAMPLE = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue
+CLASSIFIER = QuestionClassifier(SAMPLE, answers.load().patterns)
 LONG = 30.0
 MONSTER = ("Who drew Monster?", "Monster is by Naoki Urasawa.")
 MONSTER_JA = ("モンスターの作者は？", "『MONSTER』の作者は浦沢直樹です。")
@@ -64,8 +67,13 @@ def generating() -> Generating:
         limit=search_table.load().limit,
         budget=unhurried(generation),
         meters=GenerationMeters(path.registry, path.meters),
-        narrow=Narrowing(search_table.genre_words).of,
+        narrow=Narrowing(search_table.genre_words, Comparisons(title_named, lambda: SAMPLE)).of,
     )
+
+
+def title_named(text: str) -> str | None:
+    question = CLASSIFIER.classify(text)
+    return question.slug if question.kind is QuestionKind.TITLE else None
 
 
 def unhurried(budget: Budget) -> Budget:
@@ -184,11 +192,44 @@ async def test_a_status_that_is_asked_for_holds(
     assert {title.status for title in named} == {status}, text
 
 
-@pytest.mark.parametrize("question", ["manga like Naruto", "ナルトみたいな漫画"])
-async def test_what_is_like_a_title_is_not_the_title(generating: Generating, question: str) -> None:
-    text, _ = await answered(generating, question)
+@pytest.mark.parametrize(
+    ("question", "title_id", "told"),
+    [
+        ("manga like Naruto", "naruto", "These share a genre with Naruto: "),
+        ("ナルトみたいな漫画", "naruto", "『NARUTO -ナルト-』と同じジャンルの作品です："),
+        ("What should I read if I loved Slam Dunk?", "slam-dunk", "share a genre with Slam Dunk"),
+        ("最近読んだちはやふるに似た漫画ある？", "chihayafuru", "『ちはやふる』と同じジャンル"),
+        ("anything similar to Monster", "monster", "share a genre with Monster"),
+    ],
+)
+async def test_what_is_like_a_title_shares_its_genres_and_is_not_the_title(
+    generating: Generating, question: str, title_id: str, told: str
+) -> None:
+    text, named = await answered(generating, question)
+    assert told in text
+    assert len(named) == 5
+    assert title_id not in {title.id for title in named}
+    own = set(labels(SAMPLE.titles[title_id]))
+    assert all(len(own & {*labels(title)}) >= 2 for title in named)
     assert "Kishimoto" not in text
     assert "岸本" not in text
+
+
+async def test_what_is_like_a_title_may_be_narrowed_further(generating: Generating) -> None:
+    text, named = await answered(generating, "manga like Death Note but not shonen, since 2000")
+    assert named, text
+    assert all("Shonen" not in labels(title) for title in named)
+    assert all(int((title.published_from or "0")[:4]) >= 2000 for title in named)
+    text, named = await answered(generating, "manga like One Piece that is finished")
+    assert {title.status for title in named} == {"finished"}, text
+
+
+async def test_that_one_is_liked_is_no_wish_for_others_and_what_it_is_like_is_told(
+    generating: Generating,
+) -> None:
+    text, named = await answered(generating, "what is Berserk like?")
+    assert text.startswith("Berserk is by Kentaro Miura.")
+    assert [title.id for title in named] == ["berserk"]
 
 
 async def test_a_list_says_names_alone(generating: Generating) -> None:

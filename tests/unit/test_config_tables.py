@@ -242,7 +242,7 @@ def test_feature_groups_fit_into_one_request() -> None:
         ('provider = "bedrock"', 'provider = "basement"', "basement"),
         ("temperature = 0.2", "temperature = 2", "temperature"),
         ("context_tokens = 1500", "context_tokens = 9", "context_tokens"),
-        ("prompt_version = 3", "prompt_version = 0", "prompt_version"),
+        ("prompt_version = 4", "prompt_version = 0", "prompt_version"),
         ("dimensions = 256", "dimensions = 257", "257"),
         ("[models.large]", "[models.huge]", "huge"),
     ],

@@ -124,6 +124,24 @@ def test_a_typo_in_a_short_title_is_not_guessed_at(typed: str) -> None:
     assert understood(typed)[0] == "chat"
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "スラムダンクみたいな漫画ある？",
+        "ドラゴンボール風の漫画",
+        "鬼滅の刃系の漫画",
+        "manga like Slam Dunk",
+    ],
+)
+def test_a_wish_for_what_is_like_a_title_is_no_look_up_of_it(question: str) -> None:
+    assert understood(question) == ("chat", "")
+
+
+@pytest.mark.parametrize("name", ["March Comes in Like a Lion", "3月のライオン"])
+def test_a_title_that_compares_itself_is_looked_up(name: str) -> None:
+    assert understood(name) == ("title", "march-comes-in-like-a-lion")
+
+
 def test_a_name_of_ordinary_words_needs_a_sign_that_it_is_a_title() -> None:
     assert understood("show me given") == ("chat", "")
     assert understood("Given manga") == ("title", "given")

@@ -1,6 +1,7 @@
 """What follows from an event, beyond what the tables of names say."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,15 @@ from domain.events import (
     Served,
     ServedFrom,
 )
-from domain.jobs import AppendAudit, EmitAnalytics, Job, NotePreference, UpdateSession, WriteAnswer
+from domain.jobs import (
+    AppendAudit,
+    CountInteraction,
+    EmitAnalytics,
+    Job,
+    NotePreference,
+    UpdateSession,
+    WriteAnswer,
+)
 from domain.reactions import react
 from tests.fakes import NOW
 
@@ -41,6 +50,27 @@ def test_what_a_signed_in_customer_asks_for_is_a_preference(
     notes = [job for job in react(event, SERVED) if isinstance(job, NotePreference)]
     assert [note.genre for note in notes] == genres
     assert all((note.user_id, note.locale) == (event.owner, "ja") for note in notes)
+
+
+def look_up(owner: str, session: str, slug: str = "t1", event_id: str = "e1") -> CountInteraction:
+    event = replace(answered("title", slug, owner), session_id=session, event_id=event_id)
+    (found,) = [job for job in react(event, SERVED) if isinstance(job, CountInteraction)]
+    return found
+
+
+def test_a_visitor_looks_a_title_up_once_however_often_it_is_asked_for() -> None:
+    first = look_up("ann", "s")
+    assert (first.interaction, first.item_id, first.user_id) == ("lookup", "t1", "ann")
+    assert look_up("ann", "other session", event_id="e2").event_id == first.event_id
+    assert look_up("", "s", event_id="e2").event_id == look_up("", "s").event_id
+    ids = [
+        first.event_id,
+        look_up("bob", "s").event_id,
+        look_up("ann", "s", "t2").event_id,
+        look_up("", "s").event_id,
+        look_up("", "ann").event_id,
+    ]
+    assert len(set(ids)) == len(ids)
 
 
 def test_an_opinion_is_told_to_analytics_and_the_audit_trail_which_hears_no_words() -> None:

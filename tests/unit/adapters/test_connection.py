@@ -48,3 +48,4 @@ def test_the_declared_rule_weighs_every_interaction() -> None:
         "lookup": 1,
     }
     assert (rule.half_life_seconds, rule.window_seconds) == (86_400, 7 * 86_400)
+    assert rule.min_visitors == 3

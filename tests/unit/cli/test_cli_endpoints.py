@@ -1,9 +1,11 @@
 import json
 from pathlib import Path
 
+import botocore.session
 import pytest
 
 from cli.data_dir import DataDir
+from cli.embedded import MOTO_SERVICES, OWN_SERVICES
 from cli.endpoints import Endpoints, aws_variables, read, without_aws
 from cli.failures import Failure
 from cli.target import Stack, environment
@@ -51,6 +53,17 @@ def test_the_environment_of_a_stack_leads_nowhere_else(tmp_path: Path) -> None:
     assert found["AWS_ENDPOINT_URL_SAGEMAKER_FEATURESTORE_RUNTIME"] == "http://127.0.0.1:1"
     assert found["MANGAASSIST_REDIS_URL"] == FOUND.redis
     assert not {"AWS_PROFILE", "AWS_SESSION_TOKEN", "HTTPS_PROXY"} & set(found)
+
+
+def test_the_variables_are_those_that_the_sdk_reads() -> None:
+    services = (*OWN_SERVICES, *MOTO_SERVICES)
+    session = botocore.session.get_session()
+    read_by_sdk = {
+        session.get_service_model(name).service_id.replace(" ", "_").upper() for name in services
+    }
+    made = aws_variables(dict.fromkeys(services, "http://127.0.0.1:1"), "http://127.0.0.1:2")
+    prefix = "AWS_ENDPOINT_URL_"
+    assert {name.removeprefix(prefix) for name in made if name.startswith(prefix)} == read_by_sdk
 
 
 def test_a_service_that_is_not_named_goes_to_an_emulator_too() -> None:

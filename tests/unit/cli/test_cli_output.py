@@ -27,12 +27,50 @@ def test_titles_are_numbered_with_what_is_known_of_them(capsys: pytest.CaptureFi
                 "published_from": "1997-07-22",
             },
             {"title": "B", "title_ja": None, "authors": None, "published_from": None},
-        ]
+        ],
+        "en",
     )
     assert capsys.readouterr().out.splitlines() == [
         "  1. One Piece / ワンピース — Eiichiro Oda (1997)",
         "  2. B",
     ]
+
+
+def test_in_japanese_the_japanese_name_leads(capsys: pytest.CaptureFixture[str]) -> None:
+    titles = [{"title": "One Piece", "title_ja": "ワンピース"}, {"title": "B", "title_ja": "B"}]
+    output.items(titles, "ja")
+    assert capsys.readouterr().out.splitlines() == ["  1. ワンピース / One Piece", "  2. B"]
+
+
+class Terminal(io.StringIO):
+    """A terminal that remembers what is written to it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+HEADINGS = ["what", "state", "detail", "hint"]
+ROWS = [
+    ["queue sessions", "ok", "0 waiting, 0 under way, the oldest 0 s old, 4 consumers", ""],
+    ["endpoint sqs", "warn", "127.0.0.1:41233; call 12.3 ms", "see docs/runbooks/endpoints.md"],
+]
+WORDS = {word for row in ROWS for cell in row for word in cell.split()}
+
+
+@pytest.mark.parametrize("columns", [200, 100, 80, 70, 61, 60, 40])
+def test_no_terminal_is_too_narrow_for_whole_words(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    lines = output.table_lines(HEADINGS, ROWS, Terminal())
+    assert max(map(len, lines)) <= columns
+    found = {word for text in lines for word in text.split()}
+    assert found >= WORDS
+    # a table has a line of headings, records name each cell
+    assert (lines[0].split() == HEADINGS) is (columns > 60)
+    assert columns < 200 or len(lines) == 3
 
 
 def test_a_failure_is_one_line() -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
-from adapters.redis_serving import Complaint, Noted
+from adapters.redis_serving import Complaint
+from adapters.redis_serving_events import Noted
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event, Locale
@@ -19,6 +20,7 @@ from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.mending import Mending
 from serving.meters import Meters
+from serving.noting import NotingDesk
 from serving.outbox import Producer
 from serving.tokens import Caller, Gate
 from serving.tracing import RequestTrace
@@ -264,28 +266,20 @@ def request_path() -> RequestPath:
         redis_seconds=0.02,
         clock=lambda: NOW,
     )
+    noting = NotingDesk(
+        gate=gate,
+        sink=sink,
+        producer=producer,
+        meters=meters,
+        redis_seconds=0.1,
+        clock=lambda: NOW,
+    )
     return RequestPath(
         stock,
         registry,
         ChatRoute(desk, gate=gate, classify=classify),
-        InteractionsRoute(
-            gate=gate,
-            stock=stock,
-            sink=sink,
-            producer=producer,
-            meters=meters,
-            redis_seconds=0.1,
-            clock=lambda: NOW,
-        ),
-        FeedbackRoute(
-            gate=gate,
-            outbox=stock,
-            sink=sink,
-            producer=producer,
-            meters=meters,
-            redis_seconds=0.1,
-            clock=lambda: NOW,
-        ),
+        InteractionsRoute(noting, stock),
+        FeedbackRoute(noting, stock),
         meters,
         sink,
         menders,

@@ -9,7 +9,8 @@ from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath
 
 ALICE = (b"authorization", b"Bearer alice")
 BOB = (b"authorization", b"Bearer bob")
-FEEDBACK: dict[str, object] = {"session_id": "s-1", "event_id": "e-1", "signal": "up"}
+ANSWER, OTHER = "018f0000-0000-7000-8000-0000000000a1", "018f0000-0000-7000-8000-0000000000a2"
+FEEDBACK: dict[str, object] = {"session_id": "s-1", "event_id": ANSWER, "signal": "up"}
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +24,12 @@ def give(path: RequestPath, body: object, *headers: tuple[bytes, bytes]) -> Fake
 
 def test_an_opinion_is_written_and_confirmed(path: RequestPath) -> None:
     response = give(path, {**FEEDBACK, "signal": "down", "comment": "古い"}, ALICE)
-    event_id = event_id_of_feedback("alice", "e-1", "down")
+    event_id = event_id_of_feedback("alice", ANSWER, "down")
     assert (response.status, response.json) == (202, {"event_id": event_id})
     assert f"x-event-id: {event_id}\r\n".encode() in response.lines
     (event,) = path.stock.events
     assert isinstance(event, FeedbackGiven)
-    assert (event.owner, event.session_id, event.answer_event_id) == ("alice", "s-1", "e-1")
+    assert (event.owner, event.session_id, event.answer_event_id) == ("alice", "s-1", ANSWER)
     assert (event.signal, event.comment, event.occurred_at) == ("down", "古い", NOW)
     assert path.sink.copied == [event]
 
@@ -39,12 +40,12 @@ def test_the_same_opinion_is_the_same_event_and_another_is_not(path: RequestPath
         give(path, FEEDBACK, ALICE).json["event_id"],
         give(path, {**FEEDBACK, "comment": "again"}, ALICE).json["event_id"],
         give(path, {**FEEDBACK, "signal": "down"}, ALICE).json["event_id"],
-        give(path, {**FEEDBACK, "event_id": "e-2"}, ALICE).json["event_id"],
+        give(path, {**FEEDBACK, "event_id": OTHER}, ALICE).json["event_id"],
         give(path, {**FEEDBACK, "session_id": "s-2"}, BOB).json["event_id"],
     ]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 4
-    assert event_id_of_message("alice", "e-1", "up") not in ids
+    assert event_id_of_message("alice", ANSWER, "up") not in ids
 
 
 @pytest.mark.parametrize(
@@ -56,9 +57,12 @@ def test_the_same_opinion_is_the_same_event_and_another_is_not(path: RequestPath
         ({**FEEDBACK, "signal": "UP"}, ALICE, 422),
         ({**FEEDBACK, "signal": None}, ALICE, 422),
         ({**FEEDBACK, "comment": "x" * 501}, ALICE, 422),
-        ({**FEEDBACK, "event_id": "a\nb"}, ALICE, 422),
+        ({**FEEDBACK, "event_id": "e-1"}, ALICE, 422),
+        ({**FEEDBACK, "event_id": f"{ANSWER}\n"}, ALICE, 422),
+        ({**FEEDBACK, "event_id": ANSWER.upper()}, ALICE, 422),
+        ({**FEEDBACK, "event_id": ANSWER.replace("-", "")}, ALICE, 422),
         ({**FEEDBACK, "user": "bob"}, ALICE, 422),
-        ({"session_id": "s-1", "event_id": "e-1"}, ALICE, 422),
+        ({"session_id": "s-1", "event_id": ANSWER}, ALICE, 422),
         (b"{", ALICE, 400),
         (b"[" * 5000, ALICE, 422),
     ],

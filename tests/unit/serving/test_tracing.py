@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from opentelemetry.trace import SpanKind, StatusCode
@@ -305,11 +307,12 @@ def test_recommendations_are_traced_with_what_they_were_made_in(desk: Desk) -> N
 
 def test_events_and_feedback_are_traced(path: RequestPath) -> None:
     spans = Spans()
-    path.interactions._tracing = path.feedback._tracing = spans.tracing()
+    traced_desk = replace(path.feedback._desk, tracing=spans.tracing())
+    path.interactions._desk = path.feedback._desk = traced_desk
     path.stock.owners["s-1"] = "alice"
     event = {"event_id": "e-1", "type": "view", "item_id": "a", "user_id": "alice"}
     path.record({"events": [{**event, "occurred_at": "2027-01-15T08:00:00Z"}]}, ALICE)
-    opinion = {"session_id": "s-1", "event_id": "e-1", "signal": "up"}
+    opinion = {"session_id": "s-1", "event_id": str(uuid4()), "signal": "up"}
     path.send(path.feedback, opinion, ALICE)
     for name, written in zip(("events", "feedback"), path.stock.events, strict=True):
         server = spans.named(name)
