@@ -3,15 +3,13 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 import config
 from adapters.index_search import IndexSearch
 from adapters.jsonl_catalogue import read_catalogue
-from config import budgets, models
+from config import models
 from config import search as search_table
-from config.budgets import Budget
 from domain.catalogue import Title
 from domain.model import Ended, Prompt, Stop
 from domain.model_answers import NOTHING_KNOWN, Background
@@ -22,6 +20,7 @@ from domain.sessions import Turn
 from emulators.chat_model import reply
 from serving.generating import Generating, Making, Wish
 from serving.meters import GenerationMeters
+from tests import unhurried
 from tests.unit.serving.fakes import request_path
 
 SAMPLE = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue
@@ -55,24 +54,15 @@ class OneModel:
 def generating() -> Generating:
     path = request_path()
     search = IndexSearch(SAMPLE, search_table.genre_words, search_table.load())
-    generation = budgets.load().routes["generation"]
     return Generating(
         search=lambda: search,
         catalogue=lambda: SAMPLE,
         models=OneModel(),
         table=models.load(),
         limit=search_table.load().limit,
-        budget=unhurried(generation),
+        budget=unhurried.budgets().routes["generation"],
         meters=GenerationMeters(path.registry, path.meters),
         narrow=Narrowing(search_table.genre_words).of,
-    )
-
-
-def unhurried(budget: Budget) -> Budget:
-    """The same budget with all the time of a busy machine."""
-    long_ms = int(LONG * 1000)
-    return msgspec.structs.replace(
-        budget, total_ms=long_ms, segments=dict.fromkeys(budget.segments, long_ms)
     )
 
 
