@@ -163,6 +163,11 @@ class Pipeline:
         self._processes.append(process)
         return process
 
+    def still_clock(self) -> str:
+        """The module of a beat whose clock stands still: all of them are in the same ticks."""
+        self.env.setdefault("BEAT_TEST_NOW", str(time.time()))
+        return "tests.integration.pipeline.beat_at"
+
     def start_healthy(self, module: str, *arguments: str) -> Process:
         process = self.start(module, *arguments)
         eventually(process.healthy, START_SECONDS, f"{module} does not start")
