@@ -152,15 +152,16 @@ class Stack:
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
-    def settle(self, name: str) -> None:
+    def settle(self, name: str, seconds: float) -> None:
         """Wait until every event so far has left the outbox and this queue."""
         with redis.Redis.from_url(self.endpoints()["redis"]) as outbox:
-            eventually(lambda: int(outbox.xlen("outbox:0")), lambda depth: depth == 0)
+            eventually(lambda: int(outbox.xlen("outbox:0")), lambda depth: depth == 0, seconds)
         sqs = boto3.client("sqs", **self.aws("sqs"))
         url = sqs.get_queue_url(QueueName=f"mangaassist-{name}")["QueueUrl"]
         eventually(
             lambda: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"],
             lambda found: all(value == "0" for name, value in found.items() if name in DEPTHS),
+            seconds,
         )
         sqs.close()
 

@@ -28,6 +28,7 @@ EVENTS = 50_000
 DUPLICATED = 0.10
 LATE = 0.20
 BATCH = 500
+SETTLED_SECONDS = 300.0
 HALF_LIFE_SECONDS = 24 * 3600
 WINDOW_SECONDS = 7 * 24 * 3600
 WEIGHTS = {"view": 1.0, "read": 2.0, "cart": 3.0, "purchase": 5.0}
@@ -36,7 +37,7 @@ TYPES = ("view",) * 12 + ("read",) * 4 + ("cart",) * 2 + ("purchase", "rating")
 Event = dict[str, Any]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_trending_of_replayed_growth_equals_the_offline_computation(lone_stack: Stack) -> None:
     rng = random.Random(20260)
     now = time.time()
@@ -44,7 +45,7 @@ def test_trending_of_replayed_growth_equals_the_offline_computation(lone_stack: 
     events = replay(growth, bundled_titles(lone_stack), now, rng)
     sent = disordered(events, rng)
     send(lone_stack, sent)
-    lone_stack.settle("cache-writes")
+    lone_stack.settle("cache-writes", SETTLED_SECONDS)
 
     lone_stack.cli("answers", "refresh", "trending")
     answer = ask(lone_stack, "trending manga")

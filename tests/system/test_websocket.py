@@ -55,7 +55,11 @@ def test_a_long_conversation_is_summarised(stack: Stack) -> None:
         client.send(json.dumps({"type": "auth", "token": token}))
         for number in range(12):
             assert ask(client, TRENDING, f"m-{number}")["type"] == "answer"
-    found = eventually(lambda: session(stack, "ws-long", token), lambda it: len(it["turns"]) == 12)
+    # The summary is written behind the turns.
+    found = eventually(
+        lambda: session(stack, "ws-long", token),
+        lambda it: len(it["turns"]) == 12 and "summary" in it,
+    )
     assert found["summary"].startswith(TRENDING)
 
 
