@@ -1,7 +1,7 @@
 """For every test: signals mean what they say, however the tests were started.
 
-A shell has what it starts in the background ignore interrupts, and nohup hang-ups; both are passed on
-to every process that a test starts. A handler of our own is not.
+A shell has what it starts in the background ignore interrupts, and nohup hang-ups; both are passed
+on to every process that a test starts. A handler of our own is not.
 """
 
 import signal
