@@ -57,17 +57,20 @@ def reserve_any() -> ReservedPort:
     lowest, highest = _range()
     for _ in range(TRIES):
         try:
-            return ReservedPort(_bound(random.randint(lowest, highest)))
+            return ReservedPort(_bound(random.randint(lowest, highest), unshared=True))
         except OSError:
             continue
     raise Failure(f"no free port between {lowest} and {highest} on {HOST}")
 
 
-def _bound(number: int) -> socket.socket:
+def _bound(number: int, *, unshared: bool = False) -> socket.socket:
+    """A socket that lets a child listen there; `unshared` where nobody else holds the port, even
+    for a child that is down or still to come."""
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, not unshared)
         held.bind((HOST, number))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     except OSError:
         held.close()
         raise

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from emulators.faults import FaultRule
 
 T = TypeVar("T")
-STOP_SECONDS = 5.0
+STOP_SECONDS = 60.0
 
 
 class RunningEmulator:

@@ -28,7 +28,7 @@ _PROBLEMS: Mapping[int, str] = {
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "A field does not fit",
-    429: "Nothing can take note of the question now; Retry-After says when to ask again",
+    429: "The request can't be taken note of now; Retry-After says when to ask again",
 }
 
 CONVERSATION = (
@@ -94,7 +94,7 @@ def _paths() -> Document:
                 "requestBody": _takes("InteractionsRequest"),
                 "responses": {
                     "202": _gives("InteractionsReply", "What is stored and what is not"),
-                    **_problems(400, 401, 413, 415, 422),
+                    **_problems(400, 401, 413, 415, 422, 429),
                 },
             }
         },
@@ -135,7 +135,7 @@ def _paths() -> Document:
                 ],
                 "responses": {
                     "200": _gives("SessionReply", "The conversation", _HEADERS),
-                    **_problems(401, 404),
+                    **_problems(401, 404, 429),
                 },
             }
         },

@@ -72,6 +72,11 @@ def too_busy(detail: str) -> Problem:
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after="1")
 
 
+def not_ready(detail: str) -> Problem:
+    """This process has only begun and can't tell: the request may be as right as any."""
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after="1")
+
+
 def not_found(detail: str) -> Problem:
     """There is no such thing, or none that the caller may know of."""
     return Problem(HTTPStatus.NOT_FOUND, detail)

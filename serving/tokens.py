@@ -16,7 +16,7 @@ import jwt
 
 from domain.events import ANONYMOUS
 from serving.keys import KeySet
-from serving.problems import Problem, invalid_token, token_needed
+from serving.problems import Problem, invalid_token, not_ready, token_needed
 
 LEEWAY_SECONDS = 60
 MAX_TOKEN_BYTES = 8192
@@ -111,6 +111,8 @@ class Gate:
             raise ValueError("an unsupported kind of token")
         kid = header.get("kid")
         found = self._keys.get(kid) if isinstance(kid, str) else None
+        if found is None and not self._keys.loaded:  # a token that is called invalid is thrown away
+            raise not_ready("tokens can't be verified yet, ask again")
         if found is None or header.get("alg") != found.algorithm:
             raise ValueError("no key for this token")
         claims = jwt.decode(

@@ -15,7 +15,7 @@ from domain.prompts import Asked, Limits, assemble
 PROVIDERS = {"bedrock": "anthropic.claude-test-v1:0", "sagemaker": "chat-test"}
 SERVICES = {"bedrock": "bedrock-runtime", "sagemaker": "sagemaker-runtime"}
 FACT = {"title": "Monster", "title_ja": "モンスター", "authors": ["Naoki Urasawa"], "volumes": 18}
-LONG = 30.0
+LONG = 60.0
 """Seconds that only a failing test waits."""
 
 

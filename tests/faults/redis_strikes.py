@@ -18,7 +18,7 @@ from tests.faults.proxy import Fault, Mode
 from tests.faults.running import USER, Deed, Stage, most_is_done
 
 ANSWERS = [AnswerKey("trending", "", "en"), AnswerKey("new_releases", "", "ja")]
-REBUILD_SECONDS = 30.0
+REBUILD_SECONDS = 120.0
 
 
 def without_memory(stage: Stage) -> None:

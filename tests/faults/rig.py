@@ -25,7 +25,8 @@ from tests.faults import planning
 from tests.faults.nemesis import Nemesis
 from tests.faults.waiting import answers_ok, listens, until
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
+END_SECONDS = 90.0
 TICK_SECONDS = 0.05
 RESTART_SECONDS = 0.2
 REPLICA = "replica"
@@ -248,7 +249,12 @@ class Rig:
     def _end(self, name: str) -> None:
         child = self._children[name]
         child.signal(signal.SIGTERM)
-        until(lambda: child.ended() is not None, 20, lambda: f"{name} does not end", TICK_SECONDS)
+        until(
+            lambda: child.ended() is not None,
+            END_SECONDS,
+            lambda: f"{name} does not end",
+            TICK_SECONDS,
+        )
         child.kill_group()
 
 

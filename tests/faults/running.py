@@ -16,7 +16,7 @@ from tests.faults.rig import TICK_SECONDS, Death, Rig
 from tests.faults.stores import SPOOL, Stores
 
 BEFORE, AFTER = 0.2, 0.8
-LOAD_SECONDS = 120.0
+LOAD_SECONDS = 300.0
 DRAIN_SECONDS = 120.0
 USER = "customer"
 

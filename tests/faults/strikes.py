@@ -17,8 +17,8 @@ from emulators import FaultRule
 from tests.faults.proxy import Fault
 from tests.faults.running import Deed, Stage
 
-BURY_SECONDS = 30.0
-PARK_SECONDS = 60.0
+BURY_SECONDS = 120.0
+PARK_SECONDS = 120.0
 QUEUES = ("sessions", "cache-writes", "analytics", "audit")
 
 
@@ -124,7 +124,7 @@ def torn(stage: Stage) -> None:
     rig = stage.rig
     spool = rig.directory.state / "spool"
     rig.signal("relay", signal.SIGSTOP)
-    rig.until(lambda: any(spool.glob("*.wal")), 20, "nothing is spooled")
+    rig.until(lambda: any(spool.glob("*.wal")), BURY_SECONDS, "nothing is spooled")
     rig.kill("serving")
     newest = max(spool.glob("*.wal"))
     whole = newest.read_bytes()

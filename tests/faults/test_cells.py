@@ -18,7 +18,7 @@ RUNS = 3
 SHORT_CELLS = [cell for cell in cells() if cell.is_short]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("cell", SHORT_CELLS, ids=lambda cell: cell.name)
 def test_a_short_fault_costs_no_promise(cell: Cell, rigs: Rigs) -> None:
     outcome = once(rigs, cell, SHORT)

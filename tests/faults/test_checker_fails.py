@@ -102,7 +102,7 @@ def test_every_protection_that_can_be_switched_off_is_needed() -> None:
     assert NEEDS.keys() == PROTECTIONS.keys()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "protection",
     [one if one in SHORT else pytest.param(one, marks=pytest.mark.soak) for one in NEEDS],
@@ -126,7 +126,7 @@ def test_without_a_protection_the_checker_says_so(protection: str, rigs: Rigs) -
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("protection", NEEDS)
 def test_with_the_protection_the_same_fault_costs_nothing(protection: str, rigs: Rigs) -> None:
     rig, stores = rigs.get()

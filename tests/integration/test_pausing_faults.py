@@ -1,22 +1,23 @@
 """Real workers whose tasks need something that is down: none dies, and all is done after it."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from emulators.app import EmulatorSettings
 from emulators.runner import run_in_thread
-from tests.integration.transport_stage import Stage, Wire, eventually
+from tests.integration.transport_stage import Clock, Stage, Wire, eventually
 
 MAX_RECEIVES = 3
 
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    with run_in_thread("sqs") as emulator:
+    clock = Clock()
+    with run_in_thread("sqs", settings=EmulatorSettings(clock=clock)) as emulator:
         wire = Wire(emulator.port)
-        yield Stage(emulator, wire, tmp_path / "notes")
+        yield Stage(emulator, wire, tmp_path / "notes", clock)
         wire.close()
 
 
@@ -72,7 +73,5 @@ def test_a_stopping_worker_gives_back_what_it_kept(stage: Stage, tmp_path: Path)
         stage.send(queue, "test.needs", "k0", "k1", "k2")
         eventually(lambda: worker.logged("thing is down"), 20, "it does not pause")
         assert stage.count(queue, hidden=True) >= 1
-        began = time.monotonic()
         assert worker.stop() == 0
-        assert time.monotonic() - began < 15
     assert stage.count(queue) == 3

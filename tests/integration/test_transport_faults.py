@@ -8,11 +8,14 @@ import pytest
 
 from adapters.celery_envelope import build
 from config.failpoints import Failpoint
+from emulators.app import EmulatorSettings
 from emulators.faults import FaultRule, Kind
 from emulators.runner import run_in_thread
 from tests.faults.poison import malformed
 from tests.integration.transport_stage import (
     POLL_SECONDS,
+    STOP_SECONDS,
+    Clock,
     Stage,
     Wire,
     Worker,
@@ -26,9 +29,10 @@ RECOVERY_SECONDS = 5.0
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with run_in_thread("sqs") as emulator:
+    clock = Clock()
+    with run_in_thread("sqs", settings=EmulatorSettings(clock=clock)) as emulator:
         wire = Wire(emulator.port)
-        yield Stage(emulator, wire, tmp_path_factory.mktemp("transport") / "notes")
+        yield Stage(emulator, wire, tmp_path_factory.mktemp("transport") / "notes", clock)
         wire.close()
 
 
@@ -73,9 +77,9 @@ def test_polling_goes_on_after(
     if kind == "lose_reply":
         stage.send(faulty_queue, "test.note", "lost-reply")
     eventually(lambda: stage.receives() >= before + 3, 20, "it does not try again")
+    assert stage.receives() - before < 20, "it tries without a pause"
     stage.emulator.heal()
     runs_soon(stage, faulty_queue, f"after-{kind}")
-    assert stage.receives() - before < 20, "it tries without a pause"
     eventually(lambda: long_worker.logged("receiving fails"), 5, "the failure is not logged")
     assert long_worker.is_alive
 
@@ -121,8 +125,7 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
     stage.emulator.inject(FaultRule(kind="http500", action="DeleteMessageBatch"))
     stage.send(faulty_queue, "test.note", "undeleted")
     eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
-    stage.send(faulty_queue, "test.slow", f"meanwhile {SHORT_VISIBILITY + 1}")
-    eventually(lambda: "meanwhile" in stage.noted("done"), 10, "it does not run")
+    stage.outlast(2 * SHORT_VISIBILITY)
     stage.emulator.heal()
     eventually(
         lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
@@ -134,8 +137,13 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
 
 @pytest.mark.usefixtures("long_worker")
 def test_a_task_longer_than_its_visibility_runs_once(stage: Stage, faulty_queue: str) -> None:
-    stage.send(faulty_queue, "test.slow", f"slow {2 * SHORT_VISIBILITY + 0.5}")
+    stage.send(faulty_queue, "test.wait", "slow")
+    eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
+    stage.outlast(2 * SHORT_VISIBILITY)
+    go = stage.log.with_suffix(".go")
+    go.touch()
     eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
+    go.unlink()
     eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
     assert stage.noted("begun").count("slow") == 1
 
@@ -185,7 +193,7 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
         eventually(lambda: hidden() <= 2, 20, "what was not begun is not handed back")
         assert worker.is_alive
         stage.log.with_suffix(".go").touch()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(STOP_SECONDS) == 0
     begun = [name for name in stage.noted("begun") if name.startswith("end-")]
     ended = [name for name in stage.noted("done") if name.startswith("end-")]
     assert sorted(begun) == sorted(ended)
@@ -201,9 +209,10 @@ def test_what_was_done_and_not_deleted_when_its_worker_died_is_done_once_more(
     monkeypatch.setenv("MANGAASSIST_FAILPOINT", Failpoint.WORKER_BEFORE_DELETE)
     stage.send(queue, "test.note", "twice")
     with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
-        assert worker.process.wait(20) == -signal.SIGKILL
+        assert worker.process.wait(STOP_SECONDS) == -signal.SIGKILL
     assert stage.noted("done").count("twice") == 1
     monkeypatch.delenv("MANGAASSIST_FAILPOINT")
+    stage.clock.advance(SHORT_VISIBILITY)
     with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
         eventually(lambda: stage.noted("done").count("twice") == 2, 20, "it is not done again")
         assert worker.stop() == 0
@@ -216,6 +225,7 @@ def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:
     with stage.worker("solo", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
         eventually(lambda: "kill-0" in stage.noted("begun"), 10, "it does not begin")
         worker.kill()
+    stage.clock.advance(SHORT_VISIBILITY)
     with stage.worker("threads", 2, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
         eventually(
             lambda: {"kill-0", "kill-1"} <= set(stage.noted("done")), 15, "not done by another"
@@ -233,7 +243,8 @@ def test_a_task_that_kills_a_worker_with_threads_is_a_dead_letter_after_its_rece
     stage.send(queue, "test.die", "deadly")
     for _ in range(2):
         with stage.worker("threads", 2, queue, **row) as worker:
-            assert worker.process.wait(30) == -signal.SIGKILL
+            assert worker.process.wait(STOP_SECONDS) == -signal.SIGKILL
+        stage.clock.advance(SHORT_VISIBILITY)
     stage.send(queue, "test.note", "good-after-deadly")
     with stage.worker("threads", 2, queue, **row) as worker:
         eventually(lambda: stage.count(queue + "-dlq") == 1, 20, "it is not redriven")
@@ -248,13 +259,14 @@ def test_a_delayed_job_waits_in_sqs_and_not_in_a_worker(stage: Stage) -> None:
         stage.sqs.send_message(
             QueueUrl=queue,
             MessageBody=build("test.note", b"delayed", message_id="delayed"),
-            DelaySeconds=5,
+            DelaySeconds=900,
         )
         before = stage.receives()
         eventually(lambda: stage.receives() > before, 20, "the worker does not ask")
         assert stage.count(queue, hidden=True) == 0
         worker.kill()
     assert "delayed" not in stage.noted("done")
+    stage.clock.advance(900)
     with stage.worker("threads", 2, queue) as worker:
         eventually(lambda: "delayed" in stage.noted("done"), 20, "it is not done")
     assert stage.noted("done").count("delayed") == 1

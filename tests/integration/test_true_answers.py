@@ -3,15 +3,13 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-import msgspec
 import pytest
 
 import config
 from adapters.index_search import IndexSearch
 from adapters.jsonl_catalogue import read_catalogue
-from config import answers, budgets, models
+from config import answers, models
 from config import search as search_table
-from config.budgets import Budget
 from domain.catalogue import Title
 from domain.comparisons import Comparisons
 from domain.model import Ended, Prompt, Stop
@@ -24,6 +22,7 @@ from emulators.chat_model import reply
 from serving.generating import Generating, Making, Wish
 from serving.generation_meters import GenerationMeters
 from serving.questions import QuestionClassifier
+from tests import unhurried
 from tests.unit.serving.fakes import request_path
 
 SAMPLE = read_catalogue(Path(config.__file__).parent / "sample_catalogue.jsonl").catalogue
@@ -58,14 +57,13 @@ class OneModel:
 def generating() -> Generating:
     path = request_path()
     search = IndexSearch(SAMPLE, search_table.genre_words, search_table.load())
-    generation = budgets.load().routes["generation"]
     return Generating(
         search=lambda: search,
         catalogue=lambda: SAMPLE,
         models=OneModel(),
         table=models.load(),
         limit=search_table.load().limit,
-        budget=unhurried(generation),
+        budget=unhurried.budgets().routes["generation"],
         meters=GenerationMeters(path.registry, path.meters),
         narrow=Narrowing(search_table.genre_words, Comparisons(title_named, lambda: SAMPLE)).of,
     )
@@ -74,14 +72,6 @@ def generating() -> Generating:
 def title_named(text: str) -> str | None:
     question = CLASSIFIER.classify(text)
     return question.slug if question.kind is QuestionKind.TITLE else None
-
-
-def unhurried(budget: Budget) -> Budget:
-    """The same budget with all the time of a busy machine."""
-    long_ms = int(LONG * 1000)
-    return msgspec.structs.replace(
-        budget, total_ms=long_ms, segments=dict.fromkeys(budget.segments, long_ms)
-    )
 
 
 def labels(title: Title) -> tuple[str, ...]:

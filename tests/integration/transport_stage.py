@@ -19,6 +19,7 @@ import boto3
 
 from adapters.celery_envelope import build
 from emulators.runner import RunningEmulator
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -26,10 +27,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 REGION = "ap-northeast-1"
 POLL_SECONDS = 2
+STOP_SECONDS = 90.0
+BUSY_SECONDS = 60.0
+HEARTBEAT_STEP_SECONDS = 2.0
+"""Less than the shortest time for which a message is hidden here."""
 
 
 def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
+    """Wait for what others do; `seconds` are those of a machine with little else to do."""
+    deadline = time.monotonic() + seconds + BUSY_SECONDS
     while not check():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -39,6 +45,29 @@ def is_steady(read: Callable[[], object], seconds: float) -> bool:
     before = read()
     time.sleep(seconds)
     return read() == before
+
+
+class Clock:
+    """The emulator's: tests turn it on, so that nobody waits and no busy machine is late."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._still: float | None = None
+
+    def __call__(self) -> float:
+        return time.time() + self._ahead if self._still is None else self._still
+
+    def advance(self, seconds: float) -> None:
+        if self._still is None:
+            self._ahead += seconds
+        else:
+            self._still += seconds
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self._still = self()
+        yield
+        self._ahead, self._still = self._still - time.time(), None
 
 
 class Wire:
@@ -52,8 +81,8 @@ class Wire:
         self._silent: set[int] = set()
         self.is_silent = False
         self.is_cut = False
-        self._listener = self._listen(0)
-        self.port = int(self._listener.getsockname()[1])
+        self.port = free_port()
+        self._listener = self._listen(self.port)
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.create_server(("127.0.0.1", port))
@@ -68,18 +97,18 @@ class Wire:
 
     def _carry(self, client: socket.socket) -> None:
         swallowed = False
-        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+        target = ("127.0.0.1", self.target)
+        with suppress(OSError), client, socket.create_connection(target) as server:
             ends = {client: server, server: client}
-            with suppress(OSError):
-                while not self.is_cut:
-                    for end in select.select(list(ends), [], [], 0.2)[0]:
-                        data = end.recv(65536)
-                        if not data:
-                            return
-                        # A connection that fell silent never speaks again: its peer is gone.
-                        swallowed = swallowed or self.is_silent
-                        if not swallowed:
-                            ends[end].sendall(data)
+            while not self.is_cut:
+                for end in select.select(list(ends), [], [], 0.2)[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    # A connection that fell silent never speaks again: its peer is gone.
+                    swallowed = swallowed or self.is_silent
+                    if not swallowed:
+                        ends[end].sendall(data)
 
     def refuse(self) -> None:
         self.is_cut = True
@@ -98,8 +127,9 @@ class Wire:
 class Stage:
     """The emulator with its queues, and what a worker needs to know of them."""
 
-    def __init__(self, emulator: RunningEmulator, wire: Wire, log: Path) -> None:
+    def __init__(self, emulator: RunningEmulator, wire: Wire, log: Path, clock: Clock) -> None:
         self.emulator = emulator
+        self.clock = clock
         self.wire = wire
         self.log = log
         self.sqs: SQSClient = boto3.client(
@@ -141,6 +171,18 @@ class Stage:
 
     def receives(self) -> int:
         return self.emulator.calls()["sqs"].get("ReceiveMessage", 0)
+
+    def hidden_longer(self) -> int:
+        """How often messages were hidden for longer, or shown."""
+        return self.emulator.calls()["sqs"].get("ChangeMessageVisibilityBatch", 0)
+
+    def outlast(self, seconds: float) -> None:
+        """Let this time pass for SQS, two seconds after each heartbeat."""
+        with self.clock.stopped():
+            for _ in range(round(seconds / HEARTBEAT_STEP_SECONDS)):
+                before = self.hidden_longer()
+                eventually(lambda: self.hidden_longer() > before, 10, "no heartbeat")  # noqa: B023
+                self.clock.advance(HEARTBEAT_STEP_SECONDS)
 
     @contextmanager
     def worker(
@@ -211,7 +253,7 @@ class Worker:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(STOP_SECONDS)
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):

@@ -26,11 +26,15 @@ def titles(reply: Reply) -> list[str]:
     return [item["id"] for item in reply.body["answer"]["items"]]
 
 
+def is_precomputed(reply: Reply) -> bool:
+    """Nobody has been late: on a busy machine that may take another request."""
+    return reply.status == 200 and reply.body["source"] == "precomputed"
+
+
 def test_somebody_unknown_gets_popular_titles(stack: Stack) -> None:
-    for reply in (stack.request("GET", RECOMMENDATIONS), stack.ask("おすすめは?")):
-        assert reply.status == 200
+    for ask in (lambda: stack.request("GET", RECOMMENDATIONS), lambda: stack.ask("おすすめは?")):
+        reply = eventually(ask, is_precomputed)
         assert reply.body["answer"]["kind"] == "recommendation"
-        assert reply.body["source"] == "precomputed"
         assert len(titles(reply)) == 10
 
 
@@ -40,19 +44,19 @@ def test_a_new_user_gets_personal_ones_soon_after_reading_something(stack: Stack
     first = stack.request("GET", RECOMMENDATIONS, token=token)
     assert (first.status, first.body["source"]) == (200, "fallback")
     record(stack, token, user, "nana")
-
-    def is_personal(reply: Reply) -> bool:
-        return reply.status == 200 and reply.body["source"] == "precomputed"
-
-    reply = eventually(lambda: stack.request("GET", RECOMMENDATIONS, token=token), is_personal)
+    reply = eventually(lambda: stack.request("GET", RECOMMENDATIONS, token=token), is_precomputed)
     assert titles(reply) != titles(first)
     assert "nana" not in titles(reply)
     genres = [set(item["genres"] or ()) for item in reply.body["answer"]["items"]]
     assert sum("Romance" in names or "Drama" in names for names in genres) >= 8
-    short = stack.request("GET", f"{RECOMMENDATIONS}?limit=3", token=token)
+    short = eventually(
+        lambda: stack.request("GET", f"{RECOMMENDATIONS}?limit=3", token=token), is_precomputed
+    )
     assert titles(short) == titles(reply)[:3]
-    asked = stack.ask("recommend something", session=f"s-{user}", token=token)
-    assert (asked.body["source"], titles(asked)) == ("precomputed", titles(reply))
+    asked = eventually(
+        lambda: stack.ask("recommend something", session=f"s-{user}", token=token), is_precomputed
+    )
+    assert titles(asked) == titles(reply)
     stranger = stack.request("GET", RECOMMENDATIONS, token=stack.token(f"other-{uuid4()}"))
     assert titles(stranger) == titles(first)
 

@@ -13,34 +13,33 @@ from tests.system.running import Stack, eventually
 from tests.system.test_nothing_is_lost import stored_turns
 
 QUESTIONS = 60
-RECOVERY_SECONDS = 5.0
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
 def test_answers_go_on_without_redis_and_every_turn_is_stored_once(
     stack: Stack, how: signal.Signals
 ) -> None:
     run = f"redis-gone-{how.name.lower()}"
     token = stack.token(run)
-    assert stack.ask("trending manga", f"{run}-before", token).status == 200
-    answered = []
+    stack.asked_until("precomputed", "trending manga", session=f"{run}-before", token=token)
+    answered, sources = [], []
     redis = stack.pid("redis")
     os.kill(redis, how)
     try:
         for number in range(QUESTIONS):
             session = f"{run}-{number % 5}"
             reply = stack.ask("trending manga", session, token, message_id=f"m-{number}")
-            assert (reply.status, reply.body["source"]) == (200, "stale")
+            assert reply.status == 200
+            sources.append(reply.body["source"])
             answered.append((session, reply.body["event_id"]))
     finally:
         if how is signal.SIGSTOP:
             os.kill(redis, signal.SIGCONT)
-    eventually(
-        lambda: stack.ask("trending manga", f"{run}-after", token).body["source"],
-        lambda source: source == "precomputed",
-        RECOVERY_SECONDS,
-    )
+    # A Redis that was killed may be back before the last question.
+    back = {"precomputed"} if how is signal.SIGKILL else set()
+    assert sources[0] == "stale"
+    assert set(sources) <= {"stale"} | back
+    stack.asked_until("precomputed", "trending manga", session=f"{run}-after", token=token)
     wanted = Counter(session for session, _ in answered)
     turns = eventually(
         lambda: [turn for turn in stored_turns(stack, run) if turn[0] in wanted],

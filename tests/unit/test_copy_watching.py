@@ -13,7 +13,7 @@ from adapters.spool_writing import SpoolWriter
 from domain.errors import Transient
 from workers.copy_watching import CopyWatch, Limits
 
-SECONDS = 20.0
+SECONDS = 60.0
 QUICK = Limits(look_seconds=0.01)
 
 

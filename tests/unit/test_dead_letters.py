@@ -149,7 +149,7 @@ def test_what_no_worker_can_read_is_not_sent_again() -> None:
     assert queues.hidden == set()
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_copies_that_come_straight_back_are_left_alone() -> None:
     queues = Queues([body() for _ in range(5)])
     numbers = iter(range(100, 10_000))

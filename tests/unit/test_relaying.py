@@ -19,6 +19,7 @@ from workers.relaying import Bounds, Relay
 from workers.sending import QueueSender, Refusal, Sendings
 
 EVENTS = 20
+SECONDS = 60.0
 BAD = b"\xc1"
 
 
@@ -156,7 +157,7 @@ class Bench:
 
     def run_until_empty(self) -> None:
         self._thread.start()
-        emptied = self.outbox.emptied.wait(10)
+        emptied = self.outbox.emptied.wait(SECONDS)
         self.finish()
         assert emptied
 
@@ -165,7 +166,7 @@ class Bench:
 
     def finish(self) -> None:
         self.stop.set()
-        self._thread.join(10)
+        self._thread.join(SECONDS)
         assert not self._thread.is_alive()
 
 
@@ -356,7 +357,7 @@ def test_how_many_entries_are_set_aside_is_shown() -> None:
     bench = Bench([], Sqs(lambda _number, _pack: None))
     bench.outbox.aside[b"1-0"] = "not msgpack"
     bench.start()
-    assert bench.metrics.shown.wait(10)
+    assert bench.metrics.shown.wait(SECONDS)
     bench.finish()
     assert bench.metrics.gauges["outbox_malformed"] == 1
 
@@ -367,15 +368,15 @@ def test_while_too_much_is_unsent_the_outbox_waits_in_redis() -> None:
 
     def send(_queue: str, _packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
         blocked.set()
-        open_again.wait(10)
+        open_again.wait(SECONDS)
         return {}
 
     bench = Bench(map(event, range(2000)), send, Bounds(entries=1))
     bench.start()
-    assert blocked.wait(10)
+    assert blocked.wait(SECONDS)
     assert len(bench.outbox.unread) == 1500  # one read, then no more
     open_again.set()
-    assert bench.outbox.emptied.wait(10)
+    assert bench.outbox.emptied.wait(SECONDS)
     bench.finish()
 
 
@@ -391,7 +392,7 @@ def test_a_relay_that_must_leave_hands_back_what_it_could_not_send(
 
     bench = Bench([event(1)], send)
     bench.start()
-    assert refused.wait(10)
+    assert refused.wait(SECONDS)
     bench.finish()
     assert bench.outbox.handed_back == [b"0-0"]
     assert bench.outbox.depth() == 1

@@ -20,7 +20,7 @@ from workers.sending import QueueSender, Refusal, Sendings
 from workers.spool_draining import SpoolDrain
 from workers.sqs_sending import new_pack_id
 
-SECONDS = 20.0
+SECONDS = 60.0
 
 
 class Metrics:

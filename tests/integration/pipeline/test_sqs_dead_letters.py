@@ -97,6 +97,7 @@ def test_what_is_no_job_becomes_a_dead_letter_a_wrong_job_is_parked_and_the_othe
     eventually(lambda: queues.depth(DEAD).visible == 1, 30, "no dead letter")
     assert worker.healthy()
     assert worker.metric('task_retries_total{task="cache.write"}') == 0
+    eventually(lambda: ports.parking.count() > 0, 30, "nothing is parked")
     assert [one.event_id for one in ports.parking.each()] == ["id-1"]
     eventually(lambda: queues.depth(SOURCE).in_flight == 0, 10, "something is still in flight")
 

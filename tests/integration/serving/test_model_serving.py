@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from websockets.asyncio.client import ClientConnection
 
@@ -18,10 +19,12 @@ from adapters.msgpack_wire import decode_event
 from adapters.opensearch_client import opensearch
 from adapters.opensearch_titles import OpenSearchTitles
 from config import answers, models
+from config.budgets import Budgets, declared
 from config.wordings import genre_words
 from domain.catalogue import Catalogue
 from domain.events import AnswerCompleted, AnswerGenerated, Event, QuestionTaken
 from emulators import FaultRule, RunningEmulator
+from tests import unhurried
 from tests.chat_bench import ClientsAt, until
 from tests.integration.serving.client import Connection, Reply, chat
 from tests.integration.serving.model_app import ALIAS, SampleCatalogue
@@ -66,6 +69,32 @@ def serving(
 ) -> Iterator[Serving]:
     directory = tmp_path_factory.mktemp("model")
     process = start_serving(valkey, directory, app="model_app", more=[aws.url, aws.url])
+    try:
+        wait_until(process.ready, "the request path is ready")
+        yield process
+    finally:
+        stop(process)
+
+
+@pytest.fixture(scope="module")
+def hurried(
+    valkey: Valkey, aws: RunningEmulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    """A process that waits for the model as long as is declared, and a second for search."""
+    calm, routes = unhurried.budgets().routes, declared().routes
+    segments = {**calm["generation"].segments, "search": 1000}
+    generation = msgspec.structs.replace(calm["generation"], segments=segments)
+    chat = msgspec.structs.replace(
+        calm["chat"],
+        segments={**routes["chat"].segments, "redis": unhurried.LONG_MS},
+    )
+    process = start_serving(
+        valkey,
+        tmp_path_factory.mktemp("hurried"),
+        app="model_app",
+        more=[aws.url, aws.url],
+        budgets=Budgets({**calm, "chat": chat, "generation": generation}),
+    )
     try:
         wait_until(process.ready, "the request path is ready")
         yield process
@@ -207,22 +236,22 @@ async def test_a_stream_that_is_cut_ends_with_another_answer(
 
 
 async def test_a_search_that_hangs_costs_its_budget_and_a_generic_answer(
-    serving: Serving, aws: RunningEmulator
+    hurried: Serving, aws: RunningEmulator
 ) -> None:
     aws.inject(FaultRule(kind="hang", service="opensearch", action="search"))
-    reply = await ask(serving, AKIRA, "s-hang")
+    reply = await ask(hurried, AKIRA, "s-hang")
     assert (reply.json["source"], rung(reply)) == ("fallback", "generic")
     assert model_calls(aws) == 0
-    metrics = serving.get("/metrics")[2].decode()
+    metrics = hurried.get("/metrics")[2].decode()
     assert 'mangaassist_budget_exceeded_total{segment="search"}' in metrics
 
 
 async def test_a_model_that_is_late_answers_whoever_asks_next(
-    serving: Serving, aws: RunningEmulator, valkey: Valkey
+    hurried: Serving, aws: RunningEmulator, valkey: Valkey
 ) -> None:
     aws.inject(FaultRule(kind="pace", action="ConverseStream", ms=2500, times=1))
     began = time.monotonic()
-    assert rung(await ask(serving, AKIRA, "s-late")) == "found"
+    assert rung(await ask(hurried, AKIRA, "s-late")) == "found"
     assert time.monotonic() - began >= 1.5, "it was waited for"
 
     def is_kept() -> bool:
@@ -230,7 +259,7 @@ async def test_a_model_that_is_late_answers_whoever_asks_next(
             return bool(client.keys("response:*"))
 
     await until(is_kept)
-    assert (await ask(serving, AKIRA, "s-next")).json["source"] == "cache"
+    assert (await ask(hurried, AKIRA, "s-next")).json["source"] == "cache"
     assert model_calls(aws) == 1
 
 

@@ -28,7 +28,7 @@ from tests.integration.serving.processes import (
 )
 
 QUESTION = {"type": "message", "message": "what's popular this week"}
-SECONDS = 20.0
+SECONDS = 90.0
 
 
 def open_to(

@@ -89,6 +89,17 @@ def test_a_reserved_port_is_refused_to_nobody_who_is_told_of_it() -> None:
     port.release()
 
 
+def test_what_another_stack_holds_for_a_child_that_is_down_is_not_given_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    port = ports.reserve_any()
+    monkeypatch.setattr(ports, "_range", lambda: (port.number, port.number))
+    with pytest.raises(Failure, match="no free port"):
+        ports.reserve_any()
+    port.release()
+    ports.reserve_any().release()
+
+
 def test_a_port_where_somebody_listens_is_refused() -> None:
     with socket.create_server((ports.HOST, 0)) as taken:
         number = taken.getsockname()[1]

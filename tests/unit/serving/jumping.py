@@ -27,6 +27,9 @@ class JumpingLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jumping.now
 
+    def pause(self, seconds: float) -> None:
+        self._jumping.now += seconds
+
 
 def run(steps: Coroutine[Any, Any, Result]) -> Result:
     """Run to the end in such a loop."""
@@ -37,3 +40,10 @@ def run(steps: Coroutine[Any, Any, Result]) -> Result:
 def now() -> float:
     """The loop's time."""
     return asyncio.get_running_loop().time()
+
+
+def pause(seconds: float) -> None:
+    """Have the process do nothing for a while, as where others have the machine."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, JumpingLoop)
+    loop.pause(seconds)

@@ -5,7 +5,7 @@ import json
 import time
 from dataclasses import dataclass, field
 
-from config import budgets, models, response_cache, texts
+from config import models, response_cache, texts
 from config.budgets import Budgets
 from config.models import Spending
 from domain.catalogue import Catalogue
@@ -25,6 +25,7 @@ from serving.model_turn import ModelPath
 from serving.models import ChatRequest
 from serving.response_scope import ResponseScope
 from serving.spending import Allowances
+from tests import unhurried
 from tests.model_fakes import FakeChatModel, FakeSearch
 from tests.samples import title
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath, request_path, stored
@@ -166,7 +167,7 @@ def model_desk(
     path.chat.classify = lambda _message, _locale: Question(QuestionKind.CHAT, "", "en")
     model, search, contexts = FakeChatModel("Title ", "b."), FakeSearch(*TITLES), FakeContexts()
     known, versions = Models(model), ["2", None]
-    table = table or budgets.declared()
+    table = table or unhurried.budgets()
     counted = GenerationMeters(path.registry, path.meters)
     generating = Generating(
         search=lambda: search, catalogue=lambda: CATALOGUE, models=known,

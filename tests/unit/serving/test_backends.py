@@ -40,13 +40,15 @@ async def test_whoever_finds_no_free_thread_is_refused_at_once() -> None:
 
 
 async def test_a_call_that_nobody_waits_for_any_more_keeps_its_thread_until_it_ends() -> None:
-    threads, release, ended = BoundedThreads(1, "table"), threading.Event(), threading.Event()
+    threads = BoundedThreads(1, "table")
+    begun, release, ended = threading.Event(), threading.Event(), threading.Event()
 
     def wait() -> None:
+        begun.set()
         assert release.wait(30)
 
     call = asyncio.create_task(threads.run(wait))
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(begun.wait, 30)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.redis_multiplexed import NotDone
 from adapters.redis_sessions import decode_copy, encode_copy
-from config import budgets
+from config.budgets import Budget, declared
 from domain.answers import AnswerKey
 from domain.errors import Transient
 from domain.preferences import Preferences
@@ -25,6 +25,7 @@ from serving.context import (
 from serving.conversation_meters import ConversationMeters
 from serving.meters import Meters
 from serving.session_reader import SessionReader
+from tests import unhurried
 from tests.fakes import FakeSessions
 from tests.samples import turn
 from tests.unit.serving.fakes import NOW, CountingRegistry, stored
@@ -104,6 +105,7 @@ class Shelf:
     table: Table = field(default_factory=Table)
     registry: CountingRegistry = field(default_factory=CountingRegistry)
     seen: SeenAnswers = field(default_factory=SeenAnswers)
+    budget: Budget = field(default_factory=lambda: unhurried.budgets().routes["connect"])
 
     def reader(self) -> ContextReader:
         return ContextReader(
@@ -111,7 +113,7 @@ class Shelf:
             users=self.redis,
             answers=self.redis,
             seen=self.seen,
-            budget=budgets.declared().routes["connect"],
+            budget=self.budget,
             meters=ConversationMeters(self.registry),
             clock=lambda: NOW,
         )
@@ -174,6 +176,7 @@ async def test_a_part_that_fails_leaves_the_others_and_what_was_known(
 
 
 async def test_a_part_that_never_answers_is_given_up(shelf: Shelf) -> None:
+    shelf.budget = declared().routes["connect"]
     context = await shelf.reader().read("s", "alice")
     assert (context.session.turns, context.recent, context.trending) == ({}, (), b"")
     assert shelf.outcome("preferences") == "failed"

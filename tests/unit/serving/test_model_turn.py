@@ -22,6 +22,7 @@ from domain.routing import Size
 from domain.sessions import Session, Turn
 from serving.context import Context
 from serving.models import ChatReply
+from tests import unhurried
 from tests.samples import LIFETIMES
 from tests.unit.serving.fakes import FakeExchange, stored
 from tests.unit.serving.jumping import run
@@ -208,17 +209,20 @@ async def test_who_has_spent_enough_gets_the_next_step_of_the_ladder(
     assert rung(await desk.ask("a title of a third kind", "bob", "s-4")) == "fresh"
 
 
-async def test_no_more_answers_are_made_at_once_than_declared() -> None:
-    desk = model_desk(spending=spending(flights=2))
-    desk.contexts.known["s-told"] = talked("before", session="s-told")
-    desk.model.seconds_before_first = 0.01
-    first = desk.begin(DARK), desk.begin("a title", session="s-told")
-    shared, other = desk.begin(DARK, session="s-3"), desk.begin("a title", session="s-4")
-    await desk.settled()
-    assert [read(one).source for one in (*first, shared)] == ["model"] * 3
-    assert (read(other).source, len(desk.model.prompts)) == ("fallback", 2)
-    assert desk.path.registry.sums["model_calls_total", "small", "crowded"] == 1
-    assert read(await desk.ask("a title", session="s-5")).source == "model"
+def test_no_more_answers_are_made_at_once_than_declared() -> None:
+    async def steps() -> None:
+        desk = model_desk(spending=spending(flights=2))
+        desk.contexts.known["s-told"] = talked("before", session="s-told")
+        desk.model.seconds_before_first = 0.01
+        first = desk.begin(DARK), desk.begin("a title", session="s-told")
+        shared, other = desk.begin(DARK, session="s-3"), desk.begin("a title", session="s-4")
+        await desk.settled()
+        assert [read(one).source for one in (*first, shared)] == ["model"] * 3
+        assert (read(other).source, len(desk.model.prompts)) == ("fallback", 2)
+        assert desk.path.registry.sums["model_calls_total", "small", "crowded"] == 1
+        assert read(await desk.ask("a title", session="s-5")).source == "model"
+
+    run(steps())
 
 
 async def test_who_has_spent_enough_is_given_what_is_kept_of_a_title() -> None:
@@ -229,15 +233,18 @@ async def test_who_has_spent_enough_is_given_what_is_kept_of_a_title() -> None:
     assert len(desk.model.prompts) == 1
 
 
-async def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:
-    store = FakeResponseStore()
-    one, other = model_desk(store), model_desk(store)
-    one.model.seconds_between = 0.05
-    exchanges = one.begin(DARK), other.begin(DARK, session="s-2")
-    await one.settled()
-    await other.settled()
-    assert [read(exchange).source for exchange in exchanges] == ["model", "cache"]
-    assert len(one.model.prompts) + len(other.model.prompts) == 1
+def test_who_finds_that_another_process_makes_it_ends_its_search() -> None:
+    async def steps() -> None:
+        store = FakeResponseStore()
+        one, other = model_desk(store), model_desk(store)
+        one.model.seconds_between = 0.05
+        exchanges = one.begin(DARK), other.begin(DARK, session="s-2")
+        await one.settled()
+        await other.settled()
+        assert [read(exchange).source for exchange in exchanges] == ["model", "cache"]
+        assert len(one.model.prompts) + len(other.model.prompts) == 1
+
+    run(steps())
 
 
 async def test_hard_questions_go_to_the_large_model() -> None:
@@ -323,7 +330,7 @@ async def test_the_response_of_the_catalogue_before_is_better_than_none() -> Non
 
 
 def with_ladder(*rungs: str) -> Budgets:
-    table = budgets.declared()
+    table = unhurried.budgets()
     chat = msgspec.structs.replace(table.routes["chat"], ladder=rungs)
     return Budgets(routes={**table.routes, "chat": chat})
 
@@ -343,7 +350,7 @@ def test_a_ladder_that_may_fail_is_refused(ladder: Sequence[str]) -> None:
 
 def test_a_model_that_is_late_is_waited_for_as_long_as_the_budget_says() -> None:
     async def steps() -> None:
-        desk = model_desk()
+        desk = model_desk(table=budgets.declared())
         desk.model.seconds_before_first = 3.0
         loop = asyncio.get_running_loop()
         exchange = desk.begin(DARK)
@@ -360,7 +367,7 @@ def test_a_model_that_is_late_is_waited_for_as_long_as_the_budget_says() -> None
 
 def test_a_reader_of_the_beginning_waits_for_the_rest() -> None:
     async def steps() -> None:
-        desk = model_desk()
+        desk = model_desk(table=budgets.declared())
         desk.model.seconds_between = 4.0
         listener, _ = desk.say(DARK)
         await listener.answered_at.wait()

@@ -15,6 +15,7 @@ from adapters.redis_multiplexed import (
     WritesRefused,
     pack,
 )
+from tests.unit.serving.jumping import now, pause, run
 
 
 class FakeTransport(asyncio.Transport):
@@ -85,29 +86,50 @@ async def test_an_error_reply_is_the_callers_alone(wire: Wire) -> None:
     assert not wire.transport.closed
 
 
-async def test_a_late_caller_is_released_and_its_reply_reaches_nobody(wire: Wire) -> None:
-    wire.call("slow", seconds=0.01)
-    released = asyncio.Event()
-    wire.link.send(Slot(pack("GET", "x"), lambda _reply: released.set(), 0.0))
-    await released.wait()
-    await asyncio.sleep(0.02)
-    assert isinstance(wire.got["slow"], Late)
-    wire.call("next")
-    await asyncio.sleep(0)
-    wire.link.data_received(b"$4\r\nslow\r\n$1\r\nx\r\n")
-    assert "next" not in wire.got
-    wire.link.data_received(b"$4\r\nnext\r\n")
-    assert wire.got["next"] == b"next"
+def test_a_late_caller_is_released_and_its_reply_reaches_nobody() -> None:
+    async def steps() -> None:
+        wire = Wire()
+        wire.call("slow", seconds=0.01)
+        released = asyncio.Event()
+        wire.link.send(Slot(pack("GET", "x"), lambda _reply: released.set(), 0.0))
+        await released.wait()
+        await asyncio.sleep(0.02)
+        assert isinstance(wire.got["slow"], Late)
+        wire.call("next")
+        await asyncio.sleep(0)
+        wire.link.data_received(b"$4\r\nslow\r\n$1\r\nx\r\n")
+        assert "next" not in wire.got
+        wire.link.data_received(b"$4\r\nnext\r\n")
+        assert wire.got["next"] == b"next"
+
+    run(steps())
 
 
-async def test_a_connection_that_stops_answering_is_dropped(
-    wire: Wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(redis_multiplexed, "STALL_SECONDS", 0.01)
-    wire.call("a", seconds=0.01)
-    await wire.link.lost
-    assert wire.transport.closed
-    assert isinstance(wire.got["a"], Late)
+def test_a_connection_that_stops_answering_is_dropped() -> None:
+    async def steps() -> None:
+        wire = Wire()
+        wire.call("a", seconds=0.01)
+        await wire.link.lost
+        assert now() == pytest.approx(0.01 + redis_multiplexed.STALL_SECONDS)
+        assert wire.transport.closed
+        assert isinstance(wire.got["a"], Late)
+
+    run(steps())
+
+
+def test_a_process_that_was_late_itself_reads_first_what_has_come_meanwhile() -> None:
+    async def steps() -> None:
+        wire = Wire()
+        wire.call("a", seconds=0.01)
+        wire.call("b", seconds=0.01)
+        pause(5 * redis_multiplexed.LAG_SECONDS)
+        await asyncio.sleep(0)
+        wire.link.data_received(b"$1\r\na\r\n")
+        assert wire.got == {"a": b"a"}
+        await asyncio.sleep(redis_multiplexed.LAG_SECONDS)
+        assert isinstance(wire.got["b"], Late), "what has not come is late"
+
+    run(steps())
 
 
 @pytest.mark.parametrize("damage", [b"?what\r\n", b"$1\r\n1\r\n$1\r\n2\r\n", b"$-5x\r\n"])
@@ -202,23 +224,24 @@ async def test_a_server_that_is_not_the_one_to_talk_to_is_left(wire: Wire, word:
     assert wire.link.lost.done()
 
 
-async def test_deadlines_that_pass_in_a_row_make_it_slow_until_a_reply_is_in_time(
-    wire: Wire,
-) -> None:
-    released = asyncio.Event()
-    for number in range(redis_multiplexed.SLOW_AFTER):
+def test_deadlines_that_pass_in_a_row_make_it_slow_until_a_reply_is_in_time() -> None:
+    async def steps() -> None:
+        wire = Wire()
+        released = asyncio.Event()
+        for number in range(redis_multiplexed.SLOW_AFTER):
+            assert not wire.link.is_slow
+            wire.link.send(Slot(pack("GET", number), lambda _reply: released.set(), now()))
+            await released.wait()
+            released.clear()
+        assert wire.link.is_slow
+        wire.link.data_received(b"$1\r\nx\r\n" * redis_multiplexed.SLOW_AFTER)
+        assert wire.link.is_slow, "replies that came too late prove nothing"
+        wire.call("probe")
+        await asyncio.sleep(0)
+        wire.link.data_received(b"$1\r\n1\r\n")
         assert not wire.link.is_slow
-        now = asyncio.get_running_loop().time()
-        wire.link.send(Slot(pack("GET", number), lambda _reply: released.set(), now))
-        await released.wait()
-        released.clear()
-    assert wire.link.is_slow
-    wire.link.data_received(b"$1\r\nx\r\n" * redis_multiplexed.SLOW_AFTER)
-    assert wire.link.is_slow, "replies that came too late prove nothing"
-    wire.call("probe")
-    await asyncio.sleep(0)
-    wire.link.data_received(b"$1\r\n1\r\n")
-    assert not wire.link.is_slow
+
+    run(steps())
 
 
 async def test_a_primary_that_became_a_replica_is_left(wire: Wire) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.redis_multiplexed import Late, NotDone
 from adapters.redis_serving import Complaint
-from config import budgets, texts
+from config import texts
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError
 from domain.events import (
@@ -30,6 +30,7 @@ from serving.personal import PersonalAnswers
 from serving.recommendations import RecommendationsRoute
 from serving.recommending import Recommending
 from serving.writing_back import WriteBack
+from tests import unhurried
 from tests.samples import title
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath, request_path, stored
 from tests.unit.serving.jumping import run
@@ -81,7 +82,7 @@ def desk() -> Desk:
     personal = PersonalAnswers(
         Recommending(
             backends,
-            budgets.declared().routes["recommendations"],
+            unhurried.budgets().routes["recommendations"],
             path.meters,
             wanted=["favourite_genres"],
             limit=10,

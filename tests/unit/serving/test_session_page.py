@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from adapters.redis_multiplexed import Late, NotDone
 from adapters.redis_sessions import decode_copy, encode_copy, encode_history
-from config import budgets
 from domain.answers import AnswerKey
 from domain.errors import Transient
 from domain.sessions import Session, Turn
@@ -18,6 +17,7 @@ from serving.meters import Meters
 from serving.pages import SessionPage
 from serving.problems import Problem
 from serving.session_reader import SessionReader
+from tests import unhurried
 from tests.fakes import FakeSessions
 from tests.samples import turn
 from tests.unit.serving.fakes import CountingRegistry, KnownCallers
@@ -61,7 +61,7 @@ class Site:
         page = SessionPage(
             gate=KnownCallers(),
             reader=SessionReader(self.copies, decode_copy, self.sessions, meters),
-            budget=budgets.declared().routes["sessions"],
+            budget=unhurried.budgets().routes["sessions"],
             meters=meters,
         )
         headers = [(b"authorization", b"Bearer alice")]

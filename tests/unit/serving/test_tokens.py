@@ -214,6 +214,19 @@ def test_without_a_key_set_every_token_is_refused() -> None:
             gate.caller(token)
 
 
+def test_a_token_is_not_called_invalid_before_the_keys_were_read() -> None:
+    unread = KeySet("file:///nowhere", lambda _url: JWKS)
+    gate = Gate(unread, issuer=ISSUER, audience=AUDIENCE)
+    with pytest.raises(Problem) as refused:
+        gate.caller(sign())
+    assert (refused.value.status, refused.value.headers) == (429, {"retry-after": "1"})
+    with pytest.raises(Problem) as malformed:
+        gate.caller(b"Bearer no.token")
+    assert malformed.value.status == 401
+    unread.refresh()
+    assert gate.caller(sign()).user == "alice"
+
+
 def test_a_verified_token_ends_with_its_expiry_and_with_its_key(keys: KeySet) -> None:
     moment = float(now())
     gate = Gate(keys, issuer=ISSUER, audience=AUDIENCE, clock=lambda: moment)
