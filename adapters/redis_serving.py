@@ -20,7 +20,7 @@ from domain.errors import MangaAssistError, Refused, Transient
 from domain.features import UserFeatures
 from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 
-_FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
+_FOREIGN, _FOUND, _FALLBACK, _NOTHING, _BEGUN = range(5)
 
 WRITES_REST_SECONDS = 0.1
 """How long a server that refused a write is asked only to read: the refusal costs a round trip."""
@@ -37,6 +37,21 @@ class Complaint:
     """Why the event is not in the outbox."""
     spoilt: Sequence[str]
     """The keys that hold something else than an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was found beside an answer that was not looked at: its question may not be the first.
+
+    That is, the session was begun before, or it is not known whether it was.
+    """
+
+    stored: "Looked"
+
+
+Looked = bytes | Complaint | MangaAssistError | None
+"""What a look for an answer finds: stored bytes, None for nothing, or what went wrong."""
+Answered = Looked | Begun
 
 
 class Noted(Enum):
@@ -57,7 +72,7 @@ if type(written) == 'table' and written.err then return redis.error_reply(writte
 return 1
 """
 
-Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
+Found = Callable[[Answered, bool], None]
 """Called with the stored bytes, None or what went wrong, and whether it is the fallback answer."""
 
 MENDED = {1: "rebuilt", 2: "restored"}
@@ -107,36 +122,44 @@ class ServingRedis:
         event: bytes,
         seconds: float,
         found: Found,
+        is_first: bool = False,
     ) -> None:
         """Read an answer and write the event.
 
+        With `is_first` only if the question is the first of its session, of which `found` otherwise
+        gets what is Begun, with the fallback answer.
         `found` gets Refused for another user's session, NotDone where the event was not written
         and Unknown where it may have been. A server that takes no writes is asked once more, for
         the answer alone, within the same time; and then for nothing else for a moment.
         """
         now = self._hot.time()
         ends_at = now + seconds
+        # Without writing nobody knows whether a session begins.
+        what = (fallback_key if is_first else answer_key, fallback_key, session_id, owner)
+        found_unwritten = _as_begun(found) if is_first else found
         if self._refusal is not None:
             if now < self._refused_until:
-                what = (answer_key, fallback_key, session_id, owner)
-                self._read_only(what, ends_at, self._refusal, found)
+                self._read_only(what, ends_at, self._refusal, found_unwritten)
                 return
             self._refusal = None
 
         def read(reply: Reply) -> None:
             if type(reply) is list and len(reply) == _PLAIN and reply[0] == _FOUND:
                 found(reply[1], False)
+            elif type(reply) is list and reply[0] == _BEGUN:
+                stored, is_fallback = _less_lucky(reply[1:])
+                found(Begun(stored), is_fallback)
             elif isinstance(reply, WritesRefused):
                 self._refusal = reply
                 self._refused_until = self._hot.time() + WRITES_REST_SECONDS
-                what = (answer_key, fallback_key, session_id, owner)
-                self._read_only(what, ends_at, reply, found)
+                self._read_only(what, ends_at, reply, found_unwritten)
             else:
                 found(*_less_lucky(reply))
 
         command = pack(
-            "FCALL", "ma2_serve", 4, answer_key, fallback_key, f"session_owner:{session_id}",
-            self._outbox(session_id), owner, self._owner_seconds, event,
+            "FCALL", "ma2_serve_first" if is_first else "ma2_serve", 4, answer_key, fallback_key,
+            f"session_owner:{session_id}", self._outbox(session_id), owner, self._owner_seconds,
+            event,
         )  # fmt: skip
         self._hot.call(command, read, seconds)
 
@@ -302,7 +325,14 @@ class ServingRedis:
         return _string(await self._hot.ask(pack("GET", key.redis_key()), seconds))
 
 
-def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | None, bool]:
+def _as_begun(found: Found) -> Found:
+    def begun(stored: Answered, is_fallback: bool) -> None:
+        found(stored if isinstance(stored, (Begun, Refused)) else Begun(stored), is_fallback)
+
+    return begun
+
+
+def _less_lucky(reply: Reply) -> tuple[Looked, bool]:
     match reply:
         case [int(found), bytes(stored)] if found in {_FOUND, _FALLBACK}:
             return stored, found == _FALLBACK

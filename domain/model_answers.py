@@ -4,7 +4,7 @@ Pure. Nothing is told or shown of a title that the catalogue of the moment does 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -114,9 +114,9 @@ def wanted_text(question: str, known: Background) -> str:
     return f"{question} {last.question} {told}".strip()
 
 
-def listed(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Title]:
-    """The titles of these hits that the catalogue has."""
-    return [title for hit in hits if (title := catalogue.get(hit.id)) is not None]
+def listed(title_ids: Iterable[str], catalogue: Catalogue) -> Sequence[Title]:
+    """Those of these titles that the catalogue has."""
+    return [title for one in title_ids if (title := catalogue.get(one)) is not None]
 
 
 def spoken_of(
@@ -126,7 +126,7 @@ def spoken_of(
     folded = fold(text)
     return [
         item(title)
-        for title in listed(hits, catalogue)
+        for title in listed((hit.id for hit in hits), catalogue)
         if any(_is_named(name, folded) for name in title.names())
     ]
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from adapters.redis_multiplexed import Late
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Answered, Begun, Complaint
 from config.failpoints import Failpoint, reach
 from domain.answers import AnswerKey, Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
@@ -280,8 +280,11 @@ class Turn:
         self.after = ()
         self.remark = ""
 
-    def serve(self, session_id: str) -> None:
-        """Ask Redis for the answer, and hand the event over with that."""
+    def serve(self, session_id: str, *, is_first: bool = False) -> None:
+        """Ask Redis for the answer, and hand the event over with that.
+
+        With `is_first` the answer is only for a question that begins its session.
+        """
         reach(Failpoint.SERVING_BEFORE_REDIS)
         self.desk.stock.serve(
             answer_key=self.place.key,
@@ -291,9 +294,10 @@ class Turn:
             event=self.encoded,
             seconds=self.desk.redis_seconds,
             found=self.found,
+            is_first=is_first,
         )
 
-    def found(self, stored: bytes | Complaint | MangaAssistError | None, is_fallback: bool) -> None:
+    def found(self, stored: Answered, is_fallback: bool) -> None:
         """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
         self.answered_at = time.perf_counter()
         reach(Failpoint.SERVING_AFTER_REDIS)
@@ -305,6 +309,8 @@ class Turn:
             if isinstance(stored, Late):
                 self.desk.meters.budget_exceeded("redis").inc()
             self._keep(stored, is_fallback)
+        elif isinstance(stored, Begun):
+            self.found(stored.stored, is_fallback)
         else:  # somebody else's session
             self._finish(stored, is_fallback, is_kept=True)
 

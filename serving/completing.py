@@ -13,7 +13,7 @@ from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
 from domain.events import (
     AnswerCompleted,
-    AnswerGenerated,
+    AnswerUnkept,
     Event,
     QuestionTaken,
     RecommendationServed,
@@ -28,11 +28,15 @@ from serving.frames import AnswerText
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The answer, where it comes from, and the step of the ladder that gave it."""
+    """The answer, where it comes from, and the step of the ladder that gave it.
+
+    `answer_id` names it where it is the model's.
+    """
 
     answer: Seen
     source: Source
     rung: str
+    answer_id: str = ""
 
 
 class CompletingTurn(Turn):
@@ -55,8 +59,9 @@ class CompletingTurn(Turn):
         self.is_told = stored is not None and not is_fallback
         super()._copy(stored, is_fallback)
 
-    def _complete(self, answer: Seen, source: Source, rung: str) -> None:
+    def _complete(self, completed: Completed) -> None:
         """Respond, once the session is told what; a page has none."""
+        answer, source = completed.answer, completed.source
         if self.is_told or not isinstance(self.event, QuestionTaken):
             self.respond(answer, source)
             return
@@ -69,7 +74,7 @@ class CompletingTurn(Turn):
                 self.desk.meters.refused,
             )
 
-        tell(self.desk, self.event, Completed(answer, source, rung), respond)
+        tell(self.desk, self.event, completed, respond)
 
 
 class _Body(msgspec.Struct):
@@ -96,6 +101,7 @@ def tell(
         answer_preview=_text_of(completed.answer)[:PREVIEW_CHARS],
         source=completed.source,
         rung=completed.rung,
+        answer_id=completed.answer_id,
     )
     encoded = desk.producer.encode(event)
     _hand_over(desk, taken.session_id, AnswerCompleted, encoded)
@@ -103,8 +109,8 @@ def tell(
 
 
 def have_checked(desk: ChatRoute, taken: QuestionTaken, encoded: bytes) -> None:
-    """Hand an `AnswerGenerated` over whose answer is kept nowhere."""
-    _hand_over(desk, taken.session_id, AnswerGenerated, encoded)
+    """Hand an `AnswerUnkept` over."""
+    _hand_over(desk, taken.session_id, AnswerUnkept, encoded)
 
 
 def _hand_over(desk: ChatRoute, session_id: str, event_type: type[Event], encoded: bytes) -> None:

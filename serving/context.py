@@ -100,12 +100,17 @@ class ContextReader:
         """The context of a connection, being read from now on."""
         return KeptContext(self, session_id, user)
 
-    async def read(self, session_id: str, user: str, known: Context | None = None) -> Context:
-        """The context; `known` stays where nothing newer can be read. Never raises Transient."""
+    async def read(
+        self, session_id: str, user: str, known: Context | None = None, *, is_new: bool = False
+    ) -> Context:
+        """The context; `known` stays where nothing newer can be read. Never raises Transient.
+
+        Of a new session the turns are not read: there are none.
+        """
         before = known or Context(0.0, Session(session_id, user))
         unread, new = _Talk(before.session, is_sure=False), _Talk(before.session, is_sure=True)
         talk, preferences, recent, trending = await asyncio.gather(
-            self._branch("session", self._session(before.session), unread, new),
+            self._branch("session", self._session(before.session, is_new=is_new), unread, new),
             self._branch("preferences", self._preferences(user), before.preferences),
             self._branch("interactions", self._recent(user), before.recent),
             self._branch("trending", self._trending(), before.trending),
@@ -130,11 +135,13 @@ class ContextReader:
         self._meters.prefetched(name, outcome).inc()
         return otherwise if found is None else found
 
-    async def _session(self, before: Session) -> _Talk | None:
+    async def _session(self, before: Session, *, is_new: bool) -> _Talk | None:
         """What was said; None for a session that is new. Raises Transient where that is not known.
 
         A session that has its owner had a question, though its turns may not be stored yet.
         """
+        if is_new:
+            return None
         session_id, owner = before.session_id, before.owner
         seconds = self._budget.seconds("redis")
         found, known_owner = await asyncio.gather(

@@ -19,7 +19,7 @@ from serving.catalogue_watch import CatalogueWatch
 from serving.generating import Generating, ModelsBySize
 from serving.ladder import Ladder
 from serving.meters import GenerationMeters, Meters, Registry, SimilarityMeters
-from serving.model_turn import ModelPath, ReadsContexts
+from serving.model_turns import ModelPath, ReadsContexts
 from serving.outbox import EventSink, Producer
 from serving.response_cache import over_redis
 from serving.response_scope import ResponseScope

@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Answered
 from domain.answers import AnswerKey
-from domain.errors import MangaAssistError, Transient
+from domain.errors import Transient
 from domain.events import Event
 
 
@@ -26,9 +26,13 @@ class Stock(Protocol):
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
+        found: Callable[[Answered, bool], None],
+        is_first: bool = False,
     ) -> None:
-        """Read an answer and write the event, in one round trip."""
+        """Read an answer and write the event, in one round trip.
+
+        With `is_first` the answer is only for a question that begins its session.
+        """
         ...
 
     def append(

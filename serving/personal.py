@@ -22,7 +22,7 @@ from domain.questions import Question
 from domain.recommendations import presentable
 from serving.answers import Seen, Source
 from serving.chat import ChatRoute, Place
-from serving.completing import CompletingTurn
+from serving.completing import Completed, CompletingTurn
 from serving.exchange import Exchange, guarded
 from serving.recommending import SEGMENTS, Made, Recommending, Spent
 
@@ -87,9 +87,9 @@ class PersonalTurn(CompletingTurn):
             if mine is not None:
                 is_stale = self.event.occurred_at > mine.soft_expires_at
                 if is_stale:
-                    self._complete(mine, "stale", "stale")
+                    self._complete(Completed(mine, "stale", "stale"))
                 else:
-                    self._complete(mine, "precomputed", "fresh")
+                    self._complete(Completed(mine, "precomputed", "fresh"))
                 return
             stored, is_fallback, self.is_told = None, True, False
         self.answers.keep_task(asyncio.create_task(self._make(stored, is_fallback)))
@@ -111,9 +111,11 @@ class PersonalTurn(CompletingTurn):
             made = self._rendered(found.made) if found is not None else None
             if made is None or found is None:
                 answer, source = self.choose(stored, is_fallback)
-                self._complete(answer, source, "generic" if answer.stored else "canned")
+                rung = "generic" if answer.stored else "canned"
+                self._complete(Completed(answer, source, rung))
             else:
-                self._complete(made, "cache" if found.is_remembered else "model", "fresh")
+                source = "cache" if found.is_remembered else "model"
+                self._complete(Completed(made, source, "fresh"))
 
         guarded(respond, self.route, self.exchange, self.desk.meters.refused)
 

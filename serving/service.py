@@ -44,7 +44,7 @@ from serving.last_good import LastGood
 from serving.mending import Mending
 from serving.meters import ConversationMeters, Meters, Registry
 from serving.model_path import Desk, ModelParts, put_together, warm_ups
-from serving.model_turn import ModelPath
+from serving.model_turns import ModelPath
 from serving.outbox import Producer
 from serving.overflow import Overflow, SendEvents
 from serving.pages import SessionPage, routes

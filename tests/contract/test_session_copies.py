@@ -198,3 +198,15 @@ def test_a_copy_with_an_answer_is_newer_than_the_same_without(desk: Desk) -> Non
     for put in (asked, answered, asked):
         desk.copies.put([put])
     assert desk.read("s") == answered
+
+
+def test_a_copy_whose_answer_was_taken_back_is_newer_than_the_same_with_it(desk: Desk) -> None:
+    given = session("s", 1, 2)
+    taken_back = given.with_turns([given.turns["e1"].retracted("taken back")])
+    for put in (given, taken_back, given):
+        desk.copies.put([put])
+    assert desk.read("s") == taken_back
+    desk.copies.put([taken_back.with_turns([turn("e3", NOW + 3)])])
+    found = desk.read("s")
+    assert found is not None
+    assert found.turns["e1"].is_retracted

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
-from adapters.redis_serving import Complaint, Noted
+from adapters.redis_serving import Answered, Begun, Complaint, Noted
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event, Locale
@@ -35,6 +35,8 @@ class FakeStock:
     events: list[Event] = field(default_factory=list)
     calls: int = 0
     owners: dict[str, str] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    """The sessions in which something was asked."""
 
     def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         if self.answers.get(key) == damaged:
@@ -49,7 +51,8 @@ class FakeStock:
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
+        found: Callable[[Answered, bool], None],
+        is_first: bool = False,
     ) -> None:
         self.calls += 1
         if self.fault is not None:
@@ -59,6 +62,10 @@ class FakeStock:
             found(self.complaint, False)
             return
         self.events.append(decode_event(event))
+        if is_first and session_id in self.begun:
+            found(Begun(self.answers.get(fallback_key)), True)
+            return
+        self.begun.add(session_id)
         if answer_key != fallback_key and answer_key in self.answers:
             found(self.answers[answer_key], False)
         else:

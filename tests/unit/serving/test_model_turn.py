@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import msgspec
 import pytest
@@ -13,13 +12,15 @@ from config.budgets import Budgets
 from config.errors import ConfigError
 from config.models import Rate, Spending
 from domain import reactions
-from domain.answers import AnswerKey
+from domain.answers import Answer, AnswerKey
 from domain.errors import Permanent, Transient
-from domain.events import AnswerGenerated, QuestionTaken
+from domain.events import AnswerUnkept, QuestionTaken
+from domain.model import MAX_ANSWER_CHARS
 from domain.preferences import Preferences
 from domain.questions import Question, QuestionKind
 from domain.routing import Size
 from domain.sessions import Session, Turn
+from serving.answers import BuiltInAnswers
 from serving.context import Context
 from serving.models import ChatReply
 from tests.samples import LIFETIMES
@@ -146,13 +147,11 @@ async def test_what_is_kept_for_nobody_is_checked_all_the_same() -> None:
     desk.contexts.known["s-1"] = talked("before")
     for _ in range(2):
         await desk.ask(DARK)
-    first, second = (e for e in desk.path.stock.events if isinstance(e, AnswerGenerated))
-    assert (first.is_kept, second.is_kept) == (False, False)
-    assert first.response_key != second.response_key, "nobody is ever given it"
-    assert WIRE.unpack(first.stored, first.response_key).text() == "Title b."
-    assert [job.kind for job in reactions.react(first)] == ["answers.check"]
-    kept = replace(first, is_kept=True)
-    assert [job.kind for job in reactions.react(kept)] == ["response.write", "answers.check"]
+    first, second = (e for e in desk.path.stock.events if isinstance(e, AnswerUnkept))
+    assert (first.text, first.item_ids, first.locale) == ("Title b.", ("b",), "en")
+    assert [job.kind for job in reactions.react(first)] == ["answers.check_unkept"]
+    assert first.answer_id != second.answer_id, "each turn has an answer of its own"
+    assert [one.answer_id for one in desk.completed()] == [first.answer_id, second.answer_id]
 
 
 @pytest.mark.parametrize("user", ["", "alice"])
@@ -393,8 +392,12 @@ def test_when_the_last_client_leaves_the_call_ends(history: Sequence[str]) -> No
 
 
 async def test_a_mistake_of_ours_is_a_problem_document_and_no_silence() -> None:
-    desk = model_desk()
-    desk.contexts.fault = RuntimeError("a mistake")
+    desk = model_desk(table=with_ladder("canned"))
+
+    def mistaken(locale: str) -> Answer:
+        raise RuntimeError("a mistake")
+
+    desk.path.chat.built_in = BuiltInAnswers(mistaken)
     exchange = await desk.ask(DARK)
     assert exchange.status == 500
     assert b"a mistake" not in exchange.answer
@@ -442,6 +445,78 @@ async def test_a_title_without_one_is_told_of_by_the_model() -> None:
     reply = read(await desk.ask("title b"))
     assert (reply.source, reply.answer.kind) == ("model", "chat")
     assert [item.id for item in reply.answer.items] == ["b"]
+
+
+async def test_an_answer_without_an_end_is_broken_off() -> None:
+    desk = model_desk()
+    desk.model.pieces = ("Title b. ", "word " * 1000, "word " * 2000)
+    reply = read(await desk.ask(DARK))
+    assert len(reply.answer.text) == MAX_ANSWER_CHARS
+    assert reply.answer.text.endswith("…")
+    assert desk.model.running == 0, "the call has ended"
+
+
+async def test_a_completion_names_the_answer_that_it_tells_of() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    ((key, kept),) = desk.process.store.stored.items()
+    (completed,) = desk.completed()
+    assert completed.answer_id == WIRE.unpack(kept, key).answer_id
+    desk.model.fail = Transient("down")
+    await desk.ask("a title", session="s-2")
+    assert desk.completed()[-1].answer_id == "", "the ladder's own can not be taken back"
+
+
+async def test_a_first_question_over_http_takes_one_round_trip_where_its_answer_is_kept() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    calls, claims = desk.path.stock.calls, desk.process.store.claims
+    exchange = await desk.ask(DARK, "alice", "s-2")
+    assert read(exchange).source == "cache"
+    assert (desk.path.stock.calls, desk.process.store.claims) == (calls + 1, claims)
+    assert not desk.contexts.reads, "of a new session nothing is to be known"
+    assert b"context;dur=" in exchange.lines
+
+
+async def test_a_later_question_is_not_given_the_answer_of_a_first_one() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    desk.contexts.known["s-2"] = talked("before", session="s-2", owner="alice")
+    reply = read(await desk.ask(DARK, "alice", "s-2"))
+    assert (reply.source, len(desk.model.prompts)) == ("model", 2)
+    assert desk.contexts.reads == [("s-2", False)]
+    assert [one.asked_event_id for one in desk.completed()][-1] == reply.event_id
+
+
+async def test_what_was_said_is_read_while_titles_are_searched() -> None:
+    desk = model_desk()
+    desk.contexts.known["s-1"] = talked("a title", owner="alice")
+    desk.contexts.gate.clear()
+    exchange = desk.begin(DARK, "alice")
+    await desk.search.asked.wait()
+    assert not exchange.status
+    desk.contexts.gate.set()
+    await desk.settled()
+    assert read(exchange).source == "model"
+    assert [wanted.text for wanted in desk.search.wanted] == [DARK, f"{DARK} a title an answer"]
+
+
+@pytest.mark.parametrize("fault", [NotDone("down"), Late("late")])
+async def test_a_question_of_which_redis_says_nothing_is_not_taken_for_a_first_one(
+    fault: Transient,
+) -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    desk.contexts.known["s-2"] = talked("before", session="s-2", owner="alice")
+    desk.path.stock.fault = fault
+    assert read(await desk.ask(DARK, "alice", "s-2")).source == "model"
+    assert desk.contexts.reads == [("s-2", False)]
+
+
+async def test_of_a_new_session_the_turns_are_not_read() -> None:
+    desk = model_desk()
+    await desk.ask("a title for me", "alice")
+    assert desk.contexts.reads == [("s-1", True)]
 
 
 async def test_a_damaged_response_is_not_given_and_made_anew() -> None:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from adapters.redis_multiplexed import NotDone, Reply, WritesRefused
-from adapters.redis_serving import WRITES_REST_SECONDS, Complaint, ServingRedis
-from domain.errors import MangaAssistError
+from adapters.redis_serving import WRITES_REST_SECONDS, Answered, Complaint, ServingRedis
 
 if TYPE_CHECKING:
     from adapters.redis_kept import KeptRedis
@@ -43,8 +42,8 @@ class Shop:
         kept = cast("KeptRedis", self.server)
         self._redis = ServingRedis(kept, kept, shards=1, owner_seconds=60)
 
-    def ask(self) -> bytes | Complaint | MangaAssistError | None:
-        found: list[bytes | Complaint | MangaAssistError | None] = []
+    def ask(self) -> Answered:
+        found: list[Answered] = []
         self._redis.serve(
             answer_key="a",
             fallback_key="f",
