@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from config.budgets import Budget
@@ -16,6 +16,7 @@ from domain.answers import DEFAULT_LOCALE, AnswerKey
 from domain.errors import Transient
 from domain.preferences import Preferences
 from domain.sessions import Session, Turn
+from domain.tastes import Tastes
 from serving.answers import SeenAnswers
 from serving.meters import ConversationMeters
 from serving.outbox import Reader
@@ -28,6 +29,8 @@ AFTER_SECONDS = 0.01
 MAX_AGE_SECONDS = 30.0
 """From the second seed: what is older is read again."""
 MAX_SESSION_BYTES = 16 * 1024
+CONFIRM_SECONDS = 5.0
+"""By then an answer of the model is checked, and the session says where it was taken back."""
 RECENT_TITLES = 10
 TRENDING = AnswerKey("trending", "", DEFAULT_LOCALE)
 
@@ -49,6 +52,7 @@ class Context:
     preferences: Preferences = _NO_PREFERENCES
     recent: Sequence[str] = ()
     trending: bytes = b""
+    tastes: Tastes = field(default_factory=dict)
     is_sure: bool = False
 
     def with_turn(self, turn: Turn) -> "Context":
@@ -74,6 +78,14 @@ class UserReads(Protocol):
         ...
 
 
+class ReadsTastes(Protocol):
+    """What features tell of a user; see `serving/tastes.py`."""
+
+    async def read(self, user: str, budget: Budget) -> Tastes | None:
+        """The tastes; None where nothing is known. Raises Transient."""
+        ...
+
+
 class ContextReader:
     """Reads contexts, within the budget of the route `connect`."""
 
@@ -82,6 +94,7 @@ class ContextReader:
         *,
         sessions: SessionReader,
         users: UserReads,
+        tastes: ReadsTastes,
         answers: Reader,
         seen: SeenAnswers,
         budget: Budget,
@@ -90,6 +103,7 @@ class ContextReader:
     ) -> None:
         self._sessions = sessions
         self._users = users
+        self._tastes = tastes
         self._answers = answers
         self._seen = seen
         self._budget = budget
@@ -109,14 +123,15 @@ class ContextReader:
         """
         before = known or Context(0.0, Session(session_id, user))
         unread, new = _Talk(before.session, is_sure=False), _Talk(before.session, is_sure=True)
-        talk, preferences, recent, trending = await asyncio.gather(
+        talk, preferences, recent, trending, tastes = await asyncio.gather(
             self._branch("session", self._session(before.session, is_new=is_new), unread, new),
             self._branch("preferences", self._preferences(user), before.preferences),
             self._branch("interactions", self._recent(user), before.recent),
             self._branch("trending", self._trending(), before.trending),
+            self._branch("features", self._features(user), before.tastes),
         )
         now = asyncio.get_running_loop().time()
-        return Context(now, talk.session, preferences, recent, trending, talk.is_sure)
+        return Context(now, talk.session, preferences, recent, trending, tastes, talk.is_sure)
 
     async def _branch(
         self, name: str, read: Awaitable[Part | None], before: Part, nothing: Part | None = None
@@ -175,6 +190,9 @@ class ContextReader:
         seconds = self._budget.seconds("redis")
         return await self._users.recent_titles(user, RECENT_TITLES, seconds)
 
+    async def _features(self, user: str) -> Tastes | None:
+        return await self._tastes.read(user, self._budget) if user else None
+
     async def _trending(self) -> bytes | None:
         key = TRENDING.redis_key()
         seen = self._seen.last(key, self._clock())
@@ -217,10 +235,14 @@ class KeptContext:
             await asyncio.wait({reading})
         return self._known or Context(0.0, Session(self._session_id, self._user))
 
-    def note(self, turn: Turn) -> None:
-        """Remember what was just answered."""
-        if self._known is not None:
-            self._known = self._known.with_turn(turn)
+    def note(self, turn: Turn, *, may_be_taken_back: bool = False) -> None:
+        """Remember what was just answered; where it may be taken back, read again a while after."""
+        if self._known is None:
+            return
+        self._known = self._known.with_turn(turn)
+        loop = asyncio.get_running_loop()
+        if may_be_taken_back and self._timer.when() <= loop.time():
+            self._timer = loop.call_later(CONFIRM_SECONDS, self._read)
 
     def drop(self) -> None:
         """The client has gone: forget everything."""

@@ -84,7 +84,7 @@ class ModelAsking:
             context.preferences,
             context.recent,
         )
-        self._scope(replace(known, is_sure=context.is_sure))
+        self._scope(replace(known, tastes=context.tastes, is_sure=context.is_sure))
 
     def suppose_first(self) -> str | None:
         """The same as if the question were the first of its session: the key of its response.

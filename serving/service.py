@@ -18,7 +18,7 @@ from adapters.redis_connections import RedisConnections
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.spool_writing import SpoolWriter
-from config import answers, features, recommendations
+from config import answers, features, models, recommendations
 from config.budgets import Budgets
 from config.settings import Settings
 from domain.catalogue import Catalogue
@@ -57,6 +57,7 @@ from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
 from serving.static_page import page_routes
 from serving.switchboard import MAX_OF_USER, Switchboard
+from serving.tastes import TasteReader
 from serving.tokens import Gate
 from serving.warming import Warming, WarmUp
 from serving.warmup import DryRegistry, DryStock, exercise, first_answers, freeze
@@ -271,6 +272,9 @@ class Service:
         return ContextReader(
             sessions=self._session_reader,
             users=self._redis,
+            tastes=TasteReader(
+                self._backends, self._meters, wanted=models.declared().customer_features
+            ),
             answers=self._redis,
             seen=self._seen,
             budget=parts.budgets.routes[route],

@@ -46,6 +46,7 @@ def table_of(provider: str, *, max_tokens: int = 400) -> models.Models:
     )
     return models.Models(
         prompt_version=1,
+        customer_features=(),
         history_turns=5,
         models=models.Sizes(small=row, large=row),
         routing=shipped.routing,

@@ -60,12 +60,14 @@ class FakeContext:
     user: str
     used: int = 0
     turns: list[Turn] = field(default_factory=list)
+    may_be_taken_back: list[bool] = field(default_factory=list)
     is_dropped: bool = False
 
     def use(self) -> None:
         self.used += 1
 
-    def note(self, turn: Turn) -> None:
+    def note(self, turn: Turn, *, may_be_taken_back: bool = False) -> None:
+        self.may_be_taken_back.append(may_be_taken_back)
         self.turns.append(turn)
 
     def drop(self) -> None:

@@ -1,7 +1,9 @@
 """Questions that no precomputed answer fits, from the round trip to the ladder's last step."""
 
 import asyncio
+import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -12,7 +14,8 @@ from config.budgets import Budgets
 from config.errors import ConfigError
 from config.models import Rate, Spending
 from domain import reactions
-from domain.answers import Answer, AnswerKey
+from domain.answers import Answer, AnswerKey, store
+from domain.catalogue import item
 from domain.errors import Permanent, Transient
 from domain.events import AnswerUnkept, QuestionTaken
 from domain.model import MAX_ANSWER_CHARS
@@ -21,12 +24,12 @@ from domain.questions import Question, QuestionKind
 from domain.routing import Size
 from domain.sessions import Session, Turn
 from serving.answers import BuiltInAnswers
-from serving.context import Context
+from serving.context import TRENDING, Context
 from serving.models import ChatReply
 from tests.samples import LIFETIMES
-from tests.unit.serving.fakes import FakeExchange, stored
+from tests.unit.serving.fakes import NOW, FakeExchange, stored
 from tests.unit.serving.jumping import run
-from tests.unit.serving.model_desk import FALLBACK, model_desk
+from tests.unit.serving.model_desk import FALLBACK, TITLES, model_desk
 from tests.unit.serving.response_fakes import WIRE, FakeResponseStore
 
 DARK = "a dark title"
@@ -119,6 +122,64 @@ async def test_what_refers_to_the_customer_is_not_public() -> None:
     assert told in mine.messages[-1].text
     assert "<customer>" not in theirs.messages[-1].text
     assert len(desk.process.store.stored) == 2
+
+
+async def test_a_customers_tastes_go_into_an_answer_of_the_customers_own_alone() -> None:
+    desk = model_desk()
+    genres = {"favourite_genres": ["drama", "action"], "favourite_demographic": ["shonen"]}
+    desk.contexts.known["s-a"] = Context(
+        0.0, Session("s-a", "alice"), Preferences((), ("action",)), tastes=genres, is_sure=True
+    )
+    await desk.ask("a title for me", "alice", "s-a")
+    await desk.ask(DARK, "alice", "s-a")
+    mine, everybodys = desk.model.prompts
+    told = '{"favourite_genres":["action","drama"],"favourite_demographic":["shonen"]}'
+    assert f"<customer>{told}</customer>" in mine.messages[-1].text
+    assert "alice" not in repr(mine)
+    assert "<customer>" not in everybodys.messages[-1].text
+    desk.contexts.known["s-a"] = replace(desk.contexts.known["s-a"], tastes={})
+    assert read(await desk.ask("a title for me", "alice", "s-a")).source == "model", "another key"
+
+
+def counted(*scores: float) -> bytes:
+    """The body of a stored trending answer over the first titles."""
+    items = [{"id": id_, "score": score} for id_, score in zip("abc", scores, strict=False)]
+    return json.dumps({"answer": {"items": items}})[:-1].encode()
+
+
+@pytest.mark.parametrize(
+    ("trending", "expected", "shown"),
+    [
+        (counted(3.0, 0.5, 0.0), "trending", ["a", "b"]),
+        (counted(0.0, 0.0), "generic", []),
+        (b"", "generic", []),
+        (b"{", "generic", []),
+    ],
+)
+async def test_where_nothing_was_found_what_draws_attention_is_shown(
+    trending: bytes, expected: str, shown: Sequence[str]
+) -> None:
+    desk = model_desk()
+    desk.search.fail = Transient("slow")
+    desk.contexts.known["s-1"] = replace(talked("before"), trending=trending)
+    exchange = await desk.ask(DARK)
+    reply = read(exchange)
+    assert (rung(exchange), [item.id for item in reply.answer.items]) == (expected, shown)
+    assert (reply.source, reply.answer.kind) == ("fallback", "fallback")
+
+
+async def test_a_new_session_is_shown_what_the_process_knows_of_trending() -> None:
+    desk = model_desk()
+    desk.search.fail = Transient("slow")
+    answer = Answer(TRENDING, "many look at these", [{**item(TITLES[1]), "score": 2.0}])
+    key, stored_ = (
+        TRENDING.redis_key(),
+        store(answer, version=1, now=NOW, ttl_seconds=60, hard_ttl_seconds=600),
+    )
+    desk.path.chat.seen.learn(key, stored_.pack())
+    exchange = await desk.ask(DARK)
+    assert [one.id for one in read(exchange).answer.items] == ["b"]
+    assert "Title b" in read(exchange).answer.text
 
 
 async def test_preferences_stay_out_of_what_everybody_may_be_given() -> None:
