@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Protocol
 
@@ -38,6 +39,7 @@ from serving.conversation import MESSAGES_SECONDS
 from serving.feedback import FeedbackRoute
 from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing, Posts
+from serving.gateway_watch import watch
 from serving.interactions import InteractionsRoute
 from serving.keys import KeySet
 from serving.last_good import LastGood
@@ -117,6 +119,7 @@ class Service:
         settings = parts.settings
         self._connections = set[object]()
         self._outgoing: Outgoing | None = None
+        self._watch_gateway: Callable[[], Awaitable[None]] = _nothing
         self._hot = KeptRedis(settings.redis_url, name="mangaassist-hot")
         self._bulk = KeptRedis(settings.redis_url, name="mangaassist-bulk")
         self._redis = ServingRedis(
@@ -304,6 +307,7 @@ class Service:
         self._outgoing = Outgoing(
             parts.posts, counted, lambda gone: connections.forget(gone, seconds)
         )
+        self._watch_gateway = partial(watch, self._outgoing, connections, seconds)
         return GatewayRoutes(
             key=parts.settings.gateway_key,
             chat=self._chat,
@@ -363,6 +367,7 @@ class Service:
                 "last good": self._last_good.keep,
                 "spool": self._sync_spool,
                 "sweep": lambda: sweep(self._connections),
+                "gateway": self._watch_gateway,
             }.items()
         ]
         try:
@@ -425,6 +430,10 @@ async def _supervised(name: str, step: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(RESTART_SECONDS)
         else:
             return
+
+
+async def _nothing() -> None:
+    """Where there is nothing to watch."""
 
 
 def _producer_name() -> str:
