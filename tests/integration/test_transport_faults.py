@@ -11,7 +11,14 @@ from config.failpoints import Failpoint
 from emulators.faults import FaultRule, Kind
 from emulators.runner import run_in_thread
 from tests.faults.poison import malformed
-from tests.integration.transport_stage import Stage, Wire, Worker, eventually
+from tests.integration.transport_stage import (
+    POLL_SECONDS,
+    Stage,
+    Wire,
+    Worker,
+    eventually,
+    is_steady,
+)
 
 SHORT_VISIBILITY = 3
 RECOVERY_SECONDS = 5.0
@@ -171,6 +178,8 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
             20,
             "nothing waits in the worker",
         )
+        # What SQS has given out may still be on its way.
+        eventually(lambda: is_steady(hidden, POLL_SECONDS), 60, "it does not stop asking")
         worker.process.send_signal(signal.SIGTERM)
         # What runs ends only when it is told to.
         eventually(lambda: hidden() <= 2, 20, "what was not begun is not handed back")

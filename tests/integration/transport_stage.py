@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 REGION = "ap-northeast-1"
+POLL_SECONDS = 2
 
 
 def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
@@ -32,6 +33,12 @@ def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
     while not check():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
+
+
+def is_steady(read: Callable[[], object], seconds: float) -> bool:
+    before = read()
+    time.sleep(seconds)
+    return read() == before
 
 
 class Wire:
@@ -144,7 +151,7 @@ class Stage:
         options = {
             "region": REGION,
             "predefined_queues": queues,
-            "wait_time_seconds": 2,
+            "wait_time_seconds": POLL_SECONDS,
             "receive_grace_seconds": 1.0,
         }
         settings: dict[str, object] = {
