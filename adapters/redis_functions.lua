@@ -79,11 +79,13 @@ local function serve(keys, args)
   return reply_of(found, answer, fault_of(written) or '', spoilt)
 end
 
--- The same for a question whose answer depends on whether it is the first of its session. Of one that
--- is not, the answer is not looked at: {4}, and then what `serve` returns for the fallback alone.
+-- The same, and tells whether the question is the first of its session: of one that is not it returns
+-- {4}, and then what `serve` does; for the fallback alone where the answer is one to first questions.
+-- ARGV: as above, and 'require' for such an answer
 local function serve_first(keys, args)
   if redis.call('EXISTS', keys[3]) == 0 then return serve(keys, args) end
-  local reply = serve({keys[2], keys[2], keys[3], keys[4]}, args)
+  local answer = args[4] == 'require' and keys[2] or keys[1]
+  local reply = serve({answer, keys[2], keys[3], keys[4]}, args)
   if reply[1] == 0 then return reply end
   return {4, unpack(reply)}
 end

@@ -8,7 +8,7 @@ import asyncio
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from adapters.redis_hot_users import encode_features, features_key, interactions_key, seen_key
 from adapters.redis_kept import KeptRedis
@@ -41,7 +41,7 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was found beside an answer that was not looked at: its question may not be the first.
+    """What was found for a question that may not be the first of its session.
 
     That is, the session was begun before, or it is not known whether it was.
     """
@@ -52,6 +52,15 @@ class Begun:
 Looked = bytes | Complaint | MangaAssistError | None
 """What a look for an answer finds: stored bytes, None for nothing, or what went wrong."""
 Answered = Looked | Begun
+
+
+class First(StrEnum):
+    """What is to be made of whether a question is the first of its session."""
+
+    TELL = "tell"
+    """What is found for any other is Begun."""
+    REQUIRE = "require"
+    """And for any other the answer is not looked at, only the fallback."""
 
 
 class Noted(Enum):
@@ -122,12 +131,10 @@ class ServingRedis:
         event: bytes,
         seconds: float,
         found: Found,
-        is_first: bool = False,
+        first: First | None = None,
     ) -> None:
         """Read an answer and write the event.
 
-        With `is_first` only if the question is the first of its session, of which `found` otherwise
-        gets what is Begun, with the fallback answer.
         `found` gets Refused for another user's session, NotDone where the event was not written
         and Unknown where it may have been. A server that takes no writes is asked once more, for
         the answer alone, within the same time; and then for nothing else for a moment.
@@ -135,8 +142,9 @@ class ServingRedis:
         now = self._hot.time()
         ends_at = now + seconds
         # Without writing nobody knows whether a session begins.
-        what = (fallback_key if is_first else answer_key, fallback_key, session_id, owner)
-        found_unwritten = _as_begun(found) if is_first else found
+        only_key = fallback_key if first is First.REQUIRE else answer_key
+        what = (only_key, fallback_key, session_id, owner)
+        found_unwritten = found if first is None else _as_begun(found)
         if self._refusal is not None:
             if now < self._refused_until:
                 self._read_only(what, ends_at, self._refusal, found_unwritten)
@@ -156,10 +164,10 @@ class ServingRedis:
             else:
                 found(*_less_lucky(reply))
 
+        function, more = ("ma2_serve", ()) if first is None else ("ma2_serve_first", (first,))
         command = pack(
-            "FCALL", "ma2_serve_first" if is_first else "ma2_serve", 4, answer_key, fallback_key,
-            f"session_owner:{session_id}", self._outbox(session_id), owner, self._owner_seconds,
-            event,
+            "FCALL", function, 4, answer_key, fallback_key, f"session_owner:{session_id}",
+            self._outbox(session_id), owner, self._owner_seconds, event, *more,
         )  # fmt: skip
         self._hot.call(command, read, seconds)
 

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from adapters.redis_multiplexed import Late
-from adapters.redis_serving import Answered, Begun, Complaint
+from adapters.redis_serving import Answered, Begun, Complaint, First
 from config.failpoints import Failpoint, reach
 from domain.answers import AnswerKey, Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
@@ -280,11 +280,8 @@ class Turn:
         self.after = ()
         self.remark = ""
 
-    def serve(self, session_id: str, *, is_first: bool = False) -> None:
-        """Ask Redis for the answer, and hand the event over with that.
-
-        With `is_first` the answer is only for a question that begins its session.
-        """
+    def serve(self, session_id: str, *, first: First | None = None) -> None:
+        """Ask Redis for the answer, and hand the event over with that."""
         reach(Failpoint.SERVING_BEFORE_REDIS)
         self.desk.stock.serve(
             answer_key=self.place.key,
@@ -294,7 +291,7 @@ class Turn:
             event=self.encoded,
             seconds=self.desk.redis_seconds,
             found=self.found,
-            is_first=is_first,
+            first=first,
         )
 
     def found(self, stored: Answered, is_fallback: bool) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a customer before a question comes: read ahead, in parallel, kept for a while.
+"""What is known of a customer before a question comes: read in parallel, each part for itself.
 
 Each branch has its own time; one that fails leaves the others, and what was known before. Nothing
 here is waited for by a question that has a stored answer.
@@ -7,7 +7,7 @@ here is waited for by a question that has a stored answer.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
@@ -24,13 +24,7 @@ from serving.session_reader import SessionReader
 
 log = logging.getLogger(__name__)
 
-AFTER_SECONDS = 0.01
-"""A question that comes with the connection goes first: most need nothing of this."""
-MAX_AGE_SECONDS = 30.0
-"""From the second seed: what is older is read again."""
 MAX_SESSION_BYTES = 16 * 1024
-CONFIRM_SECONDS = 5.0
-"""By then an answer of the model is checked, and the session says where it was taken back."""
 RECENT_TITLES = 10
 TRENDING = AnswerKey("trending", "", DEFAULT_LOCALE)
 
@@ -55,9 +49,9 @@ class Context:
     tastes: Tastes = field(default_factory=dict)
     is_sure: bool = False
 
-    def with_turn(self, turn: Turn) -> "Context":
-        """Knowing one more turn."""
-        return replace(self, session=shortened(self.session.with_turns([turn])))
+    def with_turns(self, turns: Iterable[Turn]) -> "Context":
+        """Knowing these turns too."""
+        return replace(self, session=shortened(self.session.with_turns(turns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +103,6 @@ class ContextReader:
         self._budget = budget
         self._meters = meters
         self._clock = clock
-
-    def keep(self, session_id: str, user: str) -> "KeptContext":
-        """The context of a connection, being read from now on."""
-        return KeptContext(self, session_id, user)
 
     async def read(
         self, session_id: str, user: str, known: Context | None = None, *, is_new: bool = False
@@ -201,66 +191,6 @@ class ContextReader:
             self._seen.learn(key, stored or b"")
             seen = self._seen.last(key, self._clock())
         return None if seen is None else seen.body
-
-
-class KeptContext:
-    """The context of one connection: read once it is open, again when it is used and old."""
-
-    __slots__ = ("_known", "_reader", "_reading", "_session_id", "_timer", "_user")
-
-    def __init__(self, reader: ContextReader, session_id: str, user: str) -> None:
-        self._reader = reader
-        self._session_id = session_id
-        self._user = user
-        self._known: Context | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._read)
-
-    @property
-    def known(self) -> Context | None:
-        """What is known now; None while the first reading is under way."""
-        return self._known
-
-    def use(self) -> None:
-        """A question came: have what is old read again, behind it."""
-        if self._known is not None:
-            age = asyncio.get_running_loop().time() - self._known.read_at
-            if age > MAX_AGE_SECONDS:
-                self._read()
-
-    async def ready(self) -> Context:
-        """What is known, once something is."""
-        if self._known is None and not self._timer.cancelled():
-            reading = self._reading or self._read()
-            await asyncio.wait({reading})
-        return self._known or Context(0.0, Session(self._session_id, self._user))
-
-    def note(self, turn: Turn, *, may_be_taken_back: bool = False) -> None:
-        """Remember what was just answered; where it may be taken back, read again a while after."""
-        if self._known is None:
-            return
-        self._known = self._known.with_turn(turn)
-        loop = asyncio.get_running_loop()
-        if may_be_taken_back and self._timer.when() <= loop.time():
-            self._timer = loop.call_later(CONFIRM_SECONDS, self._read)
-
-    def drop(self) -> None:
-        """The client has gone: forget everything."""
-        self._timer.cancel()
-        if self._reading is not None:
-            self._reading.cancel()
-        self._known = self._reading = None
-
-    def _read(self) -> asyncio.Task[None]:
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._refresh(), name="read ahead")
-        return self._reading
-
-    async def _refresh(self) -> None:
-        try:
-            self._known = await self._reader.read(self._session_id, self._user, self._known)
-        finally:
-            self._reading = None
 
 
 def shortened(session: Session) -> Session:

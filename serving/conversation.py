@@ -19,9 +19,9 @@ from domain.sessions import Turn
 from serving import frames
 from serving.asked import Asked
 from serving.chat import require_words
-from serving.context import KeptContext
 from serving.exchange import guarded
 from serving.frames import AuthFrame, Code, MessageFrame
+from serving.kept_context import KeptContext
 from serving.models import ChatRequest
 from serving.problems import Problem, forbidden
 from serving.switchboard import Switchboard, TooManyConnections

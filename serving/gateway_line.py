@@ -13,8 +13,8 @@ from typing import Protocol
 from domain.errors import MangaAssistError
 from serving import frames
 from serving.asked import Asked
-from serving.context import KeptContext
 from serving.frames import Code, MessageFrame
+from serving.kept_context import KeptContext
 from serving.meters import ConversationMeters
 
 log = logging.getLogger(__name__)

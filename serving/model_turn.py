@@ -9,7 +9,7 @@ event tells the session of the answer before it goes out.
 import time
 from typing import TYPE_CHECKING, Literal
 
-from adapters.redis_serving import Answered, Begun
+from adapters.redis_serving import Answered, Begun, First
 from domain.answers import Damage
 from domain.errors import MangaAssistError, Transient
 from domain.events import QuestionTaken
@@ -18,9 +18,10 @@ from serving.answers import Seen
 from serving.asked import Asked
 from serving.chat import ChatRoute, Place
 from serving.completing import Completed, CompletingTurn
-from serving.context import TRENDING, Context, KeptContext
+from serving.context import TRENDING, Context
 from serving.exchange import Exchange, guarded
 from serving.generating import SEGMENTS
+from serving.kept_context import KeptContext
 from serving.ladder import seen
 from serving.model_asking import ModelAsking, completed
 
@@ -55,15 +56,17 @@ class ModelTurn(CompletingTurn):
         self.context_seconds = 0.0
         self.after = _NOTHING_MADE
 
-    def serve(self, session_id: str, *, is_first: bool = False) -> None:
+    def serve(self, session_id: str, *, first: First | None = None) -> None:
         """Ask Redis, once it is known for what."""
-        kept = self._kept_context()
-        if self.question.kind is not QuestionKind.CHAT:
-            super().serve(session_id, is_first=is_first)
-        elif kept is None:
+        kept, is_chat = self._kept_context(), self.question.kind is QuestionKind.CHAT
+        if kept is None:
             self.is_new = True
-            self._ask_for(self.asking.suppose_first())
-            super().serve(session_id, is_first=True)
+            key = self.asking.suppose_first()
+            if is_chat:
+                self._ask_for(key)
+            super().serve(session_id, first=First.REQUIRE if is_chat else First.TELL)
+        elif not is_chat:
+            super().serve(session_id, first=first)
         elif kept.known is not None:
             self._look_up(kept.known)
         else:

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from adapters.redis_serving import Answered
+from adapters.redis_serving import Answered, First
 from domain.answers import AnswerKey
 from domain.errors import Transient
 from domain.events import Event
@@ -27,12 +27,9 @@ class Stock(Protocol):
         event: bytes,
         seconds: float,
         found: Callable[[Answered, bool], None],
-        is_first: bool = False,
+        first: First | None = None,
     ) -> None:
-        """Read an answer and write the event, in one round trip.
-
-        With `is_first` the answer is only for a question that begins its session.
-        """
+        """Read an answer and write the event, in one round trip."""
         ...
 
     def append(

@@ -41,6 +41,7 @@ from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing, Posts
 from serving.gateway_watch import watch
 from serving.interactions import InteractionsRoute
+from serving.kept_context import KeptContexts
 from serving.keys import KeySet
 from serving.last_good import LastGood
 from serving.mending import Mending
@@ -286,7 +287,7 @@ class Service:
 
     def _switchboard(self, parts: Parts) -> Switchboard:
         counted = ConversationMeters(parts.metrics)
-        contexts = self._contexts(parts, "connect", counted)
+        contexts = KeptContexts(self._contexts(parts, "connect", counted))
         return Switchboard(
             self._chat,
             self._gate,

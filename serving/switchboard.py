@@ -9,7 +9,7 @@ from typing import Protocol
 
 from domain.events import ANONYMOUS
 from serving.chat import ChatRoute
-from serving.context import KeptContext
+from serving.kept_context import KeptContext
 from serving.meters import ConversationMeters, Meters
 from serving.problems import Problem
 from serving.tokens import Gate
@@ -26,7 +26,7 @@ class TooManyConnections(Problem):
 
 
 class Contexts(Protocol):
-    """What is known of customers before they ask; see `serving/context.py`."""
+    """What is known of customers before they ask; see `serving/kept_context.py`."""
 
     def keep(self, session_id: str, user: str) -> KeptContext:
         """The context of a connection, being read from now on."""

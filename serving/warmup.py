@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from adapters.redis_serving import Answered
+from adapters.redis_serving import Answered, First
 from domain.answers import AnswerKey, Damaged, StoredAnswer, hash_of
 from domain.errors import Transient
 from domain.events import Locale
@@ -101,7 +101,7 @@ class DryStock:
         event: bytes,
         seconds: float,
         found: Callable[[Answered, bool], None],
-        is_first: bool = False,
+        first: First | None = None,
     ) -> None:
         """Find the answer, as it would be stored under the key."""
         if answer_key not in self._packed:

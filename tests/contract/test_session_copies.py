@@ -154,6 +154,28 @@ def serve(connection: RedisConnection, owner: str) -> list[object]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("mode", "again"), [("require", [4, 2, b"generic"]), ("tell", [4, 1, b"own"])]
+)
+def test_a_question_is_the_first_of_its_session_once(
+    redis_connection: RedisConnection, mode: str, again: list[object]
+) -> None:
+    redis_connection.client.mset({"own": "own", "generic": "generic"})
+
+    def ask(owner: str, *keys: str) -> object:
+        of_session = [*keys, "session_owner:a", "outbox"]
+        return redis_connection.call(
+            "ma2_serve_first", of_session, owner, OWNER_SECONDS, b"event", mode
+        )
+
+    assert ask("ann", "own", "generic") == [1, b"own"]
+    assert ask("ann", "own", "generic") == again
+    assert ask("bob", "own", "generic") == [FOREIGN]
+    assert ask("ann", "none", "nor this") == [4, 3]
+    entries = redis_connection.client.xrange("outbox")
+    assert [fields.get(b"f") for _, fields in entries] == [b"1", b"%d" % again[1], None]  # type: ignore[str-format]
+
+
 def test_a_restored_owner_is_served_and_his_displacer_is_not(
     redis_connection: RedisConnection,
 ) -> None:

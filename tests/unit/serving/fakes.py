@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
-from adapters.redis_serving import Answered, Begun, Complaint, Noted
+from adapters.redis_serving import Answered, Begun, Complaint, First, Noted
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
 from domain.events import Event, Locale
@@ -52,7 +52,7 @@ class FakeStock:
         event: bytes,
         seconds: float,
         found: Callable[[Answered, bool], None],
-        is_first: bool = False,
+        first: First | None = None,
     ) -> None:
         self.calls += 1
         if self.fault is not None:
@@ -62,14 +62,12 @@ class FakeStock:
             found(self.complaint, False)
             return
         self.events.append(decode_event(event))
-        if is_first and session_id in self.begun:
-            found(Begun(self.answers.get(fallback_key)), True)
-            return
+        is_begun = first is not None and session_id in self.begun
         self.begun.add(session_id)
-        if answer_key != fallback_key and answer_key in self.answers:
-            found(self.answers[answer_key], False)
-        else:
-            found(self.answers.get(fallback_key), True)
+        key = fallback_key if is_begun and first is First.REQUIRE else answer_key
+        is_own = key != fallback_key and key in self.answers
+        stored = self.answers.get(key if is_own else fallback_key)
+        found(Begun(stored) if is_begun else stored, not is_own)
 
     def append(
         self,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from domain.sessions import Turn
-from serving.context import KeptContext
 from serving.conversation import Conversation
+from serving.kept_context import KeptContext
 from serving.keys import KeySet
 from serving.meters import ConversationMeters
 from serving.problems import invalid_token

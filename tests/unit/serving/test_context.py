@@ -17,13 +17,12 @@ from domain.sessions import LAST_TURNS, Session, Turn
 from domain.tastes import Tastes
 from serving.answers import SeenAnswers
 from serving.context import (
-    MAX_AGE_SECONDS,
     MAX_SESSION_BYTES,
     TRENDING,
     ContextReader,
-    KeptContext,
     shortened,
 )
+from serving.kept_context import MAX_AGE_SECONDS, KeptContext
 from serving.meters import ConversationMeters, Meters
 from serving.session_reader import SessionReader
 from tests.fakes import FakeSessions
@@ -259,7 +258,7 @@ async def test_a_context_is_read_again_when_it_is_used_and_old(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf.redis.gate.set()
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     await kept.ready()
     kept.use()
     assert shelf.redis.reads.count("session") == 1
@@ -280,7 +279,7 @@ async def settled(kept: KeptContext) -> None:
 
 async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> None:
     shelf.redis.gate.set()
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     await kept.ready()
     kept.note(Turn("e2", "m-2", "and then?", "this", NOW))
     kept._read()
@@ -292,9 +291,9 @@ async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> N
 async def test_what_was_taken_back_meanwhile_is_known_a_while_after_its_answer(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.context.CONFIRM_SECONDS", 0.0)
+    monkeypatch.setattr("serving.kept_context.CONFIRM_SECONDS", 0.0)
     shelf.redis.gate.set()
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     first = await kept.ready()
     answer = turn("e2", NOW)
     stored = first.session.with_turns([answer.retracted("taken back")])
@@ -314,6 +313,23 @@ async def test_what_was_taken_back_meanwhile_is_known_a_while_after_its_answer(
     assert shelf.redis.reads.count("session") == 2
 
 
+async def test_what_is_answered_while_it_is_read_again_is_known_too(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    kept = KeptContext(shelf.reader(), "s", "alice")
+    await kept.ready()
+    shelf.redis.gate.clear()
+    shelf.redis.reads.clear()
+    shelf.redis.all_asked.clear()
+    kept._read()
+    while "session" not in shelf.redis.reads:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0)
+    kept.note(turn("e2", NOW))
+    shelf.redis.gate.set()
+    await settled(kept)
+    assert kept.known is not None
+    assert list(kept.known.session.turns) == ["e2", "e1"]
+
+
 async def test_of_a_new_session_the_turns_are_not_looked_for(shelf: Shelf) -> None:
     shelf.redis.gate.set()
     known = await shelf.reader().read("s", "alice", is_new=True)
@@ -322,7 +338,7 @@ async def test_of_a_new_session_the_turns_are_not_looked_for(shelf: Shelf) -> No
 
 
 async def test_nothing_is_kept_of_a_client_that_has_gone(shelf: Shelf) -> None:
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     reading = kept._read()
     kept.drop()
     with pytest.raises(asyncio.CancelledError):

@@ -580,6 +580,25 @@ async def test_of_a_new_session_the_turns_are_not_read() -> None:
     assert desk.contexts.reads == [("s-1", True)]
 
 
+async def test_a_title_without_a_stored_answer_is_told_of_once_for_all_who_begin_so() -> None:
+    desk = model_desk()
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    sources = [read(await desk.ask("title b", session=f"s-{n}")).source for n in range(3)]
+    assert sources == ["model", "cache", "cache"]
+    assert not desk.contexts.reads
+    desk.contexts.known["s-9"] = talked("before", session="s-9", owner="alice")
+    assert read(await desk.ask("title b", "alice", "s-9")).source == "model"
+
+
+async def test_a_stored_answer_of_a_title_is_given_in_any_session() -> None:
+    desk = model_desk()
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    key = AnswerKey("title", "b", "en")
+    desk.path.stock.answers[key.redis_key()] = stored(key=key)
+    sources = [read(await desk.ask("title b")).source for _ in range(2)]
+    assert (sources, desk.path.stock.calls) == (["precomputed"] * 2, 2)
+
+
 async def test_a_damaged_response_is_not_given_and_made_anew() -> None:
     desk = model_desk()
     await desk.ask(DARK)
