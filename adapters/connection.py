@@ -20,6 +20,7 @@ from adapters.kinesis_analytics import KinesisAnalytics
 from adapters.pseudonyms import Pseudonyms
 from adapters.redis_answers import RedisAnswers
 from adapters.redis_bookmarks import RedisBookmarks
+from adapters.redis_checks import RedisAnswerChecks
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
 from adapters.redis_failures import RedisFailures
@@ -59,15 +60,15 @@ def connect(
     failures = RedisFailures(redis)
     sqs = SqsQueues(aws, metrics)
     pseudonyms = Pseudonyms(settings.pseudonym_key)
+    retracted_seconds = response_cache.declared().tombstone_days * 86_400
     return Ports(
         clock=time.time,
         today=settings.store_day,
         answers=RedisAnswers(redis),
         responses=RedisResponses(
-            redis,
-            response_wire(settings),
-            tombstone_seconds=response_cache.declared().tombstone_days * 86_400,
+            redis, response_wire(settings), tombstone_seconds=retracted_seconds
         ),
+        checks=RedisAnswerChecks(redis, retracted_seconds=retracted_seconds),
         counts=RedisCounts(redis, trending_rule(declared.trending), time.time),
         sessions=DynamoDBSessions(aws, settings.sessions_table, settings.session_days, time.time),
         summarise=extract,

@@ -13,6 +13,7 @@ from domain.events import AnswerServed, Event, RecommendationServed, Served, Ser
 from domain.personal_answers import recommendation_key
 from domain.questions import QuestionKind
 from domain.reactions import react
+from domain.response_cache import answer_id_of
 
 EVENT, FOUND, HEAD = b"e", b"f", b"h"
 """The fields of an entry, as `adapters/redis_functions.lua` writes them."""
@@ -75,4 +76,5 @@ def _served(fields: Mapping[bytes, bytes], own_key: str | None) -> Served:
         generated_at=header.generated_at,
         soft_expires_at=header.soft_expires_at,
         preview=header.preview(head),
+        answer_id=answer_id_of(header.key_hash, header.version),
     )

@@ -17,6 +17,7 @@ from msgspec import Meta
 from domain.errors import Malformed
 from domain.events import EVENT_TYPES, Event
 from domain.jobs import JOB_TYPES, MAX_PACK_BYTES, Job
+from domain.model import MAX_ANSWER_CHARS
 
 MAX_EVENT_BYTES = 64 * 1024
 MAX_PACK_JOBS = 10_000
@@ -44,6 +45,8 @@ _BY_NAME: Mapping[str, object] = {
     "question": Annotated[str, Meta(max_length=4000)],
     "comment": Annotated[str, Meta(max_length=500)],
     "answer_preview": Annotated[str, Meta(max_length=1000)],
+    "text": Annotated[str, Meta(max_length=MAX_ANSWER_CHARS)],
+    "item_ids": Annotated[tuple[_Id, ...], Meta(max_length=MAX_ITEMS)],
     "seq": Annotated[int, Meta(ge=0, le=_MAX_INT)],
     "attributes": Annotated[
         dict[

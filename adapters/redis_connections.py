@@ -2,7 +2,10 @@
 
 `ws:<connection>` is JSON, `ws_sent:<connection>` counts messages in a window, `ws_user:<user>` is
 the set of a user's connections by when they end. All expire with the connection's longest life.
+`ws_left:<connection>` exists for a while once it has ended.
 """
+
+from collections.abc import Sequence
 
 import msgspec
 
@@ -14,6 +17,8 @@ from domain.ports import Clock
 
 LIFE_SECONDS = 2 * 3600
 """API Gateway's limit."""
+LEFT_SECONDS = 60
+"""Longer than an answer is made."""
 
 # Returns 0 where the user has as many connections as allowed. Repeating it changes nothing.
 _KEEP = """
@@ -36,6 +41,7 @@ return {redis.call('GET', KEYS[1]), sent}
 """
 
 _FORGET = """
+redis.call('SET', KEYS[2], '', 'EX', ARGV[3])
 local stored = redis.call('GET', KEYS[1])
 if not stored then return 0 end
 local readable, held = pcall(cjson.decode, stored)
@@ -81,12 +87,27 @@ class RedisConnections:
 
     async def forget(self, connection_id: str, seconds: float) -> None:
         """The connection has ended."""
-        command = pack("EVAL", _FORGET, 1, _key(connection_id), "ws_user:", connection_id)
+        command = pack(
+            "EVAL", _FORGET, 2, _key(connection_id), _left(connection_id), "ws_user:",
+            connection_id, LEFT_SECONDS,
+        )  # fmt: skip
         await self._redis.ask(command, seconds)
+
+    async def left(self, connection_ids: Sequence[str], seconds: float) -> Sequence[str]:
+        """Those of these connections that have ended lately."""
+        match await self._redis.ask(pack("MGET", *map(_left, connection_ids)), seconds):
+            case [*marks]:
+                marked = zip(connection_ids, marks, strict=False)
+                return [one for one, mark in marked if isinstance(mark, bytes)]
+        return []
 
 
 def _key(connection_id: str) -> str:
     return f"ws:{connection_id}"
+
+
+def _left(connection_id: str) -> str:
+    return f"ws_left:{connection_id}"
 
 
 def _held(stored: bytes) -> HeldConnection:

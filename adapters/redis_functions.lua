@@ -79,7 +79,18 @@ local function serve(keys, args)
   return reply_of(found, answer, fault_of(written) or '', spoilt)
 end
 
--- The same without writing anything, for a server that takes no writes.
+-- The same, and tells whether the question is the first of its session: of one that is not it returns
+-- {4}, and then what `serve` does; for the fallback alone where the answer is one to first questions.
+-- ARGV: as above, and 'require' for such an answer
+local function serve_first(keys, args)
+  if redis.call('EXISTS', keys[3]) == 0 then return serve(keys, args) end
+  local answer = args[4] == 'require' and keys[2] or keys[1]
+  local reply = serve({answer, keys[2], keys[3], keys[4]}, args)
+  if reply[1] == 0 then return reply end
+  return {4, unpack(reply)}
+end
+
+-- The same as `serve` without writing anything, for a server that takes no writes.
 -- KEYS: answer, fallback answer, owner of the session; ARGV: owner, why the event is not written
 local function read(keys, args)
   if is_foreign(keys[3], args[1]) then return {0} end
@@ -343,6 +354,7 @@ local function tally(keys, args)
 end
 
 redis.register_function('ma2_serve', serve)
+redis.register_function('ma2_serve_first', serve_first)
 redis.register_function{function_name = 'ma2_read', callback = read, flags = {'no-writes'}}
 redis.register_function('ma2_mend', mend)
 redis.register_function('ma2_count', count)

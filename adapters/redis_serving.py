@@ -7,6 +7,7 @@ event to the outbox, in one round trip. Needs the functions of `redis_functions.
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, bytes_in, pack
@@ -14,7 +15,7 @@ from adapters.redis_serving_events import ServingEvents
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
 
-_FOREIGN, _FOUND, _FALLBACK, _NOTHING = range(4)
+_FOREIGN, _FOUND, _FALLBACK, _NOTHING, _BEGUN = range(5)
 
 WRITES_REST_SECONDS = 0.1
 """How long a server that refused a write is asked only to read: the refusal costs a round trip."""
@@ -33,7 +34,31 @@ class Complaint:
     """The keys that hold something else than an answer."""
 
 
-Found = Callable[[bytes | Complaint | MangaAssistError | None, bool], None]
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was found for a question that may not be the first of its session.
+
+    That is, the session was begun before, or it is not known whether it was.
+    """
+
+    stored: "Looked"
+
+
+Looked = bytes | Complaint | MangaAssistError | None
+"""What a look for an answer finds: stored bytes, None for nothing, or what went wrong."""
+Answered = Looked | Begun
+
+
+class First(StrEnum):
+    """What is to be made of whether a question is the first of its session."""
+
+    TELL = "tell"
+    """What is found for any other is Begun."""
+    REQUIRE = "require"
+    """And for any other the answer is not looked at, only the fallback."""
+
+
+Found = Callable[[Answered, bool], None]
 """Called with the stored bytes, None or what went wrong, and whether it is the fallback answer."""
 
 MENDED = {1: "rebuilt", 2: "restored"}
@@ -68,6 +93,7 @@ class ServingRedis(ServingEvents):
         event: bytes,
         seconds: float,
         found: Found,
+        first: First | None = None,
     ) -> None:
         """Read an answer and write the event.
 
@@ -77,27 +103,33 @@ class ServingRedis(ServingEvents):
         """
         now = self._hot.time()
         ends_at = now + seconds
+        # Without writing nobody knows whether a session begins.
+        only_key = fallback_key if first is First.REQUIRE else answer_key
+        what = (only_key, fallback_key, session_id, owner)
+        found_unwritten = found if first is None else _as_begun(found)
         if self._refusal is not None:
             if now < self._refused_until:
-                what = (answer_key, fallback_key, session_id, owner)
-                self._read_only(what, ends_at, self._refusal, found)
+                self._read_only(what, ends_at, self._refusal, found_unwritten)
                 return
             self._refusal = None
 
         def read(reply: Reply) -> None:
             if type(reply) is list and len(reply) == _PLAIN and reply[0] == _FOUND:
                 found(reply[1], False)
+            elif type(reply) is list and reply[0] == _BEGUN:
+                stored, is_fallback = _less_lucky(reply[1:])
+                found(Begun(stored), is_fallback)
             elif isinstance(reply, WritesRefused):
                 self._refusal = reply
                 self._refused_until = self._hot.time() + WRITES_REST_SECONDS
-                what = (answer_key, fallback_key, session_id, owner)
-                self._read_only(what, ends_at, reply, found)
+                self._read_only(what, ends_at, reply, found_unwritten)
             else:
                 found(*_less_lucky(reply))
 
+        function, more = ("ma2_serve", ()) if first is None else ("ma2_serve_first", (first,))
         command = pack(
-            "FCALL", "ma2_serve", 4, answer_key, fallback_key, f"session_owner:{session_id}",
-            self._outbox(session_id), owner, self._owner_seconds, event,
+            "FCALL", function, 4, answer_key, fallback_key, f"session_owner:{session_id}",
+            self._outbox(session_id), owner, self._owner_seconds, event, *more,
         )  # fmt: skip
         self._hot.call(command, read, seconds)
 
@@ -162,7 +194,14 @@ class ServingRedis(ServingEvents):
         return bytes_in(await self._hot.ask(pack("GET", key.redis_key()), seconds))
 
 
-def _less_lucky(reply: Reply) -> tuple[bytes | Complaint | MangaAssistError | None, bool]:
+def _as_begun(found: Found) -> Found:
+    def begun(stored: Answered, is_fallback: bool) -> None:
+        found(stored if isinstance(stored, (Begun, Refused)) else Begun(stored), is_fallback)
+
+    return begun
+
+
+def _less_lucky(reply: Reply) -> tuple[Looked, bool]:
     match reply:
         case [int(found), bytes(stored)] if found in {_FOUND, _FALLBACK}:
             return stored, found == _FALLBACK

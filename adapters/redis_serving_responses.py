@@ -103,6 +103,10 @@ class ServingResponses:
                 return Shared(Written(written), refusal)
         raise _unexpected(reply)
 
+    async def write(self, key: str, event: bytes, seconds: float) -> None:
+        """Write an event of a response that is not kept; raises NotDone where it was not."""
+        await self._bulk.ask(pack("XADD", self._outbox(key), "*", "e", event), seconds)
+
     async def release(self, key: str, token: str, failing_seconds: float, seconds: float) -> None:
         """Give the lease back; nobody tries again for `failing_seconds`."""
         milliseconds = int(failing_seconds * 1000)

@@ -21,8 +21,8 @@ COMPRESSED_BYTES = 2048
 """What is longer is compressed: zstd at level 1 makes a fifth of it in 10 to 20 µs."""
 MAX_HISTORY_BYTES = 1024 * 1024
 
-# A session only ever gains turns and drops its oldest, so that the sum of their times grows. It is
-# the first number of a value, compressed or not.
+# A session only ever gains turns and drops its oldest, so that the sum of their times grows, if by
+# little where an answer comes or goes. It is the first number of a value, compressed or not.
 _REPLACE = """
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'string' then
@@ -152,7 +152,9 @@ def _require_newness(stored: bytes, newness: float) -> None:
 
 
 def _newness(session: Session) -> float:
-    """Grows with every turn, with every answer to one, and with what the summary covers."""
+    """Grows with every turn, its answer, the end of this one, and with what the summary covers."""
     covered = session.summarised_through.partition("#")[0]
-    turns = sum(turn.at + bool(turn.answer_preview) for turn in session.in_order())
+    turns = sum(
+        turn.at + bool(turn.answer_preview) + turn.is_retracted for turn in session.in_order()
+    )
     return round(turns + float(covered or 0), 3)

@@ -5,19 +5,16 @@ The container takes the messages format that the common serving containers share
 sagemaker:InvokeEndpointWithResponseStream on the endpoint.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import msgspec
 
-from adapters.aws_event_stream import events
 from adapters.aws_http import AwsHttp
-from domain.errors import Transient
-from domain.model import WARMING, Ended, Prompt, Stop
+from adapters.streamed_model import Reading, StreamedModel, unusable
+from domain.model import Prompt, Stop
 
 SERVICE = "sagemaker-runtime"
-OPERATION = "InvokeEndpointWithResponseStream"
 STOPS = {"stop": Stop.DONE, "eos_token": Stop.DONE, "length": Stop.LENGTH}
 """All other reasons mean that what was said must not be used."""
 MAX_LINE_BYTES = 1024 * 1024
@@ -45,46 +42,15 @@ class _Chunk(msgspec.Struct):
     error: msgspec.Raw | None = None
 
 
-class SageMakerModel:
+class SageMakerModel(StreamedModel):
     """Implements `domain.model.ChatModel`."""
 
+    service = SERVICE
+    operation = "InvokeEndpointWithResponseStream"
+
     def __init__(self, http: AwsHttp, endpoint: str, max_tokens: int, temperature: float) -> None:
-        self._http = http
-        self._path = f"/endpoints/{quote(endpoint, safe='')}/invocations-response-stream"
-        self._max_tokens = max_tokens
-        self._temperature = temperature
-
-    def stream(self, prompt: Prompt, seconds: float) -> AsyncGenerator[str | Ended, None]:
-        """The answer piece by piece, then `Ended`; all of it within so many seconds."""
-        return self._stream(prompt, self._max_tokens, seconds)
-
-    async def warm(self, seconds: float) -> None:
-        """Open a connection and have the model say one token; raises as `stream` does."""
-        async for _ in self._stream(WARMING, 1, seconds):
-            pass
-
-    async def _stream(
-        self, prompt: Prompt, max_tokens: int, seconds: float
-    ) -> AsyncGenerator[str | Ended, None]:
-        deadline = asyncio.get_running_loop().time() + seconds
-        body = self._body(prompt, max_tokens)
-        stop: Stop | None = None
-        usage = _Usage()
-        lines = _Lines()
-        async with self._http.post(OPERATION, self._path, body, deadline=deadline) as response:
-            async for kind, payload in events(response, SERVICE, OPERATION, deadline):
-                if kind != "PayloadPart":
-                    continue
-                for chunk in lines.chunks(payload):
-                    usage = chunk.usage or usage
-                    for choice in chunk.choices:
-                        if choice.delta.content:
-                            yield choice.delta.content
-                        if choice.finish_reason is not None:
-                            stop = STOPS.get(choice.finish_reason, Stop.WITHHELD)
-        if stop is None:
-            raise _unusable("broke off its answer")
-        yield Ended(stop, usage.prompt_tokens, usage.completion_tokens)
+        path = f"/endpoints/{quote(endpoint, safe='')}/invocations-response-stream"
+        super().__init__(http, path, max_tokens, temperature)
 
     def _body(self, prompt: Prompt, max_tokens: int) -> bytes:
         turns = [{"role": message.role, "content": message.text} for message in prompt.messages]
@@ -99,6 +65,28 @@ class SageMakerModel:
             }
         )
 
+    def _reading(self) -> Reading:
+        return _Reading()
+
+
+class _Reading(Reading):
+    def __init__(self) -> None:
+        super().__init__()
+        self._lines = _Lines()
+
+    def pieces(self, kind: str, payload: bytes) -> Iterator[str]:
+        if kind != "PayloadPart":
+            return
+        for chunk in self._lines.chunks(payload):
+            if (usage := chunk.usage) is not None:
+                self.input_tokens = usage.prompt_tokens
+                self.output_tokens = usage.completion_tokens
+            for choice in chunk.choices:
+                if choice.delta.content:
+                    yield choice.delta.content
+                if choice.finish_reason is not None:
+                    self.stop = STOPS.get(choice.finish_reason, Stop.WITHHELD)
+
 
 class _Lines:
     """Whole lines out of parts."""
@@ -110,7 +98,7 @@ class _Lines:
         """What the lines say that this part completes; raises Transient for what cannot be read."""
         *lines, self._rest = (self._rest + part).split(b"\n")
         if len(self._rest) > MAX_LINE_BYTES:
-            raise _unusable("sends a line without an end")
+            raise unusable(SERVICE, "sends a line without an end")
         for line in lines:
             said = line.strip().removeprefix(PREFIX).strip()
             if not line.startswith(PREFIX) or said == LAST:
@@ -118,11 +106,7 @@ class _Lines:
             try:
                 chunk = msgspec.json.decode(said, type=_Chunk)
             except msgspec.DecodeError as error:
-                raise _unusable("sends what it should not") from error
+                raise unusable(SERVICE, "sends what it should not") from error
             if chunk.error is not None:
-                raise _unusable("reports an error of the model")
+                raise unusable(SERVICE, "reports an error of the model")
             yield chunk
-
-
-def _unusable(what: str) -> Transient:
-    return Transient(f"{SERVICE} {what}", dependency=SERVICE)

@@ -22,7 +22,7 @@ from bench.sink import ENVIRONMENT, Sink
 from config import settings
 from config.queues import declared
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
-from domain.ports import AnalyticsStream, CountOutcome, Ports, TaskMetrics
+from domain.ports import AnalyticsStream, CountOutcome, Given, Ports, TaskMetrics
 from domain.sessions import Session, Turn
 from domain.summaries import extract
 from workers import lifecycle
@@ -99,6 +99,14 @@ class _Sessions:
         """No session here is long enough."""
         return False
 
+    def reword(self, session: Session) -> bool:
+        """As above."""
+        return False
+
+    def retract(self, given: Given, note: str) -> Session | None:
+        """No answer here is checked."""
+        return None
+
 
 class _SessionCopies:
     def put(self, sessions: Sequence[Session]) -> None:
@@ -147,6 +155,7 @@ def marking(mark: Mark, metrics: TaskMetrics) -> Ports:
         today=absent,
         answers=absent,
         responses=absent,
+        checks=absent,
         counts=_Counts(mark),
         sessions=_Sessions(mark),
         summarise=extract,

@@ -24,6 +24,7 @@ PERSONAL = frozenset(
         "actor",
         "answer_preview",
         "attributes",
+        "item_ids",
         "items",
         "message_id",
         "owner",
@@ -31,6 +32,7 @@ PERSONAL = frozenset(
         "session_id",
         "stored",
         "subject",
+        "text",
         "user_id",
     }
 )

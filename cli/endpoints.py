@@ -64,12 +64,14 @@ def read(path: Path) -> Endpoints:
 
 def aws_variables(urls: Mapping[str, str], otherwise: str) -> dict[str, str]:
     """The SDK's variables for these services, and one for every service that is not named."""
-    named = {f"AWS_ENDPOINT_URL_{_variable(service)}": url for service, url in urls.items()}
+    named = {endpoint_variable(service): url for service, url in urls.items()}
     return {**_CREDENTIALS, "AWS_ENDPOINT_URL": otherwise, **named}
 
 
-def _variable(service: str) -> str:
-    return _NAMES.get(service, service.upper().replace("-", "_"))
+def endpoint_variable(service: str) -> str:
+    """The SDK's variable for a service by its name in `endpoints.json`."""
+    name = _NAMES.get(service, service.upper().replace("-", "_"))
+    return f"AWS_ENDPOINT_URL_{name}"
 
 
 def without_aws(environment: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from config import tables
 from config.tables import require
 
 Milliseconds = Annotated[int, Meta(gt=0)]
-Rung = Literal["fresh", "stale", "previous", "found", "generic", "canned"]
+Rung = Literal["fresh", "stale", "previous", "found", "trending", "generic", "canned"]
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,19 +12,32 @@ from config import tables
 from config.tables import require
 
 Text = Annotated[str, Meta(min_length=1)]
+Note = Annotated[str, Meta(min_length=1, max_length=200)]
 Host = Annotated[str, Meta(pattern=r"^[a-z0-9-]+(\.[a-z0-9-]+)+$")]
 Ending = Annotated[str, Meta(pattern="^[a-z]{2,}$")]
+
+
+class Notes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in a session in place of an answer that was taken back, by locale."""
+
+    ja: Note
+    en: Note
+
+    def of(self, locale: str) -> str:
+        """The note in this locale."""
+        return self.ja if locale == "ja" else self.en
 
 
 class GuardrailsTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
-    max_chars: Annotated[int, Meta(ge=1, le=100_000)]
+    max_chars: Annotated[int, Meta(ge=1, le=9_000)]
     hosts: tuple[Host, ...]
     endings: Annotated[tuple[Ending, ...], Meta(min_length=1)]
     markers: tuple[Text, ...]
     banned: tuple[Text, ...]
     other_names: tuple[Text, ...]
+    notes: Notes
 
     def bare_host(self) -> re.Pattern[str]:
         """Finds a host that no scheme stands before."""

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from config import tables
+from config import features, tables
+from config.tables import require
 
 Count = Annotated[int, Meta(ge=1)]
 Words = Annotated[str, Meta(min_length=1)]
@@ -75,6 +76,7 @@ class Models(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """The whole table."""
 
     prompt_version: Count
+    customer_features: tuple[Words, ...]
     history_turns: Annotated[int, Meta(ge=0, le=50)]
     models: Sizes
     routing: Routing
@@ -106,7 +108,15 @@ def _other(model: Model, text: str) -> Model:
 
 def load(directory: Path | None = None) -> Models:
     """The checked table; raises ConfigError."""
-    return tables.read("models", Models, *([directory] if directory else []))
+    where = [directory] if directory else []
+    table = tables.read("models", Models, *where)
+    groups = features.load(*where).groups.values()
+    known = {name for group in groups for name in group.features}
+    for name in table.customer_features:
+        place = "models.toml: customer_features"
+        require(name in known, place, f"features.toml declares no {name!r}")
+        require(not name.endswith("_id"), place, f"{name!r} is an id")
+    return table
 
 
 @cache

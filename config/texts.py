@@ -40,6 +40,7 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "recommendation_popular_plain": _TITLES,
     "recommendation_none": _NONE,
     "found": _TITLES,
+    "trending_instead": _TITLES,
     "fallback": _TITLES,
     "fallback_plain": _TITLES,
     "fallback_none": _NONE,

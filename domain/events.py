@@ -83,7 +83,8 @@ class QuestionTaken(AnswerServed):
 class AnswerCompleted(Event):
     """A question of a `QuestionTaken` was answered; `asked_event_id` and `asked_at` are that one's.
 
-    `source` is the API's, `rung` the step of the ladder that gave the answer.
+    `source` is the API's, `rung` the step of the ladder that gave the answer, and `answer_id` names
+    an answer of the model: it may be taken back.
     """
 
     type: ClassVar[str] = "answer.completed"
@@ -99,6 +100,7 @@ class AnswerCompleted(Event):
     answer_preview: str
     source: str
     rung: str
+    answer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +193,7 @@ class RecommendationMissed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerGenerated(Event):
-    """The model answered, and the answer may be cached, or where not `is_kept` only checked.
+    """The model answered, and the answer may be cached.
 
     `stored` are the bytes to keep under `response_key`, as `adapters/response_wire.py` writes them:
     whoever works on them later needs nothing that might have changed since.
@@ -201,7 +203,19 @@ class AnswerGenerated(Event):
 
     response_key: str
     stored: bytes
-    is_kept: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerUnkept(Event):
+    """The model gave an answer that is cached for nobody; it is checked all the same."""
+
+    type: ClassVar[str] = "answer.unkept"
+
+    answer_id: str
+    text: str
+    item_ids: tuple[str, ...]
+    locale: Locale
+    is_negative: bool
 
 
 class ServedFrom(StrEnum):
@@ -225,6 +239,8 @@ class Served:
     generated_at: float = 0.0
     soft_expires_at: float = 0.0
     preview: str = ""
+    answer_id: str = ""
+    """Of what the model answered, where it is the model's."""
 
     def stale_at(self, when: float) -> bool:
         """Whether the answer was past its soft expiry at that time."""
@@ -281,5 +297,6 @@ EVENT_TYPES: tuple[type[Event], ...] = (
     RecommendationComputed,
     RecommendationMissed,
     AnswerGenerated,
+    AnswerUnkept,
 )
 """Every type of event there is; a guard test checks that something reacts to each."""

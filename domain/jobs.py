@@ -30,7 +30,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateSession(Job):
-    """Add one turn to a session that `owner` opened (or opens by this)."""
+    """Add one turn to a session that `owner` opened (or opens by this).
+
+    `answer_id` names the answer where it is the model's.
+    """
 
     kind: ClassVar[str] = "session.update"
 
@@ -39,6 +42,7 @@ class UpdateSession(Job):
     message_id: str
     question: str
     answer_preview: str
+    answer_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +234,19 @@ class CheckAnswer(Job):
     stored: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckUnkept(Job):
+    """The same for an answer that is cached for nobody."""
+
+    kind: ClassVar[str] = "answers.check_unkept"
+
+    answer_id: str
+    text: str
+    item_ids: tuple[str, ...]
+    locale: Locale
+    is_negative: bool
+
+
 JOB_TYPES: tuple[type[Job], ...] = (
     UpdateSession,
     EmitAnalytics,
@@ -247,6 +264,7 @@ JOB_TYPES: tuple[type[Job], ...] = (
     CheckFeatures,
     WriteResponse,
     CheckAnswer,
+    CheckUnkept,
     CheckEndpoints,
 )
 """Every kind of job there is; a guard test compares it with queues and registered tasks."""

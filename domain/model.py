@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+MAX_ANSWER_CHARS = 10_000
+"""What is longer is broken off: whatever was said then fits whole into the event that has it
+checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

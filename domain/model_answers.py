@@ -4,8 +4,8 @@ Pure. Nothing is told or shown of a title that the catalogue of the moment does 
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from domain.catalogue import Catalogue, Title, item
@@ -16,11 +16,15 @@ from domain.prompts import Fact
 from domain.questions import fold
 from domain.search import Hit, Wanted, hit
 from domain.sessions import Session, Turn
+from domain.tastes import MAX_VALUES, Tastes
 
 ALIASES = 3
 """Other names of a title that a prompt gives: customers use them, and each costs tokens."""
 
 SHORT_ANSWER_CHARS = 120
+
+FAVOURITE_GENRES = "favourite_genres"
+"""What a feature says of them, and what customers turn out to ask for."""
 
 _NO_PREFERENCES = Preferences()
 
@@ -36,6 +40,7 @@ class Background:
     summary: str = ""
     preferences: Preferences = _NO_PREFERENCES
     recent: Sequence[str] = ()
+    tastes: Tastes = field(default_factory=dict)
     is_sure: bool = True
 
     @property
@@ -50,7 +55,8 @@ class Background:
     def digest(self) -> str:
         """The same for what would go into a prompt in the same words."""
         turns = [(turn.question, turn.answer_preview) for turn in self.turns]
-        parts = (turns, self.summary, self.preferences.genres, list(self.recent))
+        tastes = sorted((name, list(values)) for name, values in self.tastes.items())
+        parts = (turns, self.summary, self.preferences.genres, list(self.recent), tastes)
         return sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -101,10 +107,13 @@ def _more(title: Title) -> Fact:
 
 
 def customer(known: Background, catalogue: Catalogue) -> Mapping[str, object]:
-    """What a prompt says of who asks; nothing of titles that are gone."""
+    """What a prompt says of who asks: tastes, and nothing of titles that are gone."""
     titles = [catalogue.get(title_id) for title_id in known.recent]
+    asked_for = known.preferences.genres
+    favourites = dict.fromkeys([*asked_for, *known.tastes.get(FAVOURITE_GENRES, ())])
     told: dict[str, object] = {
-        "favourite_genres": list(known.preferences.genres),
+        **known.tastes,
+        FAVOURITE_GENRES: list(favourites)[: max(MAX_VALUES, len(asked_for))],
         "recent_titles": [title.title for title in titles if title is not None],
     }
     return {name: value for name, value in told.items() if value}
@@ -118,13 +127,14 @@ def wanted_text(question: str, known: Background) -> str:
     if not known.turns:
         return question
     last = known.turns[-1]
-    told = last.answer_preview if len(last.answer_preview) <= SHORT_ANSWER_CHARS else ""
+    tells = len(last.answer_preview) <= SHORT_ANSWER_CHARS and not last.is_retracted
+    told = last.answer_preview if tells else ""
     return f"{question} {last.question} {told}".strip()
 
 
-def listed(hits: Sequence[Hit], catalogue: Catalogue) -> Sequence[Title]:
-    """The titles of these hits that the catalogue has."""
-    return [title for one in hits if (title := catalogue.get(one.id)) is not None]
+def listed(title_ids: Iterable[str], catalogue: Catalogue) -> Sequence[Title]:
+    """Those of these titles that the catalogue has."""
+    return [title for one in title_ids if (title := catalogue.get(one)) is not None]
 
 
 def spoken_of(
@@ -134,7 +144,7 @@ def spoken_of(
     folded = fold(text)
     return [
         item(title)
-        for title in listed(hits, catalogue)
+        for title in listed((hit.id for hit in hits), catalogue)
         if any(_is_named(name, folded) for name in title.names())
     ]
 

@@ -15,6 +15,7 @@ from domain.catalogue import Catalogue
 from domain.dead_letters import Letter, SendAgain
 from domain.endpoint_health import Health, Probe
 from domain.errors import MangaAssistError
+from domain.events import Locale
 from domain.features import GroupRecord, UserFeatures
 from domain.jobs import AppendAudit, CountInteraction, EmitAnalytics, NotePreference
 from domain.parking import Parked
@@ -121,6 +122,39 @@ class Responses(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """An answer of the model in a turn of a session."""
+
+    answer_id: str
+    session_id: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the check of an answer found; `locale` is the answer's."""
+
+    is_retracted: bool
+    locale: Locale
+
+
+class AnswerChecks(Protocol):
+    """Which turns were given answers that are not checked yet, and what the checks found.
+
+    Of a turn that was noted and a verdict that was settled, in whatever order or at once, at least
+    one learns of the other. Both are forgotten after a while.
+    """
+
+    def note(self, given: Sequence[Given]) -> Mapping[str, Verdict]:
+        """Remember these, but for those whose answers are checked: their verdicts by answer id."""
+        ...
+
+    def settle(self, answer_id: str, verdict: Verdict) -> Sequence[Given]:
+        """Keep a verdict; who was given the answer, where it was taken back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class CountOutcome:
     """How many interactions were counted, were there already, or are older than the window.
 
@@ -160,7 +194,25 @@ class Sessions(Protocol):
         ...
 
     def summarise(self, session: Session) -> bool:
-        """Keep the session's summary, unless one that covers as much is there; whether it is."""
+        """Keep the session's summary, unless one that covers as much is there; whether it is.
+
+        Not either where an answer was taken back meanwhile, which it may speak of.
+        """
+        ...
+
+    def retract(self, given: Given, note: str) -> Session | None:
+        """Put the note in place of the answer; the session after that.
+
+        None where the turn is not there, or has another answer. A turn that was given the answer
+        does not get it back, whatever comes later.
+        """
+        ...
+
+    def reword(self, session: Session) -> bool:
+        """Replace the session's summary by another one of the same turns.
+
+        False, and nothing done, where one of other turns is there or another answer was taken back.
+        """
         ...
 
 
@@ -512,6 +564,7 @@ class Ports:
     today: Calendar
     answers: AnswerSets
     responses: Responses
+    checks: AnswerChecks
     counts: InteractionCounts
     sessions: Sessions
     summarise: Summarise

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b, sha256
 
-from domain.answers import PREVIEW_CHARS, rfc3339
+from domain.answers import PREVIEW_CHARS, hash_of, rfc3339
 from domain.errors import Malformed
 from domain.events import Locale
 
@@ -168,6 +168,11 @@ class StoredResponse:
     preview: str
     body: bytes
 
+    @property
+    def answer_id(self) -> str:
+        """What names this answer, wherever it is given."""
+        return answer_id_of(hash_of(self.key), self.version)
+
     def text(self) -> str:
         """The answer's text."""
         return str(self.answer()["text"])
@@ -203,6 +208,11 @@ class StoredResponse:
         https://doi.org/10.14778/2757807.2757813
         """
         return now - self.compute_seconds * beta * math.log(chance) >= self.soft_expires_at
+
+
+def answer_id_of(key_hash: int, version: int) -> str:
+    """The id of an answer of the model, from what the header of its response says."""
+    return f"{key_hash:08x}-{version}"
 
 
 def respond(

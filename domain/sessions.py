@@ -16,7 +16,8 @@ SUMMARISED_AT_ONCE = 5
 class Turn:
     """One question and the beginning of its answer; `at` is in epoch seconds.
 
-    Without an answer, which comes later, if at all, `answer_preview` is empty.
+    Without an answer, which comes later, if at all, `answer_preview` is empty. `answer_id` is that
+    of the model's answer; once that was taken back, a note stands in its place.
     """
 
     event_id: str
@@ -24,11 +25,24 @@ class Turn:
     question: str
     answer_preview: str
     at: float
+    answer_id: str = ""
+    is_retracted: bool = False
 
     @property
     def place(self) -> str:
         """Where it stands in its session, as text that sorts as `Session.in_order` does."""
         return f"{self.at:021.9f}#{self.event_id}"
+
+    def retracted(self, note: str) -> "Turn":
+        """The turn without its answer, which broke a rule, and with this note."""
+        return replace(self, answer_preview=note, is_retracted=True)
+
+    def stands_over(self, other: "Turn") -> bool:
+        """Whether it says more of the same event: an answer, or that this was taken back."""
+        return (self.is_retracted, bool(self.answer_preview)) > (
+            other.is_retracted,
+            bool(other.answer_preview),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,8 @@ class Session:
     """The turns of one session, which belongs to the user who opened it.
 
     `summary` says what the turns through the place `summarised_through` were about, also those
-    that are not kept any more. A turn that comes later than its summary is not in it.
+    that are not kept any more. A turn that comes later than its summary is not in it. `retractions`
+    grows with each answer that is taken back, which a summary may have to be made anew for.
     """
 
     session_id: str
@@ -44,13 +59,14 @@ class Session:
     turns: Mapping[str, Turn] = field(default_factory=dict)
     summary: str = ""
     summarised_through: str = ""
+    retractions: int = 0
 
     def in_order(self) -> Sequence[Turn]:
         """The turns by time; those of one instant by event id."""
         return sorted(self.turns.values(), key=lambda turn: (turn.at, turn.event_id))
 
     def with_turns(self, turns: Iterable[Turn]) -> "Session":
-        """The session with these turns in it, each event id once: the first that has an answer."""
+        """The session with these turns in it, each event id once; see `once`."""
         return replace(self, turns=once([*self.turns.values(), *turns]))
 
     def last(self) -> "Session":
@@ -66,10 +82,13 @@ class Session:
 
 
 def once(turns: Iterable[Turn]) -> Mapping[str, Turn]:
-    """These turns by event id: of several with the same, the first that has an answer."""
+    """These turns by event id: of several with the same, one whose answer was taken back.
+
+    Else the first that has an answer.
+    """
     kept: dict[str, Turn] = {}
     for turn in turns:
         known = kept.get(turn.event_id)
-        if known is None or (turn.answer_preview and not known.answer_preview):
+        if known is None or turn.stands_over(known):
             kept[turn.event_id] = turn
     return kept

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -60,7 +60,12 @@ class HotEndpoint:
             return
         exchange.body = bytes(body)
         dispatch(self._route, exchange, self._refused)
-        status, lines, content = await exchange.response
+        if not exchange.response.done():
+            await _until_left(exchange, receive)
+            if not exchange.response.done():
+                exchange.abandon()
+                return
+        status, lines, content = exchange.response.result()
         headers = [*pairs(lines), (b"content-length", b"%d" % len(content))]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
@@ -76,13 +81,39 @@ class _AsgiExchange:
         self.response: asyncio.Future[tuple[int, bytes, bytes]] = (
             asyncio.get_running_loop().create_future()
         )
+        self._tell: Callable[[], object] | None = None
+        self._is_abandoned = False
 
     def respond(self, status: int, lines: bytes, body: bytes) -> None:
         if not self.response.done():
             self.response.set_result((status, lines, body))
 
     def when_abandoned(self, tell: Callable[[], object]) -> None:
-        """On the long way nobody learns of that before the response is there."""
+        """Have somebody told where the client goes before it has its response, or has gone."""
+        self._tell = tell
+        if self._is_abandoned:
+            tell()
+
+    def abandon(self) -> None:
+        """The client has gone."""
+        self._is_abandoned = True
+        if self._tell is not None:
+            self._tell()
+
+
+async def _until_left(exchange: _AsgiExchange, receive: Receive) -> None:
+    """Wait until the response is there, or the client has gone."""
+    leaving = asyncio.create_task(_disconnected(receive), name="client leaves")
+    either: set[asyncio.Future[Any]] = {leaving, exchange.response}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        leaving.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:

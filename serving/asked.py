@@ -7,8 +7,8 @@ any more, and knows what was read ahead of whoever asks.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from serving.context import KeptContext
 from serving.frames import MessageFrame, timing_in
+from serving.kept_context import KeptContext
 
 if TYPE_CHECKING:
     from serving.exchange import HeaderList

@@ -13,7 +13,7 @@ from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
 from domain.events import (
     AnswerCompleted,
-    AnswerGenerated,
+    AnswerUnkept,
     Event,
     QuestionTaken,
     RecommendationServed,
@@ -29,11 +29,15 @@ from serving.turn import Turn
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The answer, where it comes from, and the step of the ladder that gave it."""
+    """The answer, where it comes from, and the step of the ladder that gave it.
+
+    `answer_id` names it where it is the model's.
+    """
 
     answer: Seen
     source: Source
     rung: str
+    answer_id: str = ""
 
 
 class CompletingTurn(Turn):
@@ -61,9 +65,10 @@ class CompletingTurn(Turn):
         """The rung that gave the answer; of a turn that was not completed, what the source says."""
         return self.rung or super().rung_of(answer, source)
 
-    def _complete(self, answer: Seen, source: Source, rung: str) -> None:
+    def _complete(self, completed: Completed) -> None:
         """Respond, once the session is told what; a page has none."""
-        self.rung = rung
+        answer, source = completed.answer, completed.source
+        self.rung = completed.rung
         if self.is_told or not isinstance(self.event, QuestionTaken):
             self.respond(answer, source)
             return
@@ -76,7 +81,7 @@ class CompletingTurn(Turn):
                 self.desk.meters.refused,
             )
 
-        tell(self.desk, self.event, Completed(answer, source, rung), respond)
+        tell(self.desk, self.event, completed, respond)
 
 
 class _Body(msgspec.Struct):
@@ -101,6 +106,7 @@ def tell(desk: Desk, taken: QuestionTaken, completed: Completed, done: Callable[
         answer_preview=_text_of(completed.answer)[:PREVIEW_CHARS],
         source=completed.source,
         rung=completed.rung,
+        answer_id=completed.answer_id,
     )
     encoded = desk.producer.encode(event)
     _hand_over(desk, taken.session_id, AnswerCompleted, encoded)
@@ -108,8 +114,8 @@ def tell(desk: Desk, taken: QuestionTaken, completed: Completed, done: Callable[
 
 
 def have_checked(desk: Desk, taken: QuestionTaken, encoded: bytes) -> None:
-    """Hand an `AnswerGenerated` over whose answer is kept nowhere."""
-    _hand_over(desk, taken.session_id, AnswerGenerated, encoded)
+    """Hand an `AnswerUnkept` over."""
+    _hand_over(desk, taken.session_id, AnswerUnkept, encoded)
 
 
 def _hand_over(desk: Desk, session_id: str, event_type: type[Event], encoded: bytes) -> None:

@@ -1,4 +1,4 @@
-"""What is known of a customer before a question comes: read ahead, in parallel, kept for a while.
+"""What is known of a customer before a question comes: read in parallel, each part for itself.
 
 Each branch has its own time; one that fails leaves the others, and what was known before. Nothing
 here is waited for by a question that has a stored answer.
@@ -7,8 +7,8 @@ here is waited for by a question that has a stored answer.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from config.budgets import Budget
@@ -16,6 +16,7 @@ from domain.answers import DEFAULT_LOCALE, AnswerKey
 from domain.errors import Transient
 from domain.preferences import Preferences
 from domain.sessions import Session, Turn
+from domain.tastes import Tastes
 from serving.answers import SeenAnswers
 from serving.conversation_meters import ConversationMeters
 from serving.outbox import Reader
@@ -23,10 +24,6 @@ from serving.session_reader import SessionReader
 
 log = logging.getLogger(__name__)
 
-AFTER_SECONDS = 0.01
-"""A question that comes with the connection goes first: most need nothing of this."""
-MAX_AGE_SECONDS = 30.0
-"""From the second seed: what is older is read again."""
 MAX_SESSION_BYTES = 16 * 1024
 RECENT_TITLES = 10
 TRENDING = AnswerKey("trending", "", DEFAULT_LOCALE)
@@ -49,11 +46,12 @@ class Context:
     preferences: Preferences = _NO_PREFERENCES
     recent: Sequence[str] = ()
     trending: bytes = b""
+    tastes: Tastes = field(default_factory=dict)
     is_sure: bool = False
 
-    def with_turn(self, turn: Turn) -> "Context":
-        """Knowing one more turn."""
-        return replace(self, session=shortened(self.session.with_turns([turn])))
+    def with_turns(self, turns: Iterable[Turn]) -> "Context":
+        """Knowing these turns too."""
+        return replace(self, session=shortened(self.session.with_turns(turns)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,14 @@ class UserReads(Protocol):
         ...
 
 
+class ReadsTastes(Protocol):
+    """What features tell of a user; see `serving/tastes.py`."""
+
+    async def read(self, user: str, budget: Budget) -> Tastes | None:
+        """The tastes; None where nothing is known. Raises Transient."""
+        ...
+
+
 class ContextReader:
     """Reads contexts, within the budget of the route `connect`."""
 
@@ -82,6 +88,7 @@ class ContextReader:
         *,
         sessions: SessionReader,
         users: UserReads,
+        tastes: ReadsTastes,
         answers: Reader,
         seen: SeenAnswers,
         budget: Budget,
@@ -90,28 +97,31 @@ class ContextReader:
     ) -> None:
         self._sessions = sessions
         self._users = users
+        self._tastes = tastes
         self._answers = answers
         self._seen = seen
         self._budget = budget
         self._meters = meters
         self._clock = clock
 
-    def keep(self, session_id: str, user: str) -> "KeptContext":
-        """The context of a connection, being read from now on."""
-        return KeptContext(self, session_id, user)
+    async def read(
+        self, session_id: str, user: str, known: Context | None = None, *, is_new: bool = False
+    ) -> Context:
+        """The context; `known` stays where nothing newer can be read. Never raises Transient.
 
-    async def read(self, session_id: str, user: str, known: Context | None = None) -> Context:
-        """The context; `known` stays where nothing newer can be read. Never raises Transient."""
+        Of a new session the turns are not read: there are none.
+        """
         before = known or Context(0.0, Session(session_id, user))
         unread, new = _Talk(before.session, is_sure=False), _Talk(before.session, is_sure=True)
-        talk, preferences, recent, trending = await asyncio.gather(
-            self._branch("session", self._session(before.session), unread, new),
+        talk, preferences, recent, trending, tastes = await asyncio.gather(
+            self._branch("session", self._session(before.session, is_new=is_new), unread, new),
             self._branch("preferences", self._preferences(user), before.preferences),
             self._branch("interactions", self._recent(user), before.recent),
             self._branch("trending", self._trending(), before.trending),
+            self._branch("features", self._features(user), before.tastes),
         )
         now = asyncio.get_running_loop().time()
-        return Context(now, talk.session, preferences, recent, trending, talk.is_sure)
+        return Context(now, talk.session, preferences, recent, trending, tastes, talk.is_sure)
 
     async def _branch(
         self, name: str, read: Awaitable[Part | None], before: Part, nothing: Part | None = None
@@ -130,11 +140,13 @@ class ContextReader:
         self._meters.prefetched(name, outcome).inc()
         return otherwise if found is None else found
 
-    async def _session(self, before: Session) -> _Talk | None:
+    async def _session(self, before: Session, *, is_new: bool) -> _Talk | None:
         """What was said; None for a session that is new. Raises Transient where that is not known.
 
         A session that has its owner had a question, though its turns may not be stored yet.
         """
+        if is_new:
+            return None
         session_id, owner = before.session_id, before.owner
         seconds = self._budget.seconds("redis")
         found, known_owner = await asyncio.gather(
@@ -168,6 +180,9 @@ class ContextReader:
         seconds = self._budget.seconds("redis")
         return await self._users.recent_titles(user, RECENT_TITLES, seconds)
 
+    async def _features(self, user: str) -> Tastes | None:
+        return await self._tastes.read(user, self._budget) if user else None
+
     async def _trending(self) -> bytes | None:
         key = TRENDING.redis_key()
         seen = self._seen.last(key, self._clock())
@@ -176,62 +191,6 @@ class ContextReader:
             self._seen.learn(key, stored or b"")
             seen = self._seen.last(key, self._clock())
         return None if seen is None else seen.body
-
-
-class KeptContext:
-    """The context of one connection: read once it is open, again when it is used and old."""
-
-    __slots__ = ("_known", "_reader", "_reading", "_session_id", "_timer", "_user")
-
-    def __init__(self, reader: ContextReader, session_id: str, user: str) -> None:
-        self._reader = reader
-        self._session_id = session_id
-        self._user = user
-        self._known: Context | None = None
-        self._reading: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._read)
-
-    @property
-    def known(self) -> Context | None:
-        """What is known now; None while the first reading is under way."""
-        return self._known
-
-    def use(self) -> None:
-        """A question came: have what is old read again, behind it."""
-        if self._known is not None:
-            age = asyncio.get_running_loop().time() - self._known.read_at
-            if age > MAX_AGE_SECONDS:
-                self._read()
-
-    async def ready(self) -> Context:
-        """What is known, once something is."""
-        if self._known is None and not self._timer.cancelled():
-            reading = self._reading or self._read()
-            await asyncio.wait({reading})
-        return self._known or Context(0.0, Session(self._session_id, self._user))
-
-    def note(self, turn: Turn) -> None:
-        """Remember what was just answered."""
-        if self._known is not None:
-            self._known = self._known.with_turn(turn)
-
-    def drop(self) -> None:
-        """The client has gone: forget everything."""
-        self._timer.cancel()
-        if self._reading is not None:
-            self._reading.cancel()
-        self._known = self._reading = None
-
-    def _read(self) -> asyncio.Task[None]:
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._refresh(), name="read ahead")
-        return self._reading
-
-    async def _refresh(self) -> None:
-        try:
-            self._known = await self._reader.read(self._session_id, self._user, self._known)
-        finally:
-            self._reading = None
 
 
 def shortened(session: Session) -> Session:

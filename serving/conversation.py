@@ -19,9 +19,9 @@ from domain.sessions import Turn
 from serving import frames
 from serving.asked import Asked
 from serving.chat import require_words
-from serving.context import KeptContext
 from serving.exchange import guarded
 from serving.frames import AuthFrame, Code, MessageFrame
+from serving.kept_context import KeptContext
 from serving.models import ChatRequest
 from serving.problems import Problem, forbidden
 from serving.switchboard import Switchboard, TooManyConnections
@@ -34,6 +34,9 @@ MESSAGES, MESSAGES_SECONDS = 20, 10.0
 MAX_WAITING = 20
 MAX_REFUSED = 200
 """A client that goes on sending what is refused is shown out."""
+
+OF_THE_MODEL = frozenset({"model", "cache", "stale"})
+"""The sources of answers that may be taken back."""
 
 UNSUPPORTED, INVALID_TEXT, POLICY, RESTART = 1003, 1007, 1008, 1012
 """Close codes; RFC 6455, section 7.4.1, and the registry that it founded."""
@@ -167,7 +170,8 @@ class Conversation:
                     question=asked.question,
                     answer_preview=gist.answer.text[:PREVIEW_CHARS],
                     at=self.switchboard.clock(),
-                )
+                ),
+                may_be_taken_back=gist.source in OF_THE_MODEL,
             )
 
     def _authenticate(self, frame: AuthFrame) -> None:

@@ -8,9 +8,10 @@ import time
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving import ServingRedis
 from adapters.redis_serving_visitors import ServingVisitors
-from config import answers, tracing
+from config import answers, features, models, tracing
 from domain.tracing import Traces
 from serving.answers import BuiltInAnswers, SeenAnswers
+from serving.backends import ThreadedBackends
 from serving.canned import canned
 from serving.catalogue_watch import CatalogueWatch
 from serving.context import ContextReader
@@ -26,6 +27,7 @@ from serving.overflow import Overflow
 from serving.parts import MIB, Parts
 from serving.session_reader import SessionReader
 from serving.spooling import SpooledEvents
+from serving.tastes import TasteReader
 from serving.tokens import Gate
 from serving.tracing import UNTRACED, SampledTracing, Tracing
 
@@ -75,6 +77,15 @@ class Foundation:
         self.sessions = SessionReader(
             self.visitors, parts.decode_session, parts.sessions, self.meters
         )
+        self.backends = ThreadedBackends(
+            redis=self.visitors,
+            decode_features=parts.decode_features,
+            users=parts.users,
+            features=parts.features,
+            recommender=parts.recommender,
+            groups=tuple(features.declared().groups),
+            damaged=lambda: self.meters.damaged("features"),
+        )
 
     def desk(self) -> Desk:
         """What the turns of questions share."""
@@ -105,6 +116,9 @@ class Foundation:
         return ContextReader(
             sessions=self.sessions,
             users=self.visitors,
+            tastes=TasteReader(
+                self.backends, self.meters, wanted=models.declared().customer_features
+            ),
             answers=self.redis,
             seen=self.seen,
             budget=self._budgets.routes[route],
@@ -122,6 +136,7 @@ class Foundation:
 
     async def close(self) -> None:
         """Let go of Redis, and of events and spans once they would outlive this process."""
+        self.backends.close()
         await self.hot.close()
         await self.bulk.close()
         await asyncio.to_thread(self.overflow.close, OVERFLOW_SECONDS)

@@ -81,6 +81,7 @@ class AnswerGist(msgspec.Struct, frozen=True):
     """What a conversation remembers of the body that HTTP has."""
 
     answer: AnswerText
+    source: str
     event_id: str
 
 

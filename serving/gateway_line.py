@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -13,9 +13,9 @@ from typing import Protocol
 from domain.errors import MangaAssistError
 from serving import frames
 from serving.asked import Asked
-from serving.context import KeptContext
 from serving.conversation_meters import ConversationMeters
 from serving.frames import Code, MessageFrame
+from serving.kept_context import KeptContext
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +70,11 @@ class Outgoing:
     def is_full(self) -> bool:
         """Whether nothing more is to be taken on at the moment."""
         return len(self._lines) >= self.limit
+
+    @property
+    def asking(self) -> Sequence[str]:
+        """The connections for which an answer is being made."""
+        return [line.connection_id for line in self._lines.values() if line.is_asking]
 
     def line(self, connection_id: str) -> "GatewayLine":
         """The way to a client: the same one for as long as it is in use."""
@@ -137,6 +142,11 @@ class GatewayLine:
     def is_idle(self) -> bool:
         """Whether nothing is being answered or sent."""
         return not self._under_way and not self._is_sending
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an answer is being made."""
+        return bool(self._under_way)
 
     @property
     def context(self) -> KeptContext | None:

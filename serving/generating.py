@@ -15,7 +15,7 @@ from config.models import Model, Models
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.events import Locale
-from domain.model import ChatModel, Ended, Prompt, Stop
+from domain.model import MAX_ANSWER_CHARS, ChatModel, Ended, Prompt, Stop
 from domain.model_answers import (
     NOTHING_KNOWN,
     Background,
@@ -67,10 +67,9 @@ class Making:
 
     seconds: dict[str, float] = field(default_factory=dict)
     hits: Sequence[Hit] = ()
-    wanted: Wanted | None = None
-    """What was looked for."""
     looking: asyncio.Task[Sequence[Hit]] | None = None
-    """The search, where it began before it was known who makes the answer."""
+    """The search for what is `wanted`, which may begin before it is known who makes the answer."""
+    wanted: Wanted | None = None
     parts: list[Part] = field(default_factory=list)
 
     def note(self, segment: str, began: float, failure: str = "") -> float:
@@ -80,6 +79,12 @@ class Making:
             self.seconds[segment] = ended - began
             self.parts.append(Part(segment, began, ended, failure))
         return ended - began
+
+    def give_up(self) -> None:
+        """End the search: nothing is made of it."""
+        if self.looking is not None:
+            self.looking.cancel()
+        self.looking = self.wanted = None
 
 
 class Generating:
@@ -116,11 +121,18 @@ class Generating:
         self._meters.calls(self._router.size(question).value, outcome).inc()
 
     def look(self, wish: Wish, making: Making) -> asyncio.Task[Sequence[Hit]]:
-        """Begin to search for an answer that will be made, or not: then cancel it."""
+        """Begin to search for an answer that will be made, or not: then cancel it.
+
+        A search for the same that is under way goes on; one for something else ends.
+        """
+        wanted = self._wanted(wish)
+        if making.looking is not None and making.wanted == wanted:
+            return making.looking
+        making.give_up()
         ends_at = _now() + self._budget.total_ms / 1000
-        task = asyncio.create_task(self._found(wish, ends_at, making), name="search")
+        task = asyncio.create_task(self._found(wanted, ends_at, making), name="search")
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        making.looking = task
+        making.looking, making.wanted = task, wanted
         return task
 
     async def make(self, wish: Wish, seconds: float, emit: Emit, making: Making) -> Generated:
@@ -129,8 +141,7 @@ class Generating:
         Raises MangaAssistError where there is none: pieces that came before are then no answer.
         """
         ends_at = _now() + min(seconds, self._budget.total_ms / 1000)
-        looking = making.looking or self.look(wish, making)
-        making.hits = await looking
+        making.hits = await self.look(wish, making)
         catalogue = self._catalogue()
         if catalogue is None:
             raise Transient("there is no catalogue yet", dependency="catalogue")
@@ -143,14 +154,16 @@ class Generating:
         items = spoken_of(text, making.hits, catalogue)
         return Generated(text, items, is_negative=not making.hits)
 
-    async def _found(self, wish: Wish, ends_at: float, making: Making) -> Sequence[Hit]:
+    def _wanted(self, wish: Wish) -> Wanted:
+        wanted = self._narrow(wish.question, self._limit)
+        if wanted.is_narrowed:
+            return wanted
+        return replace(wanted, text=wanted_text(wanted.text, wish.known))
+
+    async def _found(self, wanted: Wanted, ends_at: float, making: Making) -> Sequence[Hit]:
         search = self._search()
         if search is None:
             raise Transient("titles cannot be searched yet", dependency="search")
-        wanted = self._narrow(wish.question, self._limit)
-        if not wanted.is_narrowed:
-            wanted = replace(wanted, text=wanted_text(wanted.text, wish.known))
-        making.wanted = wanted
         seconds = self._seconds("search", ends_at)
         with self._timed("search", making):
             try:
@@ -195,6 +208,7 @@ class Generating:
         self, prompt: Prompt, size: Size, ends_at: float, emit: Emit
     ) -> tuple[str, Ended]:
         pieces: list[str] = []
+        room = MAX_ANSWER_CHARS - len(BROKEN_OFF)
         began = time.perf_counter()
         stream = self._models.of(size).stream(prompt, self._seconds("model", ends_at))
         async with contextlib.aclosing(stream) as parts:
@@ -203,8 +217,12 @@ class Generating:
                     return "".join(pieces), part
                 if not pieces:
                     self._meters.first_token(size.value).observe(time.perf_counter() - began)
-                pieces.append(part)
-                emit(part)
+                piece = part[:room]
+                room -= len(piece)
+                pieces.append(piece)
+                emit(piece)
+                if len(piece) < len(part):
+                    return "".join(pieces), Ended(Stop.LENGTH, 0, 0)
         raise Transient("the model broke off its answer", dependency="model")
 
     def _row(self, size: Size) -> Model:
@@ -219,13 +237,19 @@ class Generating:
     def _timed(self, segment: str, making: Making) -> Iterator[None]:
         began = time.perf_counter()
         failure = ""
+        is_given_up = False
         try:
             yield
         except MangaAssistError as error:
             failure = type(error).__name__
             raise
+        except asyncio.CancelledError:
+            is_given_up = True  # another search may follow, which counts
+            raise
         finally:
-            seconds = making.note(segment, began, failure)
+            seconds = time.perf_counter() - began
+            if not is_given_up:
+                making.note(segment, began, failure)
             self._meters.segment_seconds(segment).observe(seconds)
             allowed = self._budget.segments.get(segment, float("inf")) / 1000
             if seconds >= allowed - TIMER_SECONDS:

@@ -6,6 +6,8 @@ The published answers and the built-in one are every turn's own (`serving/turn.p
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from config.budgets import Rung
 from domain import sentences
 from domain.answers import Answer, AnswerKey
@@ -30,7 +32,7 @@ class Ladder:
     before: Callable[[], str | None]
     phrases: Phrases
 
-    async def previous(self, asked: Asked | None, seconds: float) -> Seen | None:
+    async def previous(self, asked: Asked | None, seconds: float) -> StoredResponse | None:
         """The response made from the catalogue before, if all its titles are still there."""
         before, catalogue = self.before(), self.catalogue()
         if asked is None or before is None or catalogue is None or seconds <= 0:
@@ -38,16 +40,25 @@ class Ladder:
         response = await self.cache.kept(replace(asked, catalogue=before), seconds)
         if response is None or not _has_all(response, catalogue):
             return None
-        return seen(response)
+        return response
 
     def found(self, hits: Sequence[Hit], locale: Locale, now: float) -> Seen | None:
         """The titles that search found, in a ready sentence; None where there are none."""
+        return self._said("found", [hit.id for hit in hits], locale, now)
+
+    def trending(self, body: bytes, locale: Locale, now: float) -> Seen | None:
+        """The titles of a stored answer that really draw attention; None where there are none."""
+        return self._said("trending_instead", _counted(body), locale, now)
+
+    def _said(
+        self, sentence: str, title_ids: Sequence[str], locale: Locale, now: float
+    ) -> Seen | None:
         catalogue = self.catalogue()
-        titles = listed(hits, catalogue) if catalogue is not None else ()
+        titles = listed(title_ids, catalogue) if catalogue is not None else ()
         if not titles:
             return None
         shown = sentences.names(self.phrases, locale, titles)
-        text = self.phrases.say(locale, "found", titles=shown)
+        text = self.phrases.say(locale, sentence, titles=shown)
         answer = Answer(AnswerKey("fallback", "", locale), text, [item(one) for one in titles])
         return made(answer, now)
 
@@ -66,6 +77,28 @@ def seen(response: StoredResponse) -> Seen:
 def made(answer: Answer, now: float) -> Seen:
     """An answer that was made just now, and is kept nowhere."""
     return Seen(b"", answer.body(0, now), now, now, now)
+
+
+class _Item(msgspec.Struct):
+    id: str
+    score: float = 0.0
+
+
+class _Items(msgspec.Struct):
+    items: list[_Item]
+
+
+class _Body(msgspec.Struct):
+    answer: _Items
+
+
+def _counted(body: bytes) -> Sequence[str]:
+    """The titles with a score; those without one only fill the list."""
+    try:
+        items = msgspec.json.decode(body + b"}", type=_Body).answer.items
+    except msgspec.DecodeError:
+        return []
+    return [item.id for item in items if item.score > 0]
 
 
 def _has_all(response: StoredResponse, catalogue: Catalogue) -> bool:

@@ -22,7 +22,7 @@ from serving.generating import Generating, ModelsBySize
 from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder
 from serving.meters import Meters
-from serving.model_turn import ModelPath, ReadsContexts
+from serving.model_turns import ModelPath, ReadsContexts
 from serving.outbox import EventSink, Producer
 from serving.registry import Registry
 from serving.response_cache import over_redis

@@ -148,6 +148,13 @@ class TurnView(msgspec.Struct, frozen=True, kw_only=True):
     question: str
     answer_preview: str
     at: Annotated[str, Meta(description="RFC 3339", extra_json_schema={"format": "date-time"})]
+    retracted: (
+        Annotated[
+            bool,
+            Meta(description="True where the answer was taken back: the preview says so instead"),
+        ]
+        | msgspec.UnsetType
+    ) = msgspec.UNSET
 
 
 class SessionReply(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Answered, First
 from domain.answers import AnswerKey
-from domain.errors import MangaAssistError, Transient
+from domain.errors import Transient
 from domain.events import Event
 
 
@@ -26,7 +26,8 @@ class Stock(Protocol):
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
+        found: Callable[[Answered, bool], None],
+        first: First | None = None,
     ) -> None:
         """Read an answer and write the event, in one round trip."""
         ...

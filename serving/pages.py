@@ -129,6 +129,7 @@ def _view(session: Session) -> SessionReply:
             question=turn.question,
             answer_preview=turn.answer_preview,
             at=rfc3339(turn.at),
+            retracted=turn.is_retracted or msgspec.UNSET,
         )
         for turn in session.in_order()
     ]

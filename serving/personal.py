@@ -21,7 +21,7 @@ from domain.personal_answers import recommendation_key, render, unpack, version_
 from domain.questions import Question
 from domain.recommendations import presentable
 from serving.answers import Seen, Source
-from serving.completing import CompletingTurn
+from serving.completing import Completed, CompletingTurn
 from serving.desk import Desk
 from serving.exchange import Exchange, guarded
 from serving.places import Place
@@ -90,9 +90,9 @@ class PersonalTurn(CompletingTurn):
             if mine is not None:
                 is_stale = self.event.occurred_at > mine.soft_expires_at
                 if is_stale:
-                    self._complete(mine, "stale", "stale")
+                    self._complete(Completed(mine, "stale", "stale"))
                 else:
-                    self._complete(mine, "precomputed", "fresh")
+                    self._complete(Completed(mine, "precomputed", "fresh"))
                 return
             stored, is_fallback, self.is_told = None, True, False
         self.answers.keep_task(asyncio.create_task(self._make(stored, is_fallback)))
@@ -121,9 +121,11 @@ class PersonalTurn(CompletingTurn):
             made = self._rendered(found.made) if found is not None else None
             if made is None or found is None:
                 answer, source = self.choose(stored, is_fallback)
-                self._complete(answer, source, "generic" if answer.stored else "canned")
+                rung = "generic" if answer.stored else "canned"
+                self._complete(Completed(answer, source, rung))
             else:
-                self._complete(made, "cache" if found.is_remembered else "model", "fresh")
+                source = "cache" if found.is_remembered else "model"
+                self._complete(Completed(made, source, "fresh"))
 
         guarded(respond, self.route, self.exchange, self.desk.meters.refused)
 

@@ -2,8 +2,7 @@
 
 import asyncio
 
-from config import answers, features, recommendations
-from serving.backends import ThreadedBackends
+from config import answers, recommendations
 from serving.foundation import Foundation
 from serving.parts import Parts
 from serving.personal import PersonalAnswers
@@ -18,17 +17,8 @@ class PersonalPath:
         limit = answers.declared().kinds.recommendation.top_n
         write_back = WriteBack(base.redis, base.producer, base.meters)
         self._making = set[asyncio.Task[None]]()
-        self._backends = ThreadedBackends(
-            redis=base.visitors,
-            decode_features=parts.decode_features,
-            users=parts.users,
-            features=parts.features,
-            recommender=parts.recommender,
-            groups=tuple(features.declared().groups),
-            damaged=lambda: base.meters.damaged("features"),
-        )
         recommending = Recommending(
-            self._backends,
+            base.backends,
             parts.budgets.routes["recommendations"],
             base.meters,
             wanted=recommendations.declared().features,
@@ -40,17 +30,9 @@ class PersonalPath:
             recommending, lambda: base.watch.catalogue, limit=limit, keep_task=self._keep
         )
 
-    async def warm_up(self) -> None:
-        """Have the threads ready."""
-        await self._backends.warm_up()
-
     async def settled(self) -> None:
         """Wait for what users still wait for."""
         await asyncio.gather(*self._making, return_exceptions=True)
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self._backends.close()
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._making.add(task)

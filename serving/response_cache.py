@@ -22,7 +22,7 @@ from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse
 from serving.flights import Broadcast, Emit, Flight, Flights
 from serving.outbox import EventSink, Producer
 from serving.registry import Registry
-from serving.response_making import ResponseMaking
+from serving.response_making import ResponseMaking, Unkept
 from serving.response_meters import ResponseMeters
 from serving.response_store import STORE_SECONDS, Ahead, Compute, Counts, Wire
 
@@ -111,9 +111,9 @@ class ResponseCache:
         except (Transient, Damaged):
             return None
 
-    def to_check(self, asked: Asked, generated: Generated) -> bytes | None:
-        """The event that has an answer checked which is kept for nobody; None for one too large."""
-        return self._making.to_check(asked, generated)
+    def unkept(self, asked: Asked, generated: Generated) -> Unkept:
+        """An answer that is kept for nobody, with the event that has it checked."""
+        return self._making.unkept(asked, generated)
 
     async def settled(self) -> None:
         """Wait for what is made anew or shared in the background."""

@@ -11,10 +11,12 @@ import random
 import time
 from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from config.response_cache import ResponseCacheTable
 from domain.errors import MangaAssistError, Transient
-from domain.events import AnswerGenerated
+from domain.events import AnswerGenerated, AnswerUnkept, Event
+from domain.model import MAX_ANSWER_CHARS
 from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse, respond
 from serving.exchange import new_id
 from serving.flights import Broadcast
@@ -22,6 +24,21 @@ from serving.outbox import EventSink, Producer
 from serving.response_store import STORE_SECONDS, Compute, ResponseStore, Wire
 
 log = logging.getLogger(__name__)
+
+
+class _Header(TypedDict):
+    event_id: str
+    occurred_at: float
+    producer: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unkept:
+    """A response that is kept nowhere, and the encoded event that has it checked."""
+
+    response: StoredResponse
+    event: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +110,13 @@ class ResponseMaking:
                 await asyncio.shield(self._release(asked.key, token, failing_seconds))
         return generated
 
-    def to_check(self, asked: Asked, generated: Generated) -> bytes | None:
-        """The event that has a response checked which is kept nowhere; None for one too large."""
+    def unkept(self, asked: Asked, generated: Generated) -> Unkept:
+        """A response that is kept nowhere, with the event that has it checked."""
         now, whole = self.clock(), _with_plan(generated, Broadcast())
         response = respond(
             asked, whole, started=now, now=now, lifetimes=self.lifetimes, chance=self.chance()
         )
-        stored = self.wire.pack(response)
-        return None if stored is None else self._event(response, stored, is_kept=False)
+        return Unkept(response, self._to_check(response))
 
     def give_back(self, key: str, token: str) -> None:
         """End a lease that may have been given, in the background: for whoever is cancelled."""
@@ -113,10 +129,12 @@ class ResponseMaking:
     async def _share(self, response: StoredResponse, token: str) -> None:
         """Give it to the other processes; what Redis does not take is spooled."""
         stored = self.wire.pack(response)
-        if stored is None:  # too large: given now, and computed for whoever asks next
-            await self._release(response.key, token, failing_seconds=0)
+        if stored is None:
+            await self._check(response, token)
             return
-        event = self._event(response, stored)
+        event = self.producer.encode(
+            AnswerGenerated(**self._header(response), response_key=response.key, stored=stored)
+        )
         hard_seconds = response.hard_expires_at - response.generated_at
         try:
             shared = await self.store.share(
@@ -129,36 +147,62 @@ class ResponseMaking:
             )
         except Transient as error:
             log.debug("a response could not be shared: %s", error)
-            self._spool(event)
+            self._spool(AnswerGenerated, event)
             return
         if shared.unwritten is not None:
-            self._spool(event)
+            self._spool(AnswerGenerated, event)
 
-    def _event(self, response: StoredResponse, stored: bytes, *, is_kept: bool = True) -> bytes:
+    async def _check(self, response: StoredResponse, token: str) -> None:
+        """Have a response checked that cannot be kept, and let whoever asks next compute his own.
+
+        It is too large, or there is no secret to seal it with.
+        """
+        event = self._to_check(response)
+        try:
+            await self.store.write(response.key, event, STORE_SECONDS)
+        except Transient as error:
+            log.debug("an answer could not be handed over: %s", error)
+            self._spool(AnswerUnkept, event)
+        await self._release(response.key, token, failing_seconds=0)
+
+    def _to_check(self, response: StoredResponse) -> bytes:
+        answer = response.answer()
         return self.producer.encode(
-            AnswerGenerated(
-                event_id=new_id(),
-                occurred_at=response.generated_at,
-                producer=self.producer.name,
-                seq=self.producer.next(),
-                response_key=response.key,
-                stored=stored,
-                is_kept=is_kept,
+            AnswerUnkept(
+                **self._header(response),
+                answer_id=response.answer_id,
+                text=response.text()[:MAX_ANSWER_CHARS],
+                item_ids=_ids_of(answer["items"]),
+                locale="en" if answer["locale"] == "en" else "ja",
+                is_negative=response.is_negative,
             )
         )
 
-    def _spool(self, event: bytes) -> None:
+    def _header(self, response: StoredResponse) -> _Header:
+        return {
+            "event_id": new_id(),
+            "occurred_at": response.generated_at,
+            "producer": self.producer.name,
+            "seq": self.producer.next(),
+        }
+
+    def _spool(self, event_type: type[Event], event: bytes) -> None:
         def done(is_kept: bool) -> None:
             if not is_kept:
                 log.warning("an answer of the model is neither cached nor checked")
 
-        self.sink.keep(AnswerGenerated.type, (event,), done, is_audited=AnswerGenerated.is_audited)
+        self.sink.keep(event_type.type, (event,), done, is_audited=event_type.is_audited)
 
     async def _release(self, key: str, token: str, failing_seconds: float) -> None:
         try:
             await self.store.release(key, token, failing_seconds, STORE_SECONDS)
         except Transient as error:  # the lease expires by itself
             log.debug("a lease could not be given back: %s", error)
+
+
+def _ids_of(items: object) -> tuple[str, ...]:
+    found = items if isinstance(items, list) else []
+    return tuple(str(item["id"]) for item in found if isinstance(item, dict) and "id" in item)
 
 
 def _with_plan(generated: Generated, broadcast: Broadcast) -> Generated:

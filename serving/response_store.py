@@ -46,6 +46,10 @@ class ResponseStore(Protocol):
         """Give a response to those who wait for it, write the event, and end the lease."""
         ...
 
+    async def write(self, key: str, event: bytes, seconds: float) -> None:
+        """Write an event of a response that is not kept."""
+        ...
+
     async def release(self, key: str, token: str, failing_seconds: float, seconds: float) -> None:
         """Give the lease back; nobody tries again for `failing_seconds`."""
         ...

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -23,10 +24,12 @@ from serving.feedback import FeedbackRoute
 from serving.foundation import Foundation
 from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing
+from serving.gateway_watch import watch
 from serving.interactions import InteractionsRoute
+from serving.kept_context import KeptContexts
 from serving.meters import Meters
 from serving.model_path import ModelParts, Shared, put_together, warm_ups
-from serving.model_turn import ModelPath
+from serving.model_turns import ModelPath
 from serving.pages import SessionPage, routes
 from serving.parts import Parts
 from serving.personal_path import PersonalPath
@@ -52,6 +55,7 @@ class Service:
     def __init__(self, parts: Parts) -> None:
         self._connections = set[object]()
         self._outgoing: Outgoing | None = None
+        self._watch_gateway: Callable[[], Awaitable[None]] = _nothing
         self._base = base = Foundation(parts)
         of_model = warm_ups(parts.model, base.watch) if parts.model is not None else {}
         self._warming = Warming(
@@ -126,7 +130,7 @@ class Service:
             self._base.gate,
             self._base.meters,
             counted,
-            self._base.contexts("connect", counted),
+            KeptContexts(self._base.contexts("connect", counted)),
             limit=parts.settings.max_websockets,
         )
 
@@ -157,6 +161,7 @@ class Service:
         self._outgoing = Outgoing(
             parts.posts, counted, lambda gone: connections.forget(gone, seconds)
         )
+        self._watch_gateway = partial(watch, self._outgoing, connections, seconds)
         return GatewayRoutes(
             key=parts.settings.gateway_key,
             chat=self._chat,
@@ -188,6 +193,7 @@ class Service:
                 "last good": base.last_good.keep,
                 "spool": lambda: sync_spool(base.meters, base.spool),
                 "sweep": lambda: sweep(self._connections),
+                "gateway": self._watch_gateway,
             }.items()
         ]
         try:
@@ -202,7 +208,6 @@ class Service:
         await self._personal.settled()
         if self._outgoing is not None:
             await self._outgoing.drain(UNDER_WAY_SECONDS, OUTGOING_SECONDS)
-        self._personal.close()
         if self._model is not None and self._close_models is not None:
             await self._model.close()
             await self._close_models()
@@ -217,9 +222,13 @@ class Service:
         with contextlib.suppress(Transient):  # else it comes a moment later
             await base.last_good.refresh()
         base.gate.warm_up()
-        await self._personal.warm_up()
+        await base.backends.warm_up()
         await exercise(self._chat.dry(DryStock(stored), Meters(DryRegistry())).handle, base.redis)
         await self._warming.first()
         freeze()
         self.readiness.warm = True
         log.info("ready")
+
+
+async def _nothing() -> None:
+    """Where there is nothing to watch."""

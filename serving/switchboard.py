@@ -9,8 +9,8 @@ from typing import Protocol
 
 from domain.events import ANONYMOUS
 from serving.chat import ChatRoute
-from serving.context import KeptContext
 from serving.conversation_meters import ConversationMeters
+from serving.kept_context import KeptContext
 from serving.meters import Meters
 from serving.problems import Problem
 from serving.tokens import Gate
@@ -27,7 +27,7 @@ class TooManyConnections(Problem):
 
 
 class Contexts(Protocol):
-    """What is known of customers before they ask; see `serving/context.py`."""
+    """What is known of customers before they ask; see `serving/kept_context.py`."""
 
     def keep(self, session_id: str, user: str) -> KeptContext:
         """The context of a connection, being read from now on."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
 from adapters.redis_multiplexed import Late
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Answered, Begun, Complaint, First, Looked
 from config.failpoints import Failpoint, reach
 from domain.answers import Damage, Damaged
 from domain.errors import MangaAssistError, Refused, Transient
@@ -61,7 +61,7 @@ class Turn:
         self.after = ()
         self.remark = ""
 
-    def serve(self, session_id: str) -> None:
+    def serve(self, session_id: str, *, first: First | None = None) -> None:
         """Ask Redis for the answer, and hand the event over with that."""
         reach(Failpoint.SERVING_BEFORE_REDIS)
         self.desk.stock.serve(
@@ -72,10 +72,13 @@ class Turn:
             event=self.encoded,
             seconds=self.desk.redis_seconds,
             found=self.found,
+            first=first,
         )
 
-    def found(self, stored: bytes | Complaint | MangaAssistError | None, is_fallback: bool) -> None:
+    def found(self, stored: Answered, is_fallback: bool) -> None:
         """Respond with what Redis had to say; what it did not write is kept elsewhere first."""
+        if isinstance(stored, Begun):
+            stored = stored.stored
         self.answered_at = time.perf_counter()
         reach(Failpoint.SERVING_AFTER_REDIS)
         if self.exchange.trace is not None:
@@ -189,16 +192,8 @@ class Turn:
             self.exchange.trace.answered(OK, self.parts(), self._said(answer, source))
 
     def parts(self) -> Iterator[Part]:
-        """The segments that took time, for a turn that is traced.
-
-        Those before Redis followed each other, but for the first.
-        """
-        (first, seconds), *others = self.before
-        yield Part(first, self.started, self.started + seconds)
-        ended = self.asked_at
-        for name, seconds in reversed(others):
-            yield Part(name, ended - seconds, ended)
-            ended -= seconds
+        """The segments that took time, for a turn that is traced."""
+        yield from in_a_row(self.before, self.started, self.asked_at)
         yield Part("redis", self.asked_at, self.answered_at)
 
     def rung_of(self, answer: Seen, source: Source) -> str:
@@ -227,7 +222,16 @@ class Turn:
         meters.answer_age(kind).observe(age)
 
 
-def _outcome(stored: bytes | Complaint | MangaAssistError | None, is_fallback: bool) -> str:
+def in_a_row(segments: Segments, started: float, ended: float) -> Iterator[Part]:
+    """Segments that followed each other up to this moment, but for the first."""
+    (first, seconds), *others = segments
+    yield Part(first, started, started + seconds)
+    for name, seconds in reversed(others):
+        yield Part(name, ended - seconds, ended)
+        ended -= seconds
+
+
+def _outcome(stored: Looked, is_fallback: bool) -> str:
     """What Redis had to say, for the span of the request."""
     if isinstance(stored, Complaint):
         return "damaged" if stored.spoilt else "unwritten"

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Answered, First
 from domain.answers import AnswerKey, Damaged, StoredAnswer, hash_of
-from domain.errors import MangaAssistError, Transient
+from domain.errors import Transient
 from domain.events import Locale
 from serving.exchange import HeaderList
 from serving.outbox import Reader
@@ -102,7 +102,8 @@ class DryStock:
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
+        found: Callable[[Answered, bool], None],
+        first: First | None = None,
     ) -> None:
         """Find the answer, as it would be stored under the key."""
         if answer_key not in self._packed:

@@ -1,7 +1,8 @@
 """Adds turns to sessions and summarises long ones: durably, then in what the request path reads.
 
 What is durable is done: a copy that fails costs a read, or a turn that is seen late, and no retry.
-Whose a session is must get there, though, so a stranger's turns come again until it has.
+Whose a session is must get there, though, so a stranger's turns come again until it has; and so do
+turns with an answer of the model, until it is noted that they have it.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -10,9 +11,10 @@ from dataclasses import replace
 
 from domain.errors import MangaAssistError, OwnedByAnother, PartlyFailed, Refused
 from domain.jobs import UpdateSession
-from domain.ports import Ports
+from domain.ports import Given, Ports
 from domain.sessions import Session, Turn
 from tasks.performs import performs
+from tasks.retractions import without_retracted
 
 THREADS = 4
 """Sessions of one pack written at once: the writes only wait for the network."""
@@ -25,6 +27,7 @@ def update_sessions(jobs: Sequence[UpdateSession], ports: Ports) -> None:
     """Write the turns of each session at once; a stranger's turns are dropped and counted."""
     by_session = _by_session(jobs)
     written = _write(by_session, ports)
+    written = {**written, **_without_retracted(by_session, written, ports)}
     _copy([it for it in written.values() if isinstance(it, Session)], ports)
     _note_seen({job.owner for job in jobs}, ports)
     written = {**written, **_not_given_back(written, ports)}
@@ -54,6 +57,24 @@ def _write(
         return {key: write(key) for key in by_session}
     with ThreadPoolExecutor(min(THREADS, len(by_session))) as threads:
         return dict(zip(by_session, threads.map(write, by_session), strict=True))
+
+
+def _without_retracted(
+    by_session: Mapping[_Key, Sequence[UpdateSession]],
+    written: Mapping[_Key, Session | MangaAssistError],
+    ports: Ports,
+) -> Mapping[_Key, Session | MangaAssistError]:
+    """Those of these sessions that changed since, as an answer had been taken back before."""
+    given = {
+        key: answers
+        for key, outcome in written.items()
+        if isinstance(outcome, Session) and (answers := _given(by_session[key]))
+    }
+    return without_retracted(given, ports) if given else {}
+
+
+def _given(jobs: Sequence[UpdateSession]) -> Sequence[Given]:
+    return [Given(job.answer_id, job.session_id, job.event_id) for job in jobs if job.answer_id]
 
 
 def _summarised(session: Session, ports: Ports) -> Session:
@@ -102,6 +123,7 @@ def _turn(job: UpdateSession) -> Turn:
         question=job.question,
         answer_preview=job.answer_preview,
         at=job.occurred_at,
+        answer_id=job.answer_id,
     )
 
 

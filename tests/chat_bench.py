@@ -1,12 +1,14 @@
 """What tests of chat models share: a table, a prompt, and clients that cost little."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 from botocore.credentials import Credentials
 
 from adapters.aws_clients import Access, AwsClients
+from adapters.chat_models import ChatModels
 from config import models
 from domain.errors import MangaAssistError
 from domain.model import ChatModel, Ended, Prompt
@@ -46,6 +48,7 @@ def table_of(provider: str, *, max_tokens: int = 400) -> models.Models:
     )
     return models.Models(
         prompt_version=1,
+        customer_features=(),
         history_turns=5,
         models=models.Sizes(small=row, large=row),
         routing=shipped.routing,
@@ -53,6 +56,19 @@ def table_of(provider: str, *, max_tokens: int = 400) -> models.Models:
         spending=shipped.spending,
         embedding=shipped.embedding,
     )
+
+
+@asynccontextmanager
+async def chat_models(
+    provider: str, url: str | None = None, *, max_tokens: int = 400
+) -> AsyncIterator[ChatModels]:
+    """The models of one provider, at this address or where the SDK's own variables say."""
+    aws = AwsClients() if url is None else ClientsAt(url)
+    made = ChatModels(aws, table_of(provider, max_tokens=max_tokens))
+    try:
+        yield made
+    finally:
+        await made.close()
 
 
 def prompt(question: str = "Who wrote Monster?") -> Prompt:

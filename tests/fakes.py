@@ -21,12 +21,14 @@ from domain.ports import (
     Due,
     Failure,
     FeatureBatch,
+    Given,
     IdPage,
     MergeBatch,
     Merged,
     Ports,
     PublishedSet,
     TaskMetrics,
+    Verdict,
     Written,
 )
 from domain.preferences import MAX_PREFERENCES, name_of_genre, name_of_locale
@@ -170,6 +172,35 @@ class FakeResponses:
         return True
 
 
+class FakeAnswerChecks:
+    """`AnswerChecks`; `fail` is raised by notes."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, set[Given]] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.fail: Transient | None = None
+
+    def note(self, given: Sequence[Given]) -> Mapping[str, Verdict]:
+        if self.fail is not None:
+            raise self.fail
+        for one in given:
+            if one.answer_id not in self.verdicts:
+                self.given.setdefault(one.answer_id, set()).add(one)
+        return {
+            one.answer_id: self.verdicts[one.answer_id]
+            for one in given
+            if one.answer_id in self.verdicts
+        }
+
+    def settle(self, answer_id: str, verdict: Verdict) -> Sequence[Given]:
+        known = self.verdicts.get(answer_id)
+        if known is None or not known.is_retracted:
+            self.verdicts[answer_id] = verdict
+            if not verdict.is_retracted:
+                self.given.pop(answer_id, None)
+        return list(self.given.get(answer_id, ())) if verdict.is_retracted else []
+
+
 class FakeCounts:
     """`InteractionCounts`."""
 
@@ -226,9 +257,35 @@ class FakeSessions:
         return session if session is not None and session.owner == owner else None
 
     def summarise(self, session: Session) -> bool:
-        found = self.get(session.session_id, session.owner)
+        found = self._same(session)
         if found is None or found.summarised_through >= session.summarised_through:
             return False
+        return self._summarised(found, session)
+
+    def reword(self, session: Session) -> bool:
+        found = self._same(session)
+        if found is None or found.summarised_through != session.summarised_through:
+            return False
+        return self._summarised(found, session)
+
+    def retract(self, given: Given, note: str) -> Session | None:
+        if given.session_id in self.failing:
+            raise self.failing[given.session_id]
+        found = self._sessions.get(given.session_id)
+        turn = found.turns.get(given.event_id) if found is not None else None
+        if found is None or turn is None or turn.answer_id != given.answer_id:
+            return None
+        turns = {**found.turns, given.event_id: turn.retracted(note)}
+        changed = replace(found, turns=turns, retractions=found.retractions + 1)
+        self._sessions[given.session_id] = changed
+        return changed
+
+    def _same(self, session: Session) -> Session | None:
+        """The session of that owner, with as many answers taken back."""
+        found = self.get(session.session_id, session.owner)
+        return found if found and found.retractions == session.retractions else None
+
+    def _summarised(self, found: Session, session: Session) -> bool:
         self._sessions[session.session_id] = replace(
             found, summary=session.summary, summarised_through=session.summarised_through
         )
@@ -236,7 +293,7 @@ class FakeSessions:
 
 
 def _newness(session: Session) -> int:
-    return sum(1 + bool(turn.answer_preview) for turn in session.turns.values())
+    return sum(1 + bool(turn.answer_preview) + turn.is_retracted for turn in session.turns.values())
 
 
 class FakeSessionCopies:
@@ -677,6 +734,7 @@ class World:
     clock: FakeClock = field(default_factory=FakeClock)
     answers: FakeAnswerSets = field(default_factory=FakeAnswerSets)
     responses: FakeResponses = field(default_factory=FakeResponses)
+    checks: FakeAnswerChecks = field(default_factory=FakeAnswerChecks)
     sessions: FakeSessions = field(default_factory=FakeSessions)
     session_copies: FakeSessionCopies = field(default_factory=FakeSessionCopies)
     preferences: FakePreferences = field(default_factory=FakePreferences)
@@ -702,6 +760,7 @@ class World:
             today=lambda now: datetime.fromtimestamp(now, UTC).date(),
             answers=self.answers,
             responses=self.responses,
+            checks=self.checks,
             counts=self.counts,
             sessions=self.sessions,
             summarise=extract,

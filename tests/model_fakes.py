@@ -60,8 +60,12 @@ class FakeSearch:
         self.titles = titles
         self.fail: MangaAssistError | None = None
         self.is_partial = False
+        self.wanted: list[Wanted] = []
+        self.asked = asyncio.Event()
 
     async def search(self, wanted: Wanted, seconds: float) -> Found:
+        self.wanted.append(wanted)
+        self.asked.set()
         if self.fail is not None:
             raise self.fail
         fitting = [title for title in self.titles if self._fits(title, wanted)]

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import pytest
 
 import emulators
-from adapters.chat_models import ChatModels
 from domain.errors import Permanent, Transient
 from domain.model import ChatModel, Ended, Message, Prompt, Stop
 from domain.routing import Size
 from emulators import FaultRule, RunningEmulator
-from tests.chat_bench import FACT, LONG, SERVICES, ClientsAt, failure, prompt, said, table_of, until
+from tests.chat_bench import FACT, LONG, SERVICES, chat_models, failure, prompt, said, until
 from tests.model_fakes import FakeChatModel
 
 
@@ -37,11 +36,10 @@ def emulator() -> Iterator[RunningEmulator]:
 @pytest.fixture(params=["bedrock", "sagemaker"])
 async def real(request: pytest.FixtureRequest, emulator: RunningEmulator) -> AsyncIterator[Bench]:
     emulator.heal()
-    chat_models = ChatModels(ClientsAt(emulator.url), table_of(request.param))
     connections = emulator._app._server._connections
-    model = chat_models.of(Size.SMALL)
-    yield Bench(model, emulator.inject, lambda: len(connections), request.param)
-    await chat_models.close()
+    async with chat_models(request.param, emulator.url) as found:
+        model = found.of(Size.SMALL)
+        yield Bench(model, emulator.inject, lambda: len(connections), request.param)
     await until(lambda: not connections)
 
 
@@ -53,9 +51,8 @@ async def model(
         yield FakeChatModel("Monster ", "is by ", "Naoki Urasawa.")
         return
     emulator.heal()
-    chat_models = ChatModels(ClientsAt(emulator.url), table_of(request.param))
-    yield chat_models.of(Size.LARGE)
-    await chat_models.close()
+    async with chat_models(request.param, emulator.url) as found:
+        yield found.of(Size.LARGE)
 
 
 async def test_an_answer_comes_in_pieces_and_then_ends(model: ChatModel) -> None:
@@ -187,10 +184,9 @@ async def test_too_long_an_answer_says_that_it_breaks_off(
     emulator: RunningEmulator, provider: str
 ) -> None:
     emulator.heal()
-    chat_models = ChatModels(ClientsAt(emulator.url), table_of(provider, max_tokens=16))
     question = prompt("something dark")
     facts = "\n".join([question.messages[0].text, *[json.dumps(FACT)] * 4])
     asked = Prompt("", (Message("user", facts),), facts=4, tokens=1)
-    parts = [part async for part in chat_models.of(Size.SMALL).stream(asked, LONG)]
-    await chat_models.close()
+    async with chat_models(provider, emulator.url, max_tokens=16) as found:
+        parts = [part async for part in found.of(Size.SMALL).stream(asked, LONG)]
     assert parts[-1] == Ended(Stop.LENGTH, parts[-1].input_tokens, 16)  # type: ignore[union-attr]

@@ -154,6 +154,28 @@ def serve(connection: RedisConnection, owner: str) -> list[object]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("mode", "again"), [("require", [4, 2, b"generic"]), ("tell", [4, 1, b"own"])]
+)
+def test_a_question_is_the_first_of_its_session_once(
+    redis_connection: RedisConnection, mode: str, again: list[object]
+) -> None:
+    redis_connection.client.mset({"own": "own", "generic": "generic"})
+
+    def ask(owner: str, *keys: str) -> object:
+        of_session = [*keys, "session_owner:a", "outbox"]
+        return redis_connection.call(
+            "ma2_serve_first", of_session, owner, OWNER_SECONDS, b"event", mode
+        )
+
+    assert ask("ann", "own", "generic") == [1, b"own"]
+    assert ask("ann", "own", "generic") == again
+    assert ask("bob", "own", "generic") == [FOREIGN]
+    assert ask("ann", "none", "nor this") == [4, 3]
+    entries = redis_connection.client.xrange("outbox")
+    assert [fields.get(b"f") for _, fields in entries] == [b"1", b"%d" % again[1], None]  # type: ignore[str-format]
+
+
 def test_a_restored_owner_is_served_and_his_displacer_is_not(
     redis_connection: RedisConnection,
 ) -> None:
@@ -198,3 +220,15 @@ def test_a_copy_with_an_answer_is_newer_than_the_same_without(desk: Desk) -> Non
     for put in (asked, answered, asked):
         desk.copies.put([put])
     assert desk.read("s") == answered
+
+
+def test_a_copy_whose_answer_was_taken_back_is_newer_than_the_same_with_it(desk: Desk) -> None:
+    given = session("s", 1, 2)
+    taken_back = given.with_turns([given.turns["e1"].retracted("taken back")])
+    for put in (given, taken_back, given):
+        desk.copies.put([put])
+    assert desk.read("s") == taken_back
+    desk.copies.put([taken_back.with_turns([turn("e3", NOW + 3)])])
+    found = desk.read("s")
+    assert found is not None
+    assert found.turns["e1"].is_retracted

@@ -9,8 +9,8 @@ import pytest
 from adapters.aws_clients import AwsClients
 from adapters.dynamodb_sessions import DynamoDBSessions
 from domain.errors import OwnedByAnother
-from domain.ports import Sessions
-from domain.sessions import MAX_TURNS, Session
+from domain.ports import Given, Sessions
+from domain.sessions import MAX_TURNS, Session, Turn
 from tests.fakes import NOW, FakeClock, FakeSessions
 from tests.samples import DAY, turn
 
@@ -216,3 +216,82 @@ def test_a_summary_outlives_the_turns_that_it_covers(sessions: Sessions, session
         found = sessions.add_turns(session_id, "ann", many)
     assert "e0" not in found.turns
     assert found.summary == "s"
+
+
+NOTE = "taken back"
+
+
+def answered(event_id: str, at: float = NOW, answer_id: str = "a-1") -> Turn:
+    return replace(turn(event_id, at), answer_id=answer_id)
+
+
+def test_a_note_takes_the_place_of_an_answer(sessions: Sessions, session_id: str) -> None:
+    kept = answered("e2", NOW + 1)
+    sessions.add_turns(session_id, "ann", [answered("e1"), kept])
+    found = sessions.retract(Given("a-1", session_id, "e1"), NOTE)
+    assert found is not None
+    assert found.turns == {"e1": answered("e1").retracted(NOTE), "e2": kept}
+    assert found == sessions.get(session_id, "ann")
+    again = sessions.retract(Given("a-1", session_id, "e1"), NOTE)
+    assert again is not None
+    assert again.turns == found.turns
+
+
+def test_what_is_not_there_is_not_taken_back(sessions: Sessions, session_id: str) -> None:
+    gone = [Given("a-1", session_id, "e1"), Given("a-1", session_id, "e9"), Given("a-1", "x", "e1")]
+    sessions.add_turns(session_id, "ann", [answered("e1", answer_id="a-2"), turn("e2")])
+    before = sessions.get(session_id, "ann")
+    assert [sessions.retract(one, NOTE) for one in gone] == [None] * 3
+    assert sessions.get(session_id, "ann") == before
+
+
+def test_an_answer_that_was_taken_back_does_not_return(sessions: Sessions, session_id: str) -> None:
+    asked = replace(turn("e1"), answer_preview="")
+    for step in (asked, answered("e1"), answered("e1"), asked, answered("e1", answer_id="a-2")):
+        sessions.add_turns(session_id, "ann", [step])
+        sessions.retract(Given("a-1", session_id, "e1"), NOTE)
+    sessions.add_turns(session_id, "ann", [answered("e1")])
+    found = sessions.get(session_id, "ann")
+    assert found is not None
+    assert found.turns == {"e1": answered("e1").retracted(NOTE)}
+
+
+def test_an_answer_that_comes_later_can_be_taken_back(sessions: Sessions, session_id: str) -> None:
+    given = Given("a-1", session_id, "e1")
+    sessions.add_turns(session_id, "ann", [replace(turn("e1"), answer_preview="")])
+    assert sessions.retract(given, NOTE) is None
+    assert sessions.add_turns(session_id, "ann", [answered("e1")]).turns == {"e1": answered("e1")}
+    assert sessions.retract(given, NOTE) is not None
+
+
+def test_a_summary_of_what_was_taken_back_meanwhile_is_not_kept(
+    sessions: Sessions, session_id: str
+) -> None:
+    session = sessions.add_turns(session_id, "ann", [answered("e1"), answered("e2", NOW + 1)])
+    through = answered("e1").place
+    for event_id in ("e1", "e2"):
+        assert not sessions.reword(replace(session, summary="x", summarised_through=through))
+        found = sessions.retract(Given("a-1", session_id, event_id), NOTE)
+        assert not sessions.summarise(
+            replace(session, summary="late", summarised_through=answered("e2", NOW + 1).place)
+        )
+        assert found is not None
+        session = found
+    assert sessions.summarise(replace(session, summary="one", summarised_through=through))
+
+
+def test_a_summary_is_reworded_while_it_covers_the_same(
+    sessions: Sessions, session_id: str
+) -> None:
+    short, long = answered("e1").place, answered("e2", NOW + 1).place
+    session = sessions.add_turns(session_id, "ann", [answered("e1"), answered("e2", NOW + 1)])
+    assert sessions.summarise(replace(session, summary="one", summarised_through=short))
+    found = sessions.retract(Given("a-1", session_id, "e1"), NOTE)
+    assert found is not None
+    assert found.summary == "one"
+    assert sessions.reword(replace(found, summary="another"))
+    assert not sessions.reword(replace(session, summary="late", summarised_through=short))
+    assert not sessions.reword(replace(found, summary="other turns", summarised_through=long))
+    kept = sessions.get(session_id, "ann")
+    assert kept is not None
+    assert (kept.summary, kept.summarised_through) == ("another", short)

@@ -19,6 +19,7 @@ def _without_dedupe() -> None:
 
 def _without_conditional_write() -> None:
     """A session is read, added to, and written back."""
+    from adapters import dynamodb_session_items as items  # noqa: PLC0415
     from adapters import dynamodb_sessions as module  # noqa: PLC0415
     from domain.sessions import Session  # noqa: PLC0415
 
@@ -30,11 +31,9 @@ def _without_conditional_write() -> None:
             Item={
                 "session_id": {"S": session_id},
                 "owner": {"S": owner},
-                "turns": {
-                    "M": {one.event_id: module._attributes(one) for one in session.in_order()}
-                },
-                "updated_at": module._number(self._clock()),
-                "expires_at": module._number(self._expiry(self._clock())),
+                "turns": {"M": {one.event_id: items.attributes(one) for one in session.in_order()}},
+                "updated_at": items.number(self._clock()),
+                "expires_at": items.number(self._expiry(self._clock())),
             },
         )
         return session

@@ -10,6 +10,7 @@ import boto3
 
 from adapters import spool
 from adapters.connection import trending_rule
+from cli.endpoints import endpoint_variable
 from config import answers, queues
 from config.queues import dead_letter_name, sqs_name
 from tests.faults.history import History, Observed, StoredTurn
@@ -96,10 +97,9 @@ class Stores:
             client.close()
 
     def _client(self, service: str) -> Any:
-        named = self._rig.environment[f"AWS_ENDPOINT_URL_{service.upper()}"]
         return boto3.client(
             service,  # type: ignore[call-overload]
-            endpoint_url=named,
+            endpoint_url=self._rig.environment[endpoint_variable(service)],
             region_name=self._rig.environment["AWS_REGION"],
             aws_access_key_id="faults",
             aws_secret_access_key="faults",  # noqa: S106

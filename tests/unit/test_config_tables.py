@@ -243,6 +243,8 @@ def test_feature_groups_fit_into_one_request() -> None:
         ("temperature = 0.2", "temperature = 2", "temperature"),
         ("context_tokens = 1500", "context_tokens = 9", "context_tokens"),
         ("prompt_version = 4", "prompt_version = 0", "prompt_version"),
+        ('"top_genres_30d"]', '"top_genres_9d"]', "declares no 'top_genres_9d'"),
+        ('"top_genres_30d"]', '"last_read_id"]', "'last_read_id' is an id"),
         ("dimensions = 256", "dimensions = 257", "257"),
         ("[models.large]", "[models.huge]", "huge"),
     ],

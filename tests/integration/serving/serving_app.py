@@ -27,7 +27,7 @@ from config.settings import Settings
 from domain.catalogue import Catalogue, Title
 from domain.errors import Transient
 from domain.features import GroupRecord, UserFeatures
-from domain.ports import FeatureBatch
+from domain.ports import FeatureBatch, Given
 from domain.recommendations import RecommendationRequest, Recommended
 from domain.sessions import Session, Turn
 from serving.chat import Classify
@@ -64,6 +64,12 @@ class MemorySessions:
         raise NotImplementedError
 
     def summarise(self, session: Session) -> bool:
+        raise NotImplementedError
+
+    def reword(self, session: Session) -> bool:
+        raise NotImplementedError
+
+    def retract(self, given: Given, note: str) -> Session | None:
         raise NotImplementedError
 
     def get(self, session_id: str, owner: str) -> Session | None:

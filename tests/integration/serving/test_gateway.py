@@ -15,10 +15,12 @@ from adapters.redis_kept import KeptRedis
 from domain.answers import AnswerKey
 from domain.events import AnswerServed
 from serving.asgi import application
+from serving.asked import Asked
 from serving.conversation_meters import ConversationMeters
 from serving.frames import MessageFrame
 from serving.gateway import GatewayRoutes
 from serving.gateway_line import Outgoing
+from serving.gateway_watch import watch
 from serving.switchboard import MAX_OF_USER
 from tests.integration.serving.api_gateway import ApiGateway
 from tests.integration.serving.processes import Valkey
@@ -252,3 +254,49 @@ async def test_what_is_known_of_a_connection_expires_with_it(site: Site) -> None
         for key in (f"ws:{site.connection_id}", "ws_user:alice"):
             assert 0 < client.ttl(key) <= LIFE_SECONDS
         assert b"Bearer" not in client.get(f"ws:{site.connection_id}")
+
+
+@pytest.fixture
+async def other(valkey: Valkey) -> AsyncIterator[RedisConnections]:
+    """What another process knows of the connections."""
+    redis = KeptRedis(valkey.url, name="other")
+    redis.start()
+    while not redis.up:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.01)
+    yield RedisConnections(redis, of_user=MAX_OF_USER, window_seconds=10.0, clock=lambda: NOW)
+    await redis.close()
+
+
+def asking(site: Site, connection_id: str) -> tuple[Asked, asyncio.Event]:
+    """A question whose answer is being made, and what tells when nobody waits for it any more."""
+    ended = asyncio.Event()
+    asked = site.outgoing.line(connection_id).ask(MessageFrame(message="q"), 0.0)
+    asked.when_abandoned(ended.set)
+    return asked, ended
+
+
+async def test_a_client_that_is_told_of_as_gone_ends_what_it_asked(site: Site) -> None:
+    await site.connect()
+    asked, ended = asking(site, site.connection_id)
+    asked.token("a piece")  # API Gateway knows no such client, and says 410
+    async with asyncio.timeout(SECONDS):
+        await ended.wait()
+
+
+async def test_who_disconnects_from_another_process_ends_what_this_one_makes(
+    site: Site, other: RedisConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.gateway_watch.LOOK_SECONDS", 0.01)
+    await site.connect()
+    _, ended = asking(site, site.connection_id)
+    _, stays = asking(site, "another-connection")
+    watching = asyncio.create_task(watch(site.outgoing, other, SECONDS))
+    await asyncio.sleep(0.05)
+    assert not ended.is_set()
+    await other.forget(site.connection_id, SECONDS)
+    async with asyncio.timeout(SECONDS):
+        await ended.wait()
+    assert not stays.is_set()
+    assert site.outgoing.asking == ["another-connection"]
+    watching.cancel()
+    site.outgoing.left("another-connection")

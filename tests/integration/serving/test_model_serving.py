@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,7 @@ from domain.events import AnswerCompleted, AnswerGenerated, Event, QuestionTaken
 from emulators import FaultRule, RunningEmulator
 from tests import unhurried
 from tests.chat_bench import ClientsAt, until
-from tests.integration.serving.client import Connection, Reply, chat
+from tests.integration.serving.client import Connection, Reply, chat, post
 from tests.integration.serving.model_app import ALIAS, SampleCatalogue
 from tests.integration.serving.processes import (
     Serving,
@@ -39,6 +41,7 @@ from tests.integration.serving.processes import (
 from tests.integration.serving.test_websocket import heard, open_to
 
 INDEXED = {"akira", "one-piece", "monster", "pluto", "berserk", "slam-dunk"}
+LONG_MS = 8000
 AKIRA, ONE_PIECE = "Who drew Akira?", "ワンピースの作者は誰ですか"
 
 
@@ -266,7 +269,8 @@ async def test_a_model_that_is_late_answers_whoever_asks_next(
 async def test_when_the_client_leaves_nothing_is_made(
     serving: Serving, aws: RunningEmulator, valkey: Valkey
 ) -> None:
-    aws.inject(FaultRule(kind="pace", action="ConverseStream", ms=3000))
+    before = cancelled(serving)
+    aws.inject(FaultRule(kind="pace", action="ConverseStream", ms=LONG_MS))
     async with open_to(serving, "?session_id=ws-gone") as client:
         await client.send(json.dumps({"type": "message", "message": AKIRA}))
         await until(lambda: model_calls(aws) == 1)
@@ -275,13 +279,57 @@ async def test_when_the_client_leaves_nothing_is_made(
     await until(lambda: model_calls(aws) == 2)
     await connection.close()
 
-    def cancelled() -> bool:
-        text = serving.get("/metrics")[2].decode()
-        return 'model_calls_total{outcome="cancelled",size="small"} 2' in text
-
-    await until(cancelled)
+    await until(lambda: cancelled(serving) == before + 2)
     with valkey.client() as redis_client:
         assert not redis_client.keys("response*")
+
+
+@pytest.mark.parametrize(
+    ("path", "version", "more"),
+    [
+        ("/v1/chat", "1.1", ""),
+        ("/v1/chat", "1.0", ""),
+        ("/v1/chat?stream=1", "1.1", ""),
+        ("/v1/chat", "1.1", "Expect: 100-continue\r\n"),
+        ("/v1/chat", "1.1", "Connection: close\r\n"),
+    ],
+)
+@pytest.mark.parametrize("is_reset", [True, False])
+async def test_a_client_that_leaves_ends_the_call_however_it_asked(
+    serving: Serving, aws: RunningEmulator, path: str, version: str, more: str, *, is_reset: bool
+) -> None:
+    aws.inject(FaultRule(kind="pace", action="ConverseStream", ms=LONG_MS))
+    before = cancelled(serving)
+    number = uuid.uuid4().hex
+    body = json.dumps({"session_id": f"s-{number}", "message": f"{AKIRA} {number}"}).encode()
+    connection = await Connection.to(serving)
+    connection.writer.write(
+        f"POST {path} HTTP/{version}\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n{more}\r\n".encode()
+        + body
+    )
+    await until(lambda: model_calls(aws) == 1)
+    await (connection.abort() if is_reset else connection.close())
+    await until(lambda: cancelled(serving) == before + 1)
+
+
+async def test_a_request_of_the_long_way_gets_the_answer_of_the_model(
+    serving: Serving, aws: RunningEmulator
+) -> None:
+    aws.inject(FaultRule(kind="pace", action="ConverseStream", ms=100))
+    connection = await Connection.to(serving)
+    request = post("/v1/chat?x=1", {"session_id": "s-long-way", "message": AKIRA})
+    first, second = await connection.send(request), await connection.send(request)
+    assert (first.json["source"], second.json["source"]) == ("model", "model")
+    assert first.text == "Akira is by Katsuhiro Otomo."
+    await connection.close()
+
+
+def cancelled(serving: Serving) -> int:
+    """How many calls of the small model were."""
+    text = serving.get("/metrics")[2].decode()
+    found = re.search(r'model_calls_total\{outcome="cancelled",size="small"\} (\d+)', text)
+    return int(found[1]) if found else 0
 
 
 async def test_readiness_says_that_search_and_models_are_warm(serving: Serving) -> None:

@@ -14,7 +14,7 @@ from domain.catalogue import Catalogue
 from domain.questions import Question, QuestionKind
 from serving.catalogue_watch import CatalogueWatch
 from serving.model_path import ModelParts, Shared, put_together
-from serving.model_turn import ModelPath
+from serving.model_turns import ModelPath
 from serving.models import ChatReply
 from serving.outbox import Producer
 from tests.integration.serving.processes import Valkey

@@ -4,13 +4,14 @@ import pytest
 
 from adapters.event_jobs import EVENT, FOUND, HEAD, translate
 from adapters.msgpack_wire import decode_pack, encode_event, join_pack
+from adapters.response_wire import ResponseWire
 from config import texts
 from domain.answers import HEADER
 from domain.events import QuestionTaken
 from domain.jobs import AppendAudit, UpdateSession
 from domain.personal_answers import Lifetime, store
 from tests.fakes import NOW
-from tests.samples import title
+from tests.samples import response, title
 
 
 def head_of(owner: str) -> bytes:
@@ -37,3 +38,26 @@ def test_a_session_has_no_preview_of_what_is_another_users(stored_for: str, outc
     assert isinstance(audit, AppendAudit)
     assert ("Title a" in turn.answer_preview) == (stored_for == "ann")
     assert audit.outcome == outcome
+
+
+def test_a_turn_that_was_given_a_kept_answer_of_the_model_names_it() -> None:
+    made = response("See https://evil.test")
+    stored = ResponseWire("secret", compress_bytes=1024).pack(made)
+    assert stored is not None
+    event = QuestionTaken(
+        event_id="e", occurred_at=NOW, producer="p", seq=0, session_id="s", owner="ann",
+        message_id="m", question="q", kind="chat", slug="", locale="en",
+    )  # fmt: skip
+    head = stored[: HEADER.size + len(made.preview.encode())]
+    fields = {EVENT: encode_event(event), FOUND: b"1", HEAD: head}
+    turn = decode_pack(join_pack(*session_job(fields)))[0]
+    assert isinstance(turn, UpdateSession)
+    assert (turn.answer_preview, turn.answer_id) == (made.preview, made.answer_id)
+    other = decode_pack(join_pack(*session_job({**fields, FOUND: b"2"})))[0]
+    assert isinstance(other, UpdateSession)
+    assert (other.answer_preview, other.answer_id) == ("", ""), "that was not its answer"
+
+
+def session_job(fields: dict[bytes, bytes]) -> tuple[str, int, list[bytes]]:
+    kind = UpdateSession.kind
+    return kind, UpdateSession.version, [dict(translate(fields).jobs)[kind]]

@@ -14,7 +14,7 @@ from workers.setting_aside import Delivery, parked_job
 HARMLESS = {
     *("event_id", "producer", "seq", "occurred_at", "traceparent", "type", "action", "outcome"),
     *("interaction", "item_id", "value", "answer_kind", "slug", "locale", "tick", "stale_version"),
-    *("group", "deleted_at", "genre", "response_key"),
+    *("group", "deleted_at", "genre", "response_key", "answer_id", "is_negative"),
 }
 """What says nothing of a customer. An event id of theirs is chosen to be unique, not to be read."""
 

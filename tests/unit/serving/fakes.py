@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from adapters.msgpack_wire import decode_event, encode_event
-from adapters.redis_serving import Complaint
+from adapters.redis_serving import Answered, Begun, Complaint, First
 from adapters.redis_serving_events import Noted
 from domain.answers import Answer, AnswerKey, StoredAnswer, store
 from domain.errors import MangaAssistError, Transient
@@ -39,6 +39,8 @@ class FakeStock:
     events: list[Event] = field(default_factory=list)
     calls: int = 0
     owners: dict[str, str] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    """The sessions in which something was asked."""
 
     def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         if self.answers.get(key) == damaged:
@@ -53,7 +55,8 @@ class FakeStock:
         owner: str,
         event: bytes,
         seconds: float,
-        found: Callable[[bytes | Complaint | MangaAssistError | None, bool], None],
+        found: Callable[[Answered, bool], None],
+        first: First | None = None,
     ) -> None:
         self.calls += 1
         if self.fault is not None:
@@ -63,10 +66,12 @@ class FakeStock:
             found(self.complaint, False)
             return
         self.events.append(decode_event(event))
-        if answer_key != fallback_key and answer_key in self.answers:
-            found(self.answers[answer_key], False)
-        else:
-            found(self.answers.get(fallback_key), True)
+        is_begun = first is not None and session_id in self.begun
+        self.begun.add(session_id)
+        key = fallback_key if is_begun and first is First.REQUIRE else answer_key
+        is_own = key != fallback_key and key in self.answers
+        stored = self.answers.get(key if is_own else fallback_key)
+        found(Begun(stored) if is_begun else stored, not is_own)
 
     def append(
         self,

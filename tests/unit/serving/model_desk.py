@@ -21,7 +21,7 @@ from serving.frames import MessageFrame
 from serving.generating import Generating
 from serving.generation_meters import GenerationMeters
 from serving.ladder import Ladder
-from serving.model_turn import ModelPath
+from serving.model_turns import ModelPath
 from serving.models import ChatRequest
 from serving.response_scope import ResponseScope
 from serving.spending import Allowances
@@ -47,10 +47,14 @@ class FakeContexts:
 
     known: dict[str, Context] = field(default_factory=dict)
     fault: Exception | None = None
+    reads: list[tuple[str, bool]] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def read(self, session_id: str, user: str) -> Context:
+    async def read(self, session_id: str, user: str, *, is_new: bool = False) -> Context:
+        self.reads.append((session_id, is_new))
         if self.fault is not None:
             raise self.fault
+        await self.gate.wait()
         return self.known.get(session_id) or nothing_said(session_id, user)
 
 
@@ -121,7 +125,6 @@ class ModelDesk:
         self, message: str = "what is dark", user: str = "", session: str = "s-1", **more: str
     ) -> FakeExchange:
         """A whole question over HTTP; `more` goes into its body."""
-        self.path.stock.answers |= self.process.store.stored
         exchange = self.begin(message, user, session, **more)
         await self.settled()
         assert exchange.status, "every request has a response"
@@ -130,6 +133,8 @@ class ModelDesk:
     def begin(
         self, message: str, user: str = "", session: str = "s-1", **more: str
     ) -> FakeExchange:
+        self.path.stock.answers |= self.process.store.stored
+        self.path.stock.begun |= self.contexts.known.keys()
         body = json.dumps({"session_id": session, "message": message, **more}).encode()
         headers = [(b"content-type", b"application/json")]
         if user:
@@ -166,6 +171,7 @@ def model_desk(
     path.stock.answers[FALLBACK] = stored("fallback")
     path.chat.classify = lambda _message, _locale: Question(QuestionKind.CHAT, "", "en")
     model, search, contexts = FakeChatModel("Title ", "b."), FakeSearch(*TITLES), FakeContexts()
+    contexts.gate.set()
     known, versions = Models(model), ["2", None]
     table = table or unhurried.budgets()
     counted = GenerationMeters(path.registry, path.meters)

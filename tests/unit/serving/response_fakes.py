@@ -83,6 +83,12 @@ class FakeResponseStore:
             self.events.append(event)
         return Shared(written, self.unwritten)
 
+    async def write(self, key: str, event: bytes, seconds: float) -> None:
+        self._meet_fault()
+        if self.unwritten is not None:
+            raise self.unwritten
+        self.events.append(event)
+
     async def release(self, key: str, token: str, failing_seconds: float, seconds: float) -> None:
         self._meet_fault()
         if self.leases.get(key) == token:
@@ -150,11 +156,12 @@ class Process:
     sink: FakeSink = field(default_factory=FakeSink)
     registry: CountingRegistry = field(default_factory=CountingRegistry)
     chance: float = 0.0
+    wire: ResponseWire = WIRE
 
     def __post_init__(self) -> None:
         making = ResponseMaking(
             store=self.store,
-            wire=WIRE,
+            wire=self.wire,
             sink=self.sink,
             producer=Producer("serving-test", encode_event),
             table=response_cache.declared(),

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from domain.sessions import Turn
-from serving.context import KeptContext
 from serving.conversation import Conversation
 from serving.conversation_meters import ConversationMeters
+from serving.kept_context import KeptContext
 from serving.keys import KeySet
 from serving.problems import invalid_token
 from serving.switchboard import Switchboard
@@ -60,12 +60,14 @@ class FakeContext:
     user: str
     used: int = 0
     turns: list[Turn] = field(default_factory=list)
+    may_be_taken_back: list[bool] = field(default_factory=list)
     is_dropped: bool = False
 
     def use(self) -> None:
         self.used += 1
 
-    def note(self, turn: Turn) -> None:
+    def note(self, turn: Turn, *, may_be_taken_back: bool = False) -> None:
+        self.may_be_taken_back.append(may_be_taken_back)
         self.turns.append(turn)
 
     def drop(self) -> None:

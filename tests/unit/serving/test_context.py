@@ -13,16 +13,16 @@ from domain.answers import AnswerKey
 from domain.errors import Transient
 from domain.preferences import Preferences
 from domain.sessions import LAST_TURNS, Session, Turn
+from domain.tastes import Tastes
 from serving.answers import SeenAnswers
 from serving.context import (
-    MAX_AGE_SECONDS,
     MAX_SESSION_BYTES,
     TRENDING,
     ContextReader,
-    KeptContext,
     shortened,
 )
 from serving.conversation_meters import ConversationMeters
+from serving.kept_context import MAX_AGE_SECONDS, KeptContext
 from serving.meters import Meters
 from serving.session_reader import SessionReader
 from tests import unhurried
@@ -31,6 +31,7 @@ from tests.samples import turn
 from tests.unit.serving.fakes import NOW, CountingRegistry, stored
 
 PREFERENCES = Preferences(("ja",), ("action",))
+TASTES = {"top_genres_30d": ["drama"]}
 
 
 @dataclass
@@ -71,9 +72,13 @@ class Redis:
         await self._read("interactions")
         return ["t2", "t1"]
 
+    async def read(self, user: str, budget: Budget) -> Tastes:
+        await self._read("features")
+        return TASTES
+
     async def _read(self, name: str) -> None:
         self.reads.append(name)
-        if len(self.reads) == 4:
+        if len(self.reads) == 5:
             self.all_asked.set()
         await self.gate.wait()
         if name in self.failing:
@@ -111,6 +116,7 @@ class Shelf:
         return ContextReader(
             sessions=SessionReader(self.redis, decode_copy, self.table, Meters(self.registry)),
             users=self.redis,
+            tastes=self.redis,
             answers=self.redis,
             seen=self.seen,
             budget=self.budget,
@@ -141,10 +147,13 @@ async def test_all_parts_are_read_at_once(shelf: Shelf) -> None:
     assert list(context.session.turns) == ["e1"]
     assert (context.preferences, context.recent) == (PREFERENCES, ["t2", "t1"])
     assert b"the trending answer" in context.trending
+    assert context.tastes == TASTES
     assert shelf.table.reads == 0
 
 
-@pytest.mark.parametrize("branch", ["session", "preferences", "interactions", "trending"])
+@pytest.mark.parametrize(
+    "branch", ["session", "preferences", "interactions", "trending", "features"]
+)
 async def test_a_part_that_fails_leaves_the_others_and_what_was_known(
     shelf: Shelf, branch: str
 ) -> None:
@@ -157,6 +166,7 @@ async def test_a_part_that_fails_leaves_the_others_and_what_was_known(
         "preferences": context.preferences == Preferences(),
         "interactions": not context.recent,
         "trending": not context.trending,
+        "features": not context.tastes,
     }
     assert [name for name, is_empty in empty.items() if is_empty] == [branch]
     assert shelf.outcome(branch) == "failed"
@@ -171,6 +181,7 @@ async def test_a_part_that_fails_leaves_the_others_and_what_was_known(
         whole.preferences,
         whole.recent,
         whole.trending,
+        whole.tastes,
         is_sure=branch != "session",
     )
 
@@ -250,7 +261,7 @@ async def test_a_context_is_read_again_when_it_is_used_and_old(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shelf.redis.gate.set()
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     await kept.ready()
     kept.use()
     assert shelf.redis.reads.count("session") == 1
@@ -271,7 +282,7 @@ async def settled(kept: KeptContext) -> None:
 
 async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> None:
     shelf.redis.gate.set()
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     await kept.ready()
     kept.note(Turn("e2", "m-2", "and then?", "this", NOW))
     kept._read()
@@ -280,8 +291,57 @@ async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> N
     assert [each.event_id for each in kept.known.session.in_order()] == ["e1", "e2"]
 
 
+async def test_what_was_taken_back_meanwhile_is_known_a_while_after_its_answer(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.kept_context.CONFIRM_SECONDS", 0.0)
+    shelf.redis.gate.set()
+    kept = KeptContext(shelf.reader(), "s", "alice")
+    first = await kept.ready()
+    answer = turn("e2", NOW)
+    stored = first.session.with_turns([answer.retracted("taken back")])
+    shelf.redis.copy = encode_copy(stored)
+    kept.note(answer)
+    await asyncio.sleep(0.01)
+    assert shelf.redis.reads.count("session") == 1, "that one stays what it is"
+    kept.note(answer, may_be_taken_back=True)
+    while shelf.redis.reads.count("session") == 1:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0)
+    await settled(kept)
+    assert kept.known is not None
+    assert kept.known.session.turns["e2"].answer_preview == "taken back"
+    kept.note(answer, may_be_taken_back=True)
+    kept.drop()
+    await asyncio.sleep(0.01)
+    assert shelf.redis.reads.count("session") == 2
+
+
+async def test_what_is_answered_while_it_is_read_again_is_known_too(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    kept = KeptContext(shelf.reader(), "s", "alice")
+    await kept.ready()
+    shelf.redis.gate.clear()
+    shelf.redis.reads.clear()
+    shelf.redis.all_asked.clear()
+    kept._read()
+    while "session" not in shelf.redis.reads:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0)
+    kept.note(turn("e2", NOW))
+    shelf.redis.gate.set()
+    await settled(kept)
+    assert kept.known is not None
+    assert list(kept.known.session.turns) == ["e2", "e1"]
+
+
+async def test_of_a_new_session_the_turns_are_not_looked_for(shelf: Shelf) -> None:
+    shelf.redis.gate.set()
+    known = await shelf.reader().read("s", "alice", is_new=True)
+    assert (known.session, known.is_sure) == (Session("s", "alice"), True)
+    assert sorted(shelf.redis.reads) == ["features", "interactions", "preferences", "trending"]
+
+
 async def test_nothing_is_kept_of_a_client_that_has_gone(shelf: Shelf) -> None:
-    kept = shelf.reader().keep("s", "alice")
+    kept = KeptContext(shelf.reader(), "s", "alice")
     reading = kept._read()
     kept.drop()
     with pytest.raises(asyncio.CancelledError):

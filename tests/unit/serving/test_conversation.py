@@ -1,5 +1,6 @@
 """A conversation without a network: who speaks, what is refused, and in which order it answers."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from serving.conversation import (
     MESSAGES_SECONDS,
     Conversation,
 )
+from serving.frames import MessageFrame
 from serving.problems import Problem
 from serving.switchboard import MAX_OF_USER, TooManyConnections
 from tests.unit.serving.fakes import FakeStock, stored
@@ -327,6 +329,18 @@ def test_what_is_known_of_a_customer_is_read_when_it_is_known_who_speaks(site: T
     (turn,) = context.turns
     assert (turn.message_id, turn.question) == ("m-1", "what is popular")
     assert turn.answer_preview == "the trending answer"
+    assert context.may_be_taken_back == [False]
     conversation.leave()
     assert context.is_dropped
     assert conversation.context is None
+
+
+@pytest.mark.parametrize("source", ["model", "cache", "stale", "precomputed", "fallback"])
+def test_only_an_answer_of_the_model_is_looked_at_again(site: Talk, source: str) -> None:
+    conversation, _ = site.begin()
+    conversation.receive(auth("alice"))
+    (context,) = site.contexts.kept
+    asked = conversation._under_way = Asked(conversation, MessageFrame(message="q"), 0.0)
+    body = {"answer": {"text": "t"}, "source": source, "event_id": "e"}
+    asked.respond(200, b"", json.dumps(body).encode())
+    assert context.may_be_taken_back == [source in {"model", "cache", "stale"}]

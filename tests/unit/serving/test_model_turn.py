@@ -1,6 +1,7 @@
 """Questions that no precomputed answer fits, from the round trip to the ladder's last step."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,20 +14,23 @@ from config.budgets import Budgets
 from config.errors import ConfigError
 from config.models import Rate, Spending
 from domain import reactions
-from domain.answers import AnswerKey
+from domain.answers import Answer, AnswerKey, store
+from domain.catalogue import item
 from domain.errors import Permanent, Transient
-from domain.events import AnswerGenerated, QuestionTaken
+from domain.events import AnswerUnkept, QuestionTaken
+from domain.model import MAX_ANSWER_CHARS
 from domain.preferences import Preferences
 from domain.questions import Question, QuestionKind
 from domain.routing import Size
 from domain.sessions import Session, Turn
-from serving.context import Context
+from serving.answers import BuiltInAnswers
+from serving.context import TRENDING, Context
 from serving.models import ChatReply
 from tests import unhurried
 from tests.samples import LIFETIMES
-from tests.unit.serving.fakes import FakeExchange, stored
+from tests.unit.serving.fakes import NOW, FakeExchange, stored
 from tests.unit.serving.jumping import run
-from tests.unit.serving.model_desk import FALLBACK, model_desk
+from tests.unit.serving.model_desk import FALLBACK, TITLES, model_desk
 from tests.unit.serving.response_fakes import WIRE, FakeResponseStore
 
 DARK = "a dark title"
@@ -121,6 +125,64 @@ async def test_what_refers_to_the_customer_is_not_public() -> None:
     assert len(desk.process.store.stored) == 2
 
 
+async def test_a_customers_tastes_go_into_an_answer_of_the_customers_own_alone() -> None:
+    desk = model_desk()
+    genres = {"favourite_genres": ["drama", "action"], "favourite_demographic": ["shonen"]}
+    desk.contexts.known["s-a"] = Context(
+        0.0, Session("s-a", "alice"), Preferences((), ("action",)), tastes=genres, is_sure=True
+    )
+    await desk.ask("a title for me", "alice", "s-a")
+    await desk.ask(DARK, "alice", "s-a")
+    mine, everybodys = desk.model.prompts
+    told = '{"favourite_genres":["action","drama"],"favourite_demographic":["shonen"]}'
+    assert f"<customer>{told}</customer>" in mine.messages[-1].text
+    assert "alice" not in repr(mine)
+    assert "<customer>" not in everybodys.messages[-1].text
+    desk.contexts.known["s-a"] = replace(desk.contexts.known["s-a"], tastes={})
+    assert read(await desk.ask("a title for me", "alice", "s-a")).source == "model", "another key"
+
+
+def counted(*scores: float) -> bytes:
+    """The body of a stored trending answer over the first titles."""
+    items = [{"id": id_, "score": score} for id_, score in zip("abc", scores, strict=False)]
+    return json.dumps({"answer": {"items": items}})[:-1].encode()
+
+
+@pytest.mark.parametrize(
+    ("trending", "expected", "shown"),
+    [
+        (counted(3.0, 0.5, 0.0), "trending", ["a", "b"]),
+        (counted(0.0, 0.0), "generic", []),
+        (b"", "generic", []),
+        (b"{", "generic", []),
+    ],
+)
+async def test_where_nothing_was_found_what_draws_attention_is_shown(
+    trending: bytes, expected: str, shown: Sequence[str]
+) -> None:
+    desk = model_desk()
+    desk.search.fail = Transient("slow")
+    desk.contexts.known["s-1"] = replace(talked("before"), trending=trending)
+    exchange = await desk.ask(DARK)
+    reply = read(exchange)
+    assert (rung(exchange), [item.id for item in reply.answer.items]) == (expected, shown)
+    assert (reply.source, reply.answer.kind) == ("fallback", "fallback")
+
+
+async def test_a_new_session_is_shown_what_the_process_knows_of_trending() -> None:
+    desk = model_desk()
+    desk.search.fail = Transient("slow")
+    answer = Answer(TRENDING, "many look at these", [{**item(TITLES[1]), "score": 2.0}])
+    key, stored_ = (
+        TRENDING.redis_key(),
+        store(answer, version=1, now=NOW, ttl_seconds=60, hard_ttl_seconds=600),
+    )
+    desk.path.chat.desk.seen.learn(key, stored_.pack())
+    exchange = await desk.ask(DARK)
+    assert [one.id for one in read(exchange).answer.items] == ["b"]
+    assert "Title b" in read(exchange).answer.text
+
+
 async def test_preferences_stay_out_of_what_everybody_may_be_given() -> None:
     desk = model_desk()
     session = Session("s-a", "alice")
@@ -147,13 +209,11 @@ async def test_what_is_kept_for_nobody_is_checked_all_the_same() -> None:
     desk.contexts.known["s-1"] = talked("before")
     for _ in range(2):
         await desk.ask(DARK)
-    first, second = (e for e in desk.path.stock.events if isinstance(e, AnswerGenerated))
-    assert (first.is_kept, second.is_kept) == (False, False)
-    assert first.response_key != second.response_key, "nobody is ever given it"
-    assert WIRE.unpack(first.stored, first.response_key).text() == "Title b."
-    assert [job.kind for job in reactions.react(first)] == ["answers.check"]
-    kept = replace(first, is_kept=True)
-    assert [job.kind for job in reactions.react(kept)] == ["response.write", "answers.check"]
+    first, second = (e for e in desk.path.stock.events if isinstance(e, AnswerUnkept))
+    assert (first.text, first.item_ids, first.locale) == ("Title b.", ("b",), "en")
+    assert [job.kind for job in reactions.react(first)] == ["answers.check_unkept"]
+    assert first.answer_id != second.answer_id, "each turn has an answer of its own"
+    assert [one.answer_id for one in desk.completed()] == [first.answer_id, second.answer_id]
 
 
 @pytest.mark.parametrize("user", ["", "alice"])
@@ -400,8 +460,12 @@ def test_when_the_last_client_leaves_the_call_ends(history: Sequence[str]) -> No
 
 
 async def test_a_mistake_of_ours_is_a_problem_document_and_no_silence() -> None:
-    desk = model_desk()
-    desk.contexts.fault = RuntimeError("a mistake")
+    desk = model_desk(table=with_ladder("canned"))
+
+    def mistaken(locale: str) -> Answer:
+        raise RuntimeError("a mistake")
+
+    desk.path.chat.desk = replace(desk.path.chat.desk, built_in=BuiltInAnswers(mistaken))
     exchange = await desk.ask(DARK)
     assert exchange.status == 500
     assert b"a mistake" not in exchange.answer
@@ -449,6 +513,97 @@ async def test_a_title_without_one_is_told_of_by_the_model() -> None:
     reply = read(await desk.ask("title b"))
     assert (reply.source, reply.answer.kind) == ("model", "chat")
     assert [item.id for item in reply.answer.items] == ["b"]
+
+
+async def test_an_answer_without_an_end_is_broken_off() -> None:
+    desk = model_desk()
+    desk.model.pieces = ("Title b. ", "word " * 1000, "word " * 2000)
+    reply = read(await desk.ask(DARK))
+    assert len(reply.answer.text) == MAX_ANSWER_CHARS
+    assert reply.answer.text.endswith("…")
+    assert desk.model.running == 0, "the call has ended"
+
+
+async def test_a_completion_names_the_answer_that_it_tells_of() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    ((key, kept),) = desk.process.store.stored.items()
+    (completed,) = desk.completed()
+    assert completed.answer_id == WIRE.unpack(kept, key).answer_id
+    desk.model.fail = Transient("down")
+    await desk.ask("a title", session="s-2")
+    assert desk.completed()[-1].answer_id == "", "the ladder's own can not be taken back"
+
+
+async def test_a_first_question_over_http_takes_one_round_trip_where_its_answer_is_kept() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    calls, claims = desk.path.stock.calls, desk.process.store.claims
+    exchange = await desk.ask(DARK, "alice", "s-2")
+    assert read(exchange).source == "cache"
+    assert (desk.path.stock.calls, desk.process.store.claims) == (calls + 1, claims)
+    assert not desk.contexts.reads, "of a new session nothing is to be known"
+    assert b"context;dur=" in exchange.lines
+
+
+async def test_a_later_question_is_not_given_the_answer_of_a_first_one() -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    desk.contexts.known["s-2"] = talked("before", session="s-2", owner="alice")
+    reply = read(await desk.ask(DARK, "alice", "s-2"))
+    assert (reply.source, len(desk.model.prompts)) == ("model", 2)
+    assert desk.contexts.reads == [("s-2", False)]
+    assert [one.asked_event_id for one in desk.completed()][-1] == reply.event_id
+
+
+async def test_what_was_said_is_read_while_titles_are_searched() -> None:
+    desk = model_desk()
+    desk.contexts.known["s-1"] = talked("a title", owner="alice")
+    desk.contexts.gate.clear()
+    exchange = desk.begin(DARK, "alice")
+    await desk.search.asked.wait()
+    assert not exchange.status
+    desk.contexts.gate.set()
+    await desk.settled()
+    assert read(exchange).source == "model"
+    assert [wanted.text for wanted in desk.search.wanted] == [DARK, f"{DARK} a title an answer"]
+
+
+@pytest.mark.parametrize("fault", [NotDone("down"), Late("late")])
+async def test_a_question_of_which_redis_says_nothing_is_not_taken_for_a_first_one(
+    fault: Transient,
+) -> None:
+    desk = model_desk()
+    await desk.ask(DARK)
+    desk.contexts.known["s-2"] = talked("before", session="s-2", owner="alice")
+    desk.path.stock.fault = fault
+    assert read(await desk.ask(DARK, "alice", "s-2")).source == "model"
+    assert desk.contexts.reads == [("s-2", False)]
+
+
+async def test_of_a_new_session_the_turns_are_not_read() -> None:
+    desk = model_desk()
+    await desk.ask("a title for me", "alice")
+    assert desk.contexts.reads == [("s-1", True)]
+
+
+async def test_a_title_without_a_stored_answer_is_told_of_once_for_all_who_begin_so() -> None:
+    desk = model_desk()
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    sources = [read(await desk.ask("title b", session=f"s-{n}")).source for n in range(3)]
+    assert sources == ["model", "cache", "cache"]
+    assert not desk.contexts.reads
+    desk.contexts.known["s-9"] = talked("before", session="s-9", owner="alice")
+    assert read(await desk.ask("title b", "alice", "s-9")).source == "model"
+
+
+async def test_a_stored_answer_of_a_title_is_given_in_any_session() -> None:
+    desk = model_desk()
+    desk.path.chat.classify = lambda _message, _locale: Question(QuestionKind.TITLE, "b", "en")
+    key = AnswerKey("title", "b", "en")
+    desk.path.stock.answers[key.redis_key()] = stored(key=key)
+    sources = [read(await desk.ask("title b")).source for _ in range(2)]
+    assert (sources, desk.path.stock.calls) == (["precomputed"] * 2, 2)
 
 
 async def test_a_damaged_response_is_not_given_and_made_anew() -> None:

@@ -1,14 +1,20 @@
 """One computation for all who ask the same, whatever becomes of it."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from adapters.msgpack_wire import decode_event
 from adapters.redis_multiplexed import NotDone
+from adapters.response_wire import ResponseWire
 from domain.errors import Transient
-from domain.response_cache import Asked, Scope
+from domain.events import AnswerUnkept
+from domain.model import MAX_ANSWER_CHARS
+from domain.response_cache import Asked, Generated, Scope
+from serving.flights import Emit
 from serving.response_cache import MAX_REFRESHES, Given
 from tests.samples import LIFETIMES, asked, response
 from tests.unit.serving.response_fakes import (
@@ -375,3 +381,45 @@ async def test_bytes_that_were_read_already_are_given_at_once(process: Process) 
     assert text_of(given) == "".join(heard) == "Try Food Wars!"
     assert len(heard) == 3
     assert process.cache.found(asked("Another question"), stored, ready_model()) is None
+
+
+async def test_what_cannot_be_sealed_or_is_too_large_is_checked_and_not_kept(
+    store: FakeResponseStore,
+) -> None:
+    chance = random.Random(7)
+
+    def noise() -> str:
+        """What nothing can compress well."""
+        return "".join(chr(chance.randrange(0x10000, 0x20000)) for _ in range(MAX_ANSWER_CHARS))
+
+    large, items = noise(), [{"id": f"t{n}", "title": noise()} for n in range(3)]
+    for wire, text in ((ResponseWire("", compress_bytes=1024), "See x"), (WIRE, large)):
+        process = Process(store, wire=wire)
+
+        async def compute(emit: Emit, text: str = text) -> Generated:
+            emit(text)
+            return Generated(text, items)
+
+        given = await process.cache.answer(asked(text[:9]), compute, LONG)
+        assert text_of(given) == text
+        await process.cache.settled()
+        event = decode_event(store.events[-1])
+        assert isinstance(event, AnswerUnkept)
+        assert (event.text, event.item_ids) == (text, ("t0", "t1", "t2"))
+        assert given is not None
+        assert event.answer_id == given.response.answer_id
+    assert not store.stored
+    assert not store.leases, "whoever asks next may compute"
+
+
+async def test_what_is_only_to_be_checked_is_spooled_where_redis_does_not_take_it(
+    store: FakeResponseStore,
+) -> None:
+    process = Process(store, wire=ResponseWire("", compress_bytes=1024))
+    store.unwritten = NotDone("full")
+    await process.cache.answer(asked(), ready_model(), LONG)
+    await process.cache.settled()
+    ((kind, event),) = process.sink.kept
+    assert kind == "answer.unkept"
+    assert isinstance(event, AnswerUnkept)
+    assert event.text == "Try Food Wars!"

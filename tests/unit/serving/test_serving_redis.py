@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from adapters.redis_multiplexed import NotDone, Reply, WritesRefused
-from adapters.redis_serving import WRITES_REST_SECONDS, Complaint, ServingRedis
-from domain.errors import MangaAssistError
+from adapters.redis_serving import (
+    WRITES_REST_SECONDS,
+    Answered,
+    Begun,
+    Complaint,
+    First,
+    ServingRedis,
+)
 
 if TYPE_CHECKING:
     from adapters.redis_kept import KeptRedis
@@ -43,8 +49,8 @@ class Shop:
         kept = cast("KeptRedis", self.server)
         self._redis = ServingRedis(kept, kept, shards=1, owner_seconds=60)
 
-    def ask(self) -> bytes | Complaint | MangaAssistError | None:
-        found: list[bytes | Complaint | MangaAssistError | None] = []
+    def ask(self, first: First | None = None) -> Answered:
+        found: list[Answered] = []
         self._redis.serve(
             answer_key="a",
             fallback_key="f",
@@ -53,6 +59,7 @@ class Shop:
             event=b"e",
             seconds=0.02,
             found=lambda stored, _is_fallback: found.append(stored),
+            first=first,
         )
         (stored,) = found
         return stored
@@ -85,3 +92,16 @@ def test_a_server_that_takes_writes_again_gets_them_a_moment_later(shop: Shop) -
     assert shop.server.asked == [
         "ma2_serve", "ma2_read", "ma2_read", "ma2_serve", "ma2_serve",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", First)
+def test_while_nothing_is_written_no_question_is_taken_for_a_first_one(first: First) -> None:
+    shop = Shop()
+    assert shop.ask(first) == b"answer"
+    assert shop.server.asked == ["ma2_serve_first"]
+    shop.server.is_full = True
+    for _ in range(2):  # the second is not even tried to be written
+        found = shop.ask(first)
+        assert isinstance(found, Begun)
+        assert isinstance(found.stored, Complaint)
+        assert (found.stored.stored, str(found.stored.unwritten)) == (b"answer", "OOM")

@@ -225,11 +225,12 @@ def traced(ratio: float = 1.0) -> tuple[ModelDesk, Spans]:
 
 async def test_the_models_segments_are_in_the_trace_of_its_question() -> None:
     found, spans = traced()
+    found.path.stock.begun.add("s-1")
     await found.ask("a dark title")
     server = spans.named("chat")
     parts = spans.parts_of(server)
-    assert {"context", "redis", "search", "prompt", "model"} <= set(parts)
-    starts = [parts[name].start_time or 0 for name in ("context", "redis", "prompt", "model")]
+    assert {"redis", "context", "search", "prompt", "model"} <= set(parts)
+    starts = [parts[name].start_time or 0 for name in ("redis", "context", "prompt", "model")]
     assert starts == sorted(starts)
     assert (said(server)["mangaassist.source"], said(server)["mangaassist.rung"]) == (
         "model",

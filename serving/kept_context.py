@@ -1,0 +1,105 @@
+"""What is known of the customer of one connection: read ahead, and again when it is old."""
+
+import asyncio
+from typing import Protocol
+
+from domain.sessions import Session, Turn
+from serving.context import Context
+
+AFTER_SECONDS = 0.01
+"""A question that comes with the connection goes first: most need nothing of this."""
+MAX_AGE_SECONDS = 30.0
+"""From the second seed: what is older is read again."""
+CONFIRM_SECONDS = 5.0
+"""By then an answer of the model is checked, and the session says where it was taken back."""
+
+
+class ReadsAgain(Protocol):
+    """Reads contexts; see `serving/context.py`."""
+
+    async def read(self, session_id: str, user: str, known: Context | None = None) -> Context:
+        """The context; `known` stays where nothing newer can be read."""
+        ...
+
+
+class KeptContexts:
+    """The contexts of connections."""
+
+    def __init__(self, reader: ReadsAgain) -> None:
+        self._reader = reader
+
+    def keep(self, session_id: str, user: str) -> "KeptContext":
+        """The context of a connection, being read from now on."""
+        return KeptContext(self._reader, session_id, user)
+
+
+class KeptContext:
+    """The context of one connection: read once it is open, again when it is used and old."""
+
+    __slots__ = ("_is_over", "_known", "_reader", "_reading", "_session_id", "_timer", "_user")
+
+    def __init__(self, reader: ReadsAgain, session_id: str, user: str) -> None:
+        self._reader = reader
+        self._session_id = session_id
+        self._user = user
+        self._known: Context | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._is_over = False
+        loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = loop.call_later(AFTER_SECONDS, self._read)
+
+    @property
+    def known(self) -> Context | None:
+        """What is known now; None while the first reading is under way."""
+        return self._known
+
+    def use(self) -> None:
+        """A question came: have what is old read again, behind it."""
+        if self._known is not None:
+            age = asyncio.get_running_loop().time() - self._known.read_at
+            if age > MAX_AGE_SECONDS:
+                self._read()
+
+    async def ready(self) -> Context:
+        """What is known, once something is."""
+        if self._known is None and not self._is_over:
+            reading = self._reading or self._read()
+            await asyncio.wait({reading})
+        return self._known or Context(0.0, Session(self._session_id, self._user))
+
+    def note(self, turn: Turn, *, may_be_taken_back: bool = False) -> None:
+        """Remember what was just answered; where it may be taken back, read again a while after."""
+        if self._known is None:
+            return
+        self._known = self._known.with_turns([turn])
+        if may_be_taken_back and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(CONFIRM_SECONDS, self._read)
+
+    def drop(self) -> None:
+        """The client has gone: forget everything."""
+        self._is_over = True
+        self._wait_no_more()
+        if self._reading is not None:
+            self._reading.cancel()
+        self._known = self._reading = None
+
+    def _read(self) -> asyncio.Task[None]:
+        self._wait_no_more()
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._refresh(), name="read ahead")
+        return self._reading
+
+    def _wait_no_more(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    async def _refresh(self) -> None:
+        before = self._known
+        try:
+            found = await self._reader.read(self._session_id, self._user, before)
+            if self._known is not None and self._known is not before:
+                found = found.with_turns(self._known.session.turns.values())  # noted meanwhile
+            self._known = found
+        finally:
+            self._reading = None
