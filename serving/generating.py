@@ -73,6 +73,7 @@ class Generating:
         models: ModelsBySize,
         table: Models,
         limit: int,
+        max_chars: int,
         budget: Budget,
         meters: GenerationMeters,
         narrow: Narrow,
@@ -83,6 +84,7 @@ class Generating:
         self._table = table
         self._router = Router(table.routing.long_question_tokens, table.routing.phrases)
         self._limit = limit
+        self._max_chars = max_chars
         self._budget = budget
         self._meters = meters
         self._narrow = narrow
@@ -173,6 +175,7 @@ class Generating:
         self, prompt: Prompt, size: Size, ends_at: float, emit: Emit
     ) -> tuple[str, Ended]:
         pieces: list[str] = []
+        chars = 0
         began = time.perf_counter()
         stream = self._models.of(size).stream(prompt, self._seconds("model", ends_at))
         async with contextlib.aclosing(stream) as parts:
@@ -181,6 +184,9 @@ class Generating:
                     return "".join(pieces), part
                 if not pieces:
                     self._meters.first_token(size.value).observe(time.perf_counter() - began)
+                chars += len(part)
+                if chars > self._max_chars:
+                    raise Permanent("the model does not stop where it was told to")
                 pieces.append(part)
                 emit(part)
         raise Transient("the model broke off its answer", dependency="model")

@@ -9,7 +9,7 @@ import pytest
 import config
 from adapters.index_search import IndexSearch
 from adapters.jsonl_catalogue import read_catalogue
-from config import budgets, models
+from config import budgets, guardrails, models
 from config import search as search_table
 from config.budgets import Budget
 from domain.catalogue import Title
@@ -62,6 +62,7 @@ def generating() -> Generating:
         models=OneModel(),
         table=models.load(),
         limit=search_table.load().limit,
+        max_chars=guardrails.load().max_chars,
         budget=unhurried(generation),
         meters=GenerationMeters(path.registry, path.meters),
         narrow=Narrowing(search_table.genre_words).of,

@@ -25,7 +25,7 @@ from serving.models import ChatReply
 from tests.samples import LIFETIMES
 from tests.unit.serving.fakes import FakeExchange, stored
 from tests.unit.serving.jumping import run
-from tests.unit.serving.model_desk import FALLBACK, model_desk
+from tests.unit.serving.model_desk import FALLBACK, MAX_CHARS, model_desk
 from tests.unit.serving.response_fakes import WIRE, FakeResponseStore
 
 DARK = "a dark title"
@@ -280,6 +280,20 @@ def test_an_answer_that_breaks_off_is_neither_given_nor_kept() -> None:
         assert listener.reply["source"] == "fallback"
         assert not desk.process.store.stored
         assert desk.completed()[0].rung == "found"
+
+    run(steps())
+
+
+def test_an_answer_without_end_is_given_up_and_is_neither_given_nor_kept() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.pieces = ("x" * MAX_CHARS, "y", "never asked for")
+        listener, _ = desk.say(DARK)
+        await listener.answered_at.wait()
+        assert listener.tokens == ["x" * MAX_CHARS]
+        assert listener.reply is not None
+        assert listener.reply["source"] == "fallback"
+        assert not desk.process.store.stored
 
     run(steps())
 
