@@ -16,7 +16,15 @@ from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.events import Locale
 from domain.model import ChatModel, Ended, Prompt, Stop
-from domain.model_answers import NOTHING_KNOWN, Background, customer, facts, spoken_of, wanted_text
+from domain.model_answers import (
+    NOTHING_KNOWN,
+    Background,
+    customer,
+    facts,
+    listed,
+    spoken_of,
+    wanted_text,
+)
 from domain.prompts import Asked, Limits, assemble
 from domain.response_cache import Generated
 from domain.routing import Router, Size
@@ -122,7 +130,7 @@ class Generating:
         with self._timed("model", making):
             text = await self._said(prompt, size, ends_at, emit)
         items = spoken_of(text, making.hits, catalogue)
-        return Generated(text, items, is_negative=not making.hits)
+        return Generated(text, items, is_negative=not listed(making.hits, catalogue))
 
     async def _found(self, wish: Wish, ends_at: float, making: Making) -> Sequence[Hit]:
         search = self._search()
