@@ -346,6 +346,8 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, object]]:
+        if not self._keys.loaded:  # or the first good token would be refused
+            await asyncio.to_thread(self._keys.refresh)
         self._hot.start()
         self._bulk.start()
         tasks = [
