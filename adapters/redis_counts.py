@@ -26,8 +26,10 @@ CHUNK = 100
 """Interactions in one call: about 1.5 ms during which Redis serves nobody else."""
 
 AHEAD_SECONDS = 7200.0
-"""How far an event may lie ahead of this process's clock; what lies further happens now. The request
-path refuses what is a little ahead of its own: the rest is what their two clocks may differ by."""
+"""How far an event may lie ahead of this process's clock; what lies further happens now.
+
+The request path refuses what is a little ahead of its own: the rest is what two clocks may differ.
+"""
 
 
 class RedisCounts:

@@ -71,8 +71,8 @@ def background(
 def facts(hits: Sequence[Hit], catalogue: Catalogue, locale: Locale) -> Sequence[Fact]:
     """What a prompt says of each hit: what the catalogue knows, whatever came with it.
 
-    An index may be older than the catalogue, and others may be able to write to it. Genres are named
-    as the locale names them.
+    An index may be older than the catalogue, and others may be able to write to it. Genres are
+    named as the locale names them.
     """
     told = []
     for title in listed(hits, catalogue):
