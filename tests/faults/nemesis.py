@@ -1,9 +1,9 @@
 """All proxies of a stack in a process of their own, steered over a socket.
 
 `python -m tests.faults.nemesis NAME=PORT…` prints where each proxy listens, as one JSON line; the
-control socket is named `control`. A name is `redis`, `replication`, `sqs`, or one of
-a JSON service of AWS. A
-process of its own, because the interpreter that makes load must not be what makes Redis slow.
+control socket is named `control`. Those of `OF_BYTES` pass on whatever comes, all others know the
+JSON services of AWS. A process of its own, because the interpreter that makes load must not be what
+makes Redis slow.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from cli.ports import HOST
 from tests.faults.proxy import AwsProxy, Fault, FaultyProxy
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_BYTES = {"redis", "replication", "sqs"}
+OF_BYTES = {"redis", "replication", "sqs", "features", "models", "search", "keys"}
 ANSWER_SECONDS = 10.0
 
 
