@@ -4,29 +4,18 @@ Pure but for the wire format; knows no Redis connection and no queue.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from adapters.msgpack_wire import decode_event, encode_job, largest_job_bytes
 from domain.answers import Header, hash_of
 from domain.errors import Malformed
-from domain.events import (
-    AnswerCompleted,
-    AnswerServed,
-    Event,
-    RecommendationServed,
-    Served,
-    ServedFrom,
-)
+from domain.events import AnswerServed, Event, RecommendationServed, Served, ServedFrom
 from domain.personal_answers import recommendation_key
 from domain.questions import QuestionKind
 from domain.reactions import react
 
 EVENT, FOUND, HEAD = b"e", b"f", b"h"
 """The fields of an entry, as `adapters/redis_functions.lua` writes them."""
-
-CLOCK_SECONDS = 300.0
-"""By so much a clock may be wrong before it is not believed. Longer than Redis may be held up with
-what it was sent."""
 
 _FOUND = {b"1": ServedFrom.PRECOMPUTED, b"2": ServedFrom.FALLBACK}
 
@@ -39,34 +28,16 @@ class Translated:
     jobs: Sequence[tuple[str, bytes]]
 
 
-def translate(fields: Mapping[bytes, bytes], appended_at: float | None = None) -> Translated:
-    """The jobs of an entry with these fields; raises Malformed for what cannot be understood.
-
-    `appended_at` is when Redis took it, where it comes from there.
-    """
+def translate(fields: Mapping[bytes, bytes]) -> Translated:
+    """The jobs of an entry with these fields; raises Malformed for what cannot be understood."""
     encoded = fields.get(EVENT)
     if encoded is None:
         raise Malformed("the entry holds no event")
     event = decode_event(encoded)
-    if appended_at is not None:
-        event = _at_its_time(event, appended_at)
     served = None
     if isinstance(event, (AnswerServed, RecommendationServed)):
         served = _served(fields, _own_key(event))
     return Translated(type(event).type, _jobs(event, served))
-
-
-def _at_its_time(event: Event, appended_at: float) -> Event:
-    """What the request path did itself, at the time of Redis where its own clock is far from it.
-
-    Else one process whose clock is wrong would store the turns of a session in a wrong order.
-    """
-    off = appended_at - event.occurred_at
-    if abs(off) <= CLOCK_SECONDS:
-        return event
-    if isinstance(event, AnswerCompleted):
-        return replace(event, occurred_at=appended_at, asked_at=event.asked_at + off)
-    return replace(event, occurred_at=appended_at) if isinstance(event, AnswerServed) else event
 
 
 def _jobs(event: Event, served: Served | None) -> Sequence[tuple[str, bytes]]:

@@ -52,11 +52,6 @@ class OutboxEntry:
     fields: Mapping[bytes, bytes]
 
     @property
-    def appended_at(self) -> float:
-        """When Redis took it, by the clock of Redis, in epoch seconds."""
-        return int(self.id.partition(b"-")[0]) / 1000
-
-    @property
     def size_bytes(self) -> int:
         """What its fields weigh."""
         return sum(len(name) + len(value) for name, value in self.fields.items())

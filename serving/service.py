@@ -249,6 +249,7 @@ class Service:
             mending=self._mending,
             built_in=BuiltInAnswers(lambda locale: canned(self._watch.catalogue, locale)),
             meters=self._meters,
+            clock=self._hot.now,
             redis_seconds=parts.budgets.routes["chat"].seconds("redis"),
             personal=personal.open,
             model=self._model.open if self._model is not None else None,
@@ -320,6 +321,7 @@ class Service:
             producer=self._producer,
             meters=self._meters,
             redis_seconds=parts.budgets.routes["events"].seconds("redis"),
+            clock=self._hot.now,
         )
 
     def _feedback_route(self, parts: Parts) -> FeedbackRoute:

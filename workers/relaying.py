@@ -237,7 +237,7 @@ class Relay:
 def _translate(entry: OutboxEntry) -> Translated | str:
     """What follows from an entry, or why that can't be said."""
     try:
-        return translate(entry.fields, entry.appended_at)
+        return translate(entry.fields)
     except Malformed as error:
         return str(error)
     except Exception as error:

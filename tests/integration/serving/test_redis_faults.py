@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -159,6 +160,21 @@ async def test_a_lost_connection_is_replaced_and_the_functions_are_there(valkey:
     command = pack("FCALL", "ma2_write", 1, "k", 1, 10, "v")
     replies = await asyncio.gather(*(connection.ask(command, 1.0) for _ in range(20)))
     assert replies == [1] * 20
+    await connection.close()
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 3600.0])
+async def test_a_clock_that_is_far_from_that_of_redis_is_not_believed(
+    valkey: Valkey, wrong: float
+) -> None:
+    off = [60.0]
+    connection = KeptRedis(valkey.url, name="test", clock=lambda: time.time() + off[0])
+    connection.start()
+    await until_up(connection)
+    assert connection.now() == pytest.approx(time.time() + 60, abs=30), "a little is nobody's fault"
+    off[0] = wrong  # the clock jumps
+    while abs(connection.now() - time.time()) > 30:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
     await connection.close()
 
 
