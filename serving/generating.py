@@ -66,6 +66,8 @@ class Making:
 
     seconds: dict[str, float] = field(default_factory=dict)
     hits: Sequence[Hit] = ()
+    is_partial: bool = False
+    """Whether a part of the search failed or was too slow."""
     looking: asyncio.Task[Sequence[Hit]] | None = None
     """The search, where it began before it was known who makes the answer."""
 
@@ -130,7 +132,12 @@ class Generating:
         with self._timed("model", making):
             text = await self._said(prompt, size, ends_at, emit)
         items = spoken_of(text, making.hits, catalogue)
-        return Generated(text, items, is_negative=not listed(making.hits, catalogue))
+        return Generated(
+            text,
+            items,
+            is_negative=not listed(making.hits, catalogue),
+            is_partial=making.is_partial,
+        )
 
     async def _found(self, wish: Wish, ends_at: float, making: Making) -> Sequence[Hit]:
         search = self._search()
@@ -143,9 +150,11 @@ class Generating:
         with self._timed("search", making):
             try:
                 async with asyncio.timeout(seconds):
-                    return (await search.search(wanted, seconds)).hits
+                    found = await search.search(wanted, seconds)
             except TimeoutError as error:
                 raise Transient("search took longer than it may", dependency="search") from error
+        making.is_partial = found.is_partial
+        return found.hits
 
     def _prompt(self, wish: Wish, size: Size, hits: Sequence[Hit], catalogue: Catalogue) -> Prompt:
         asked = Asked(

@@ -318,6 +318,16 @@ async def test_the_ladder_answers_where_the_model_cannot(broken: str, expected: 
     assert (completed.rung, completed.answer_preview) == (expected, reply.answer.text[:200])
 
 
+async def test_what_was_made_of_half_a_search_is_kept_for_a_moment() -> None:
+    desk = model_desk()
+    desk.search.is_partial = True
+    await desk.ask(DARK)
+    ((key, kept),) = desk.process.store.stored.items()
+    response = WIRE.unpack(kept, key)
+    assert response.hard_expires_at - response.generated_at == LIFETIMES.negative_ttl
+    assert not response.is_negative
+
+
 async def test_titles_are_shown_where_the_model_is_silent() -> None:
     desk = model_desk()
     desk.model.fail = Permanent("withheld")
