@@ -65,7 +65,12 @@ def of_search() -> Iterator[Cell]:
     wire = strikes.on_the_wire
     partial = FaultRule(kind="partial", service="opensearch", action="search")
     for name, text, strike, heal in (
-        ("O1 refused", "OpenSearch refuses", wire("search", Fault(mode=Mode.REFUSED)), nothing),
+        (
+            "O1 reset",
+            "connections to OpenSearch are reset",
+            wire("search", Fault(mode=Mode.RESET)),
+            nothing,
+        ),
         (
             "O1 slow",
             "OpenSearch takes 200 ms longer",
@@ -87,6 +92,7 @@ def of_search() -> Iterator[Cell]:
             strike=strike,
             heal=heal,
             messages=OF_MODELS,
+            may_know_less=name.startswith("O1"),
             spoils=True,
         )
 
@@ -120,6 +126,7 @@ def of_models() -> Iterator[Cell]:
         name="L1 recommender",
         fault="the endpoint of the recommender fails",
         strike=strikes.in_emulators(FaultRule(kind="model_error", service="sagemaker")),
+        met=strikes.emulators_struck,
         heal=strikes.emulators_healed,
     )
     yield Cell(

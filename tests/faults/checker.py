@@ -22,6 +22,7 @@ from tests.faults.history import Asked, Did, Effect, History, Observed, Record
 
 SUM_TOLERANCE = 1e-9
 SHOWN_CHARS = 80
+ENDS = (".", "。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +150,10 @@ def _not_whole(history: History, observed: Observed) -> Iterator[Fault]:
     for one in history.asked:
         if one.said is None:
             continue
-        whole = history.whole.get(one.said.question)
-        if one.said.text not in {whole, history.bad or whole}:
-            yield Fault(one.event_id, f"given as an answer: {one.said.text[:SHOWN_CHARS]!r}")
+        whole, text = history.whole.get(one.said.question), one.said.text
+        is_honest = history.may_know_less and text.endswith(ENDS)
+        if text not in {whole, history.bad or whole} and not is_honest:
+            yield Fault(one.event_id, f"given as an answer: {text[:SHOWN_CHARS]!r}")
     for text in observed.kept:
         if text not in history.whole.values():
             yield Fault("the response cache", f"kept as an answer: {text[:SHOWN_CHARS]!r}")

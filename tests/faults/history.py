@@ -99,6 +99,8 @@ class History:
     """What the model answers while nothing is struck, by question."""
     bad: str = ""
     """What the model says while it is struck, whatever it is asked; checked after it was given."""
+    may_know_less: bool = False
+    """Whether models may be told too little, so that what they say differs and is kept briefly."""
 
     @property
     def events(self) -> Sequence[Asked | Did]:
@@ -132,4 +134,4 @@ class Observed:
     features: Mapping[tuple[str, str], Record] = field(default_factory=dict)
     """What is merged, by user and feature group."""
     kept: Sequence[str] = ()
-    """The texts of the models' answers that are cached for others."""
+    """The texts of the models' answers that are cached for others, and not just for a moment."""

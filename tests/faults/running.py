@@ -78,7 +78,8 @@ class Cell:
     `Rig.heal` ends anyway. It lasts until `met`, and `seconds` at the least. `kills` are the
     processes that are meant to die. `forgives` names effects that a store loses by itself, and
     `why` says so. `spoils` has the next cell begin on a new rig. Customers ask `messages`; users'
-    features undergo `changes`; `bad` is what a model says while it is struck.
+    features undergo `changes`; `bad` is what a model says while it is struck, `may_know_less` where
+    it may be told too little.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Cell:
     messages: Sequence[str] = MESSAGES
     changes: Sequence[Change] = ()
     bad: str = ""
+    may_know_less: bool = False
     is_short: bool = False
     """Whether `make test` runs it, too."""
 
@@ -165,7 +167,13 @@ def run(
         load.close()
         producers.close()
         rig.heal()
-    verdict = _judge(stage, cell, replace(load.history(), changed=producers.changed, bad=cell.bad))
+    history = replace(
+        load.history(),
+        changed=producers.changed,
+        bad=cell.bad,
+        may_know_less=cell.may_know_less,
+    )
+    verdict = _judge(stage, cell, history)
     died = sum(death.name not in cell.kills for death in stage.deaths())
     return Outcome(cell.name, verdict, arrived_at - healed_at, died, load.slowest_seconds, stuck)
 

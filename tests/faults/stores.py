@@ -11,7 +11,7 @@ import boto3
 from adapters import spool
 from adapters.connection import response_wire, trending_rule
 from cli.embedded import PSEUDONYM_VARIABLE
-from config import answers, queues
+from config import answers, queues, response_cache
 from config.queues import dead_letter_name, sqs_name
 from config.settings import Settings
 from domain.response_cache import PREFIX
@@ -102,12 +102,17 @@ class Stores:
         )
 
     def kept(self, since: float) -> list[str]:
-        """The texts of the models' answers that are cached, of those made since then."""
+        """The texts of the models' answers that are cached for long, of those made since then."""
         wire = response_wire(Settings(pseudonym_key=self._rig.environment[PSEUDONYM_VARIABLE]))
         with self._rig.client() as client:
             found = {key.decode(): client.get(key) for key in client.scan_iter(f"{PREFIX}*")}
         made = [wire.unpack(stored, key) for key, stored in found.items() if stored is not None]
-        return [one.text() for one in made if one.generated_at >= since]
+        brief = response_cache.declared().negative_ttl_seconds
+        return [
+            one.text()
+            for one in made
+            if one.generated_at >= since and one.hard_expires_at - one.generated_at > brief + 1
+        ]
 
     def send(self, queue: str, *bodies: str) -> None:
         """Put messages of anybody's making on a queue of ours."""

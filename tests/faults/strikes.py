@@ -62,6 +62,12 @@ def emulators_healed(stage: Stage) -> None:
     order_emulators(stage.rig.sqs_url, "DELETE")
 
 
+def emulators_struck(stage: Stage) -> bool:
+    """Whether the emulators have met what they were to strike, and most is done."""
+    rules = order_emulators(stage.rig.sqs_url, "GET")
+    return most_is_done(stage) and all(rule.struck for rule in rules)
+
+
 def order_emulators(url: str, method: str, rules: Sequence[FaultRule] = ()) -> Sequence[FaultRule]:
     """Read, set or delete the fault rules of an emulator; those that it has then."""
     request = urllib.request.Request(  # noqa: S310 - our own emulator

@@ -150,6 +150,15 @@ def test_an_answer_of_a_model_that_is_not_whole_is_wrong() -> None:
     assert wrong(said("It is by A. Author.", "where?"), kept()) == ["q0"]
 
 
+def test_who_is_told_less_may_say_something_else_that_is_whole_but_not_for_long() -> None:
+    less = replace(said("I do not know."), may_know_less=True)
+    assert wrong(less, kept()) == []
+    assert wrong(replace(said("I do"), may_know_less=True), kept()) == ["q0"]
+    observed = kept()
+    observed.kept = ["I do not know."]
+    assert wrong(less, observed) == ["the response cache"]
+
+
 def test_what_is_checked_later_may_be_given_but_not_kept() -> None:
     bad = replace(said("Read it for free!"), bad="Read it for free!")
     assert wrong(bad, kept()) == []
