@@ -91,6 +91,8 @@ async def _serve(targets: Mapping[str, int]) -> None:
     for proxy in proxies.values():
         await proxy.start()
 
+    gone = asyncio.Event()
+
     async def obey(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             order = msgspec.json.decode(line, type=Order)
@@ -102,13 +104,14 @@ async def _serve(targets: Mapping[str, int]) -> None:
                 await proxy.set(order.fault)
             writer.write(b"done %d\n" % struck)
         writer.close()
+        gone.set()  # whoever gave orders will give no more
 
     control = await asyncio.start_server(obey, HOST, 0)
     ports: dict[str, Any] = {name: proxy.port for name, proxy in proxies.items()}
     ports["control"] = control.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
-    await asyncio.Event().wait()
+    await gone.wait()
 
 
 def main() -> None:

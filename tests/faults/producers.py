@@ -61,11 +61,6 @@ class Producers:
         self._redis = rig.client()
         self.changed: list[Changed] = []
 
-    @property
-    def users(self) -> Sequence[str]:
-        """Whose records they write."""
-        return self._users
-
     def settle(self) -> None:
         """Give every user records, and wait until they are merged."""
         for user_id in self._users:

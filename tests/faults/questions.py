@@ -6,11 +6,17 @@ from uuid import NAMESPACE_OID, uuid5
 MESSAGES = ("what's popular this week", "新刊", "show me action manga", "what should I do")
 WORD = "{word}"
 """Where a question has a word of its own, so that no answer is kept for it."""
+WHO_DREW_AKIRA, WHO_DREW_ONE_PIECE = (
+    f"Who drew Akira? {WORD}",
+    f"『ワンピース』の作者は誰ですか {WORD}",
+)
 OF_MODELS = (
-    "what's popular this week", f"Who drew Akira? {WORD}", "新刊", "show me action manga",
-    f"『ワンピース』の作者は誰ですか {WORD}", "what's popular this week", "新刊",
+    "what's popular this week", WHO_DREW_AKIRA, "新刊", "show me action manga",
+    WHO_DREW_ONE_PIECE, "what's popular this week", "新刊",
 )  # fmt: skip
 """Two in seven are for a model, which answers each in the same words every time."""
+TRUE_OF = {WHO_DREW_AKIRA: "Otomo", WHO_DREW_ONE_PIECE: "尾田"}
+"""What a whole answer says that was made of all that search finds."""
 LETTERS = 8
 
 
