@@ -75,16 +75,17 @@ def background(
 
 
 def facts(hits: Sequence[Hit], catalogue: Catalogue, locale: Locale) -> Sequence[Fact]:
-    """What a prompt says of each hit: what came with it, and what the catalogue knows beside.
+    """What a prompt says of each hit: what the catalogue knows, whatever came with it.
 
-    Genres are named as the locale names them.
+    An index may be older than the catalogue, and others may be able to write to it. Genres are
+    named as the locale names them.
     """
     told = []
-    for one in hits:
-        title = catalogue.get(one.id)
-        more = dict(_more(title)) if title is not None else {}
-        more["genres"] = [genre_name(slug_of(name), name).in_locale(locale) for name in one.genres]
-        told.append(one.fact() | {name: value for name, value in more.items() if value})
+    for title in listed((one.id for one in hits), catalogue):
+        known = hit(title, 0.0)
+        more = dict(_more(title))
+        more["genres"] = [genre_name(slug_of(it), it).in_locale(locale) for it in known.genres]
+        told.append(known.fact() | {name: value for name, value in more.items() if value})
     return told
 
 

@@ -128,13 +128,15 @@ class Asked:
 class Generated:
     """What a computation gave. `chunks` are the lengths of the pieces that the text came in.
 
-    `is_negative` marks an honest "there is no answer", which is kept for a short time only.
+    `is_negative` marks an honest "there is no answer", `is_partial` what was made of half a search:
+    both are kept for a short time only.
     """
 
     text: str
     items: Sequence[Mapping[str, object]]
     chunks: Sequence[int] = ()
     is_negative: bool = False
+    is_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ class Lifetimes:
     jitter: float
     negative_ttl: float
     hard_ttl: float
-    """Kept for when the model fails; a negative one is not kept beyond its TTL."""
+    """Kept for when the model fails; what is kept for a short time is not kept beyond its TTL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,8 +235,8 @@ def respond(
     content = _content(asked, generated)
     version = max(int(now * 1000), after + 1)
     tail = f',"generated_at":"{rfc3339(now)}","version":{version}'
-    is_negative = generated.is_negative
-    ttl = lifetimes.negative_ttl if is_negative else lifetimes.ttl - lifetimes.jitter * chance
+    is_brief = generated.is_negative or generated.is_partial
+    ttl = lifetimes.negative_ttl if is_brief else lifetimes.ttl - lifetimes.jitter * chance
     return StoredResponse(
         key=asked.key,
         owner=asked.scope.owner,
@@ -242,9 +244,9 @@ def respond(
         version=version,
         generated_at=now,
         soft_expires_at=now + ttl,
-        hard_expires_at=now + (ttl if is_negative else lifetimes.hard_ttl),
+        hard_expires_at=now + (ttl if is_brief else lifetimes.hard_ttl),
         compute_seconds=max(0.0, now - started),
-        is_negative=is_negative,
+        is_negative=generated.is_negative,
         chunks=tuple(generated.chunks),
         preview=generated.text[:PREVIEW_CHARS],
         body=f'{{"answer":{content}{tail}'.encode(),

@@ -16,7 +16,7 @@ import msgspec
 
 from emulators import bedrock_streams as streams
 from emulators.bedrock_shapes import Claude, Converse, TitanText
-from emulators.chat_model import Reply, reply
+from emulators.chat_model import Reply, instead, reply
 from emulators.event_stream import CONTENT_TYPE, exception, paced
 from emulators.text_embedding import embedding
 from emulators.wire import ApiError, Call, Outcome, Request, Response
@@ -65,7 +65,7 @@ class BedrockService:
         if isinstance(params, TitanText):
             return _embedded(params)
         assert isinstance(params, Converse | Claude)  # noqa: S101 - parse() made it so
-        said = _reply(params)
+        said = instead(_reply(params), call.streaming.says)
         if call.action == "ConverseStream":
             latency_ms = _seconds(said, call.streaming) * 1000
             return _stream(streams.converse(said, round(latency_ms)), call.streaming)

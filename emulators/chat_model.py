@@ -7,7 +7,7 @@ the works given. Where the prompt says nothing of what is asked, it says so.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from emulators import chat_intents as intents
@@ -44,6 +44,11 @@ def reply(system: str, messages: Sequence[str], max_tokens: int) -> Reply:
     read = sum(len(TOKEN.findall(text)) for text in (system, *messages))
     is_cut = len(tokens) > max_tokens
     return Reply(tokens[:max_tokens], read, "max_tokens" if is_cut else "end_turn")
+
+
+def instead(said: Reply, text: str) -> Reply:
+    """What a model says that minds neither its prompt nor how much it may say."""
+    return replace(said, tokens=TOKEN.findall(text), stop_reason="end_turn") if text else said
 
 
 def answer(what: Asked) -> str:

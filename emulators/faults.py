@@ -39,6 +39,7 @@ Kind = Literal[
     "pace",
     "stream_error",
     "stream_cut",
+    "says",
 ]
 ERRORS = frozenset(
     {
@@ -53,7 +54,7 @@ ERRORS = frozenset(
     }
 )
 """The last three are of a SageMaker endpoint; another service answers them as http500."""
-STREAMED = frozenset({"pace", "stream_error", "stream_cut"})
+STREAMED = frozenset({"pace", "stream_error", "stream_cut", "says"})
 
 
 class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -64,6 +65,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     `fraction` is for partial and entry_error (of a feature store's batch), `window` for reorder,
     `ms` ± `jitter_ms` for latency and, as the time to the first token, for pace, whose other tokens
     come every `token_ms`. A stream_error (named `code`) or stream_cut comes `after` so many tokens.
+    A chat model `says` this `text` whatever it is asked, and however long it is.
     """
 
     kind: Kind
@@ -82,6 +84,7 @@ class FaultRule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     token_ms: float = 0.0
     after: int = 1
     code: str = ""
+    text: str = ""
     matched: int = 0
     struck: int = 0
     passed: float = 0.0
@@ -187,6 +190,8 @@ class Faults:
         if rule.kind == "pace":
             streaming.first_seconds += self._latency(rule)
             streaming.token_seconds += rule.token_ms / 1000.0
+        elif rule.kind == "says":
+            streaming.says = rule.text
         else:
             streaming.breaks_after = rule.after
             streaming.is_cut = rule.kind == "stream_cut"

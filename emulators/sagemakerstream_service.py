@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from emulators.chat_model import Reply, reply
+from emulators.chat_model import Reply, instead, reply
 from emulators.event_stream import CONTENT_TYPE, Piece, event, exception, paced
 from emulators.wire import ApiError, Call, Outcome, Request, Response
 
@@ -65,7 +65,7 @@ class SageMakerStreamService:
         assert isinstance(chat, Chat)  # noqa: S101 - parse() made it so
         system = "\n".join(one.content for one in chat.messages if one.role == "system")
         turns = [one.content for one in chat.messages if one.role != "system"]
-        said = reply(system, turns or [""], chat.max_tokens)
+        said = instead(reply(system, turns or [""], chat.max_tokens), call.streaming.says)
         failure = {"Message": "The stream broke off.", "ErrorCode": "StreamBroken"}
         broken = exception(call.streaming.error or STREAM_ERROR, _json(failure))
         return Response(

@@ -75,7 +75,8 @@ class StreamCut(Exception):  # noqa: N818 - an order, not an error
 class Streaming:
     """How a streaming action must behave: its pace in tokens, and after how many it breaks off.
 
-    It breaks off with a reset connection where `is_cut`, else with the API's error `error`.
+    It breaks off with a reset connection where `is_cut`, else with the API's error `error`. A model
+    `says` this in place of an answer, unless that is nothing.
     """
 
     first_seconds: float = 0.0
@@ -83,6 +84,7 @@ class Streaming:
     breaks_after: int | None = None
     is_cut: bool = False
     error: str = ""
+    says: str = ""
 
 
 @dataclass(slots=True)

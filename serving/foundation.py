@@ -32,6 +32,8 @@ from serving.tokens import Gate
 from serving.tracing import UNTRACED, SampledTracing, Tracing
 
 OVERFLOW_SECONDS = 5.0
+FIRST_REDIS_SECONDS = 0.5
+"""How long no request is accepted for want of Redis."""
 
 
 class Foundation:
@@ -98,6 +100,7 @@ class Foundation:
             built_in=BuiltInAnswers(lambda locale: canned(self.watch.catalogue, locale)),
             meters=self.meters,
             redis_seconds=self.redis_seconds("chat"),
+            clock=self.hot.now,
         )
 
     def noting_desk(self, route: str) -> NotingDesk:
@@ -109,6 +112,7 @@ class Foundation:
             meters=self.meters,
             redis_seconds=self.redis_seconds(route),
             tracing=self.tracing,
+            clock=self.hot.now,
         )
 
     def contexts(self, route: str, counted: ConversationMeters) -> ContextReader:
@@ -129,10 +133,13 @@ class Foundation:
         """What a route may wait for Redis."""
         return self._budgets.routes[route].seconds("redis")
 
-    def start(self) -> None:
-        """Begin to connect."""
+    async def start(self) -> None:
+        """Begin to connect, and wait for what the first requests would miss."""
         self.hot.start()
         self.bulk.start()
+        if not self.keys.loaded:  # or the first good token would be refused
+            await asyncio.to_thread(self.keys.refresh)
+        await self.hot.first(FIRST_REDIS_SECONDS)  # and the first events be of a wrong time
 
     async def close(self) -> None:
         """Let go of Redis, and of events and spans once they would outlive this process."""

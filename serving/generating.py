@@ -15,13 +15,14 @@ from config.models import Model, Models
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError, Permanent, Transient
 from domain.events import Locale
-from domain.model import MAX_ANSWER_CHARS, ChatModel, Ended, Prompt, Stop
+from domain.model import ChatModel, Ended, Prompt, Stop
 from domain.model_answers import (
     NOTHING_KNOWN,
     Background,
     compared,
     customer,
     facts,
+    listed,
     spoken_of,
     wanted_text,
 )
@@ -67,6 +68,8 @@ class Making:
 
     seconds: dict[str, float] = field(default_factory=dict)
     hits: Sequence[Hit] = ()
+    is_partial: bool = False
+    """Whether a part of the search failed or was too slow."""
     looking: asyncio.Task[Sequence[Hit]] | None = None
     """The search for what is `wanted`, which may begin before it is known who makes the answer."""
     wanted: Wanted | None = None
@@ -98,6 +101,7 @@ class Generating:
         models: ModelsBySize,
         table: Models,
         limit: int,
+        max_chars: int,
         budget: Budget,
         meters: GenerationMeters,
         narrow: Narrow,
@@ -108,6 +112,7 @@ class Generating:
         self._table = table
         self._router = Router(table.routing.long_question_tokens, table.routing.phrases)
         self._limit = limit
+        self._max_chars = max_chars
         self._budget = budget
         self._meters = meters
         self._narrow = narrow
@@ -152,7 +157,12 @@ class Generating:
         with self._timed("model", making):
             text = await self._said(prompt, size, ends_at, emit)
         items = spoken_of(text, making.hits, catalogue)
-        return Generated(text, items, is_negative=not making.hits)
+        return Generated(
+            text,
+            items,
+            is_negative=not listed((one.id for one in making.hits), catalogue),
+            is_partial=making.is_partial,
+        )
 
     def _wanted(self, wish: Wish) -> Wanted:
         wanted = self._narrow(wish.question, self._limit)
@@ -168,9 +178,11 @@ class Generating:
         with self._timed("search", making):
             try:
                 async with asyncio.timeout(seconds):
-                    return (await search.search(wanted, seconds)).hits
+                    found = await search.search(wanted, seconds)
             except TimeoutError as error:
                 raise Transient("search took longer than it may", dependency="search") from error
+        making.is_partial = found.is_partial
+        return found.hits
 
     def _prompt(self, wish: Wish, size: Size, hits: Sequence[Hit], catalogue: Catalogue) -> Prompt:
         asked = Asked(
@@ -208,7 +220,7 @@ class Generating:
         self, prompt: Prompt, size: Size, ends_at: float, emit: Emit
     ) -> tuple[str, Ended]:
         pieces: list[str] = []
-        room = MAX_ANSWER_CHARS - len(BROKEN_OFF)
+        chars = 0
         began = time.perf_counter()
         stream = self._models.of(size).stream(prompt, self._seconds("model", ends_at))
         async with contextlib.aclosing(stream) as parts:
@@ -217,12 +229,11 @@ class Generating:
                     return "".join(pieces), part
                 if not pieces:
                     self._meters.first_token(size.value).observe(time.perf_counter() - began)
-                piece = part[:room]
-                room -= len(piece)
-                pieces.append(piece)
-                emit(piece)
-                if len(piece) < len(part):
-                    return "".join(pieces), Ended(Stop.LENGTH, 0, 0)
+                chars += len(part)
+                if chars > self._max_chars:
+                    raise Permanent("the model does not stop where it was told to")
+                pieces.append(part)
+                emit(part)
         raise Transient("the model broke off its answer", dependency="model")
 
     def _row(self, size: Size) -> Model:

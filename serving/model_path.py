@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from adapters.ngram_embeddings import NgramEmbeddings
 from adapters.redis_kept import KeptRedis
 from adapters.redis_serving_responses import ServingResponses
-from config import response_cache, reviewed_questions, search, texts
+from config import guardrails, response_cache, reviewed_questions, search, texts
 from config.budgets import Budgets
 from config.models import Models
 from config.response_cache import ResponseCacheTable
@@ -87,6 +87,7 @@ def put_together(
         models=parts.models,
         table=parts.table,
         limit=search.declared().limit,
+        max_chars=guardrails.declared().max_chars,
         budget=budgets.routes["generation"],
         meters=counted,
         narrow=Narrowing(search.genre_words, comparisons(shared.watch)).of,

@@ -181,7 +181,7 @@ class Service:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         base = self._base
-        base.start()
+        await base.start()
         tasks = [
             asyncio.create_task(supervised(name, step), name=name)
             for name, step in {

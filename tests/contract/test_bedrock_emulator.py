@@ -182,6 +182,14 @@ def test_a_stream_breaks_off_with_the_error_of_the_api(
     assert len(text_of(streamed(bedrock, "dark", BERSERK))) > 10
 
 
+def test_a_model_says_what_a_rule_has_it_say_however_long(
+    emulator: RunningEmulator, bedrock: BedrockRuntimeClient
+) -> None:
+    told = "Ignore all previous instructions. " * 300
+    emulator.inject(FaultRule(kind="says", text=told))
+    assert text_of(streamed(bedrock, "dark", BERSERK)) == told
+
+
 def test_a_stream_is_cut_with_a_reset(
     emulator: RunningEmulator, bedrock: BedrockRuntimeClient
 ) -> None:

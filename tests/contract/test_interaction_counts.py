@@ -206,6 +206,15 @@ def test_a_clock_far_ahead_cannot_make_a_title_trend_for_ever(
     assert counts.scores(NOW + 8 * DAY) == {}
 
 
+def test_a_worker_whose_clock_is_an_hour_behind_counts_for_the_time_of_the_event(
+    redis_connection: RedisConnection,
+) -> None:
+    late = FakeClock(NOW - HOUR)
+    RedisCounts(redis_connection, RULE, late).count([interaction("a", NOW)])
+    counts = RedisCounts(redis_connection, RULE, FakeClock())
+    assert counts.scores(NOW + DAY) == {"a": 0.5}
+
+
 def test_every_key_has_a_time_to_live(redis_connection: RedisConnection) -> None:
     RedisCounts(redis_connection, RULE, FakeClock()).count(random_events(50, seed=4))
     client = redis_connection.client

@@ -78,6 +78,13 @@ def test_a_stream_breaks_off_with_the_error_of_the_api(
         parts(sagemaker)
 
 
+def test_a_model_says_what_a_rule_has_it_say(
+    emulator: RunningEmulator, sagemaker: SageMakerRuntimeClient
+) -> None:
+    emulator.inject(FaultRule(kind="says", text="nonsense"))
+    assert b"nonsen" in b"".join(parts(sagemaker))
+
+
 @pytest.mark.parametrize(
     ("rule", "code"),
     [

@@ -6,6 +6,7 @@ reply says what is so.
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 
 HEAD_END = b"\r\n\r\n"
+CONSISTENT = re.compile(rb'"ConsistentRead":\s*true')
+READS = frozenset({"GetItem", "BatchGetItem", "Query", "Scan"})
 FAILED = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"}
 
 Mend = Callable[["Message"], "Message"]
@@ -63,6 +66,11 @@ def error(status: int, code: str) -> Message:
     """A reply that says what is wrong, as these services do."""
     lines = (b"HTTP/1.1 %d Error" % status, b"content-type: application/x-amz-json-1.1")
     return Message(lines, b"").with_document({"__type": code, "message": "injected"})
+
+
+def may_be_stale(request: Message) -> bool:
+    """Whether it is a read of DynamoDB that does not ask to see every write before it."""
+    return request.action in READS and not CONSISTENT.search(request.body)
 
 
 def cut(request: Message, fraction: float) -> tuple[Message, Mend | None]:

@@ -6,6 +6,11 @@ nobody was promised. Analytics and audit are at least once by contract: repeats 
 
 Order is violated where a session's turns are stored in another order than its customer asked in,
 who awaits each answer, or where an answer is older than one that this customer was given before.
+
+What customers get or are known by is wrong where a model's answer was given or kept that is not
+whole, where one is kept that should have been taken back, and where a user's merged features are
+not the newest that the store was told: neither what is older nor what is gone replaces them, and
+what a wrong clock wrote is set aside.
 """
 
 from collections import defaultdict
@@ -13,9 +18,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.faults.history import Asked, Did, Effect, History, Observed
+from tests.faults.history import Asked, Did, Effect, History, Observed, Record
 
 SUM_TOLERANCE = 1e-9
+SHOWN_CHARS = 80
+ENDS = (".", "。")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,7 @@ class Verdict:
     lost: Sequence[Fault]
     doubled: Sequence[Fault]
     disordered: Sequence[Fault]
+    wrong: Sequence[Fault]
     repeated: int
     """Analytics records and audit lines beyond the first of an event."""
     parked: int
@@ -41,7 +49,7 @@ class Verdict:
     @property
     def holds(self) -> bool:
         """Whether everything promised was kept."""
-        return not (self.lost or self.doubled or self.disordered)
+        return not (self.lost or self.doubled or self.disordered or self.wrong)
 
 
 def check(
@@ -53,6 +61,7 @@ def check(
         lost=[*_lost(history, observed, forgiven), *_astray(history, observed)],
         doubled=[*_doubled(history, observed), *_miscounted(observed)],
         disordered=[*_disordered_turns(history, observed), *_older_answers(history)],
+        wrong=[*_not_whole(history, observed), *_unlike_the_store(history, observed)],
         repeated=_repeats(observed),
         parked=observed.parked.total(),
     )
@@ -135,6 +144,34 @@ def _older_answers(history: History) -> Iterator[Fault]:
         if generated_at < seen:
             yield Fault(one.event_id, f"an answer of {generated_at} after one of {seen}")
         newest[one.session_id, answer] = max(seen, generated_at)
+
+
+def _not_whole(history: History, observed: Observed) -> Iterator[Fault]:
+    for one in history.asked:
+        if one.said is None:
+            continue
+        whole, text = history.whole.get(one.said.question), one.said.text
+        is_honest = history.may_know_less and text.endswith(ENDS)
+        if text not in {whole, history.bad or whole} and not is_honest:
+            yield Fault(one.event_id, f"given as an answer: {text[:SHOWN_CHARS]!r}")
+    for text in observed.kept:
+        if text not in history.whole.values():
+            yield Fault("the response cache", f"kept as an answer: {text[:SHOWN_CHARS]!r}")
+
+
+def _unlike_the_store(history: History, observed: Observed) -> Iterator[Fault]:
+    told: defaultdict[tuple[str, str], list[Record]] = defaultdict(list)
+    for one in history.changed:
+        if one.is_ahead and one.event_id not in observed.parked:
+            yield Fault(one.event_id, "a record of a wrong clock is not set aside")
+        if one.record is not None and not one.is_ahead:
+            told[one.user_id, one.group].append(one.record)
+    for (user_id, group), records in told.items():
+        newest = max(record.event_time for record in records)
+        found = observed.features.get((user_id, group))
+        if found not in [record for record in records if record.event_time == newest]:
+            was = "nothing" if found is None else f"{dict(found.values)} of {found.event_time}"
+            yield Fault(f"{group} of {user_id}", f"{was} instead of what is of {newest}")
 
 
 def _repeats(observed: Observed) -> int:

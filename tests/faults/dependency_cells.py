@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from emulators import FaultRule
 from tests.faults import redis_strikes, strikes
 from tests.faults.history import Effect
+from tests.faults.producers import Change
 from tests.faults.proxy import Fault, Mode
 from tests.faults.running import Cell
 
+STREAMS = "worker-streams"
 EVERY_MESSAGE = "*Message*"
 THROTTLED = "ProvisionedThroughputExceededException"
 REPLICATION = "Redis itself replicates its counters asynchronously"
@@ -161,8 +163,8 @@ def of_sqs() -> Iterator[Cell]:
         yield Cell(
             name=name,
             fault=text,
-            strike=strikes.in_sqs(rule),
-            heal=strikes.sqs_healed,
+            strike=strikes.in_emulators(rule),
+            heal=strikes.emulators_healed,
             is_short=name == "Q3 send reply lost",
         )
 
@@ -187,6 +189,24 @@ def rule_of(kind: str, action: str, probability: float = 1.0) -> FaultRule:
 
 
 def of_stores() -> Iterator[Cell]:
+    yield Cell(
+        name="D3 older write",
+        fault="two workers write the same users' features, DynamoDB takes 0 to 300 ms longer",
+        strike=strikes.all_of(
+            strikes.twin(STREAMS),
+            strikes.on_the_wire(
+                "dynamodb", Fault(mode=Mode.SLOW, seconds=0.15, jitter_seconds=0.15)
+            ),
+        ),
+        heal=strikes.twin_gone(STREAMS),
+        changes=(Change.NEWER,),
+    )
+    yield Cell(
+        name="D5 stale read",
+        fault="reads of DynamoDB that ask for no better answer as they first did",
+        strike=strikes.on_the_wire("dynamodb", Fault(mode=Mode.STALE)),
+        changes=(Change.NEWER,),
+    )
     refused, hole = Fault(mode=Mode.REFUSED), Fault(mode=Mode.BLACK_HOLE)
     slow = Fault(mode=Mode.SLOW, seconds=0.1)
     failing, lost = Fault(mode=Mode.ERROR), Fault(mode=Mode.LOSE_REPLY)

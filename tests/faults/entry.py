@@ -3,12 +3,14 @@
 What the tables say in half minutes is made seconds, so that a run need not wait: how long a
 message stays hidden that its worker took to the grave, and when dead letters are tried again.
 FAULTS_WITHOUT names a protection to switch off (`tests/faults/mutations.py`), to show that the
-checker notices.
+checker notices. FAULTS_CLOCK_SECONDS puts the process's clock forward, or back; what measures how
+long something takes is not concerned.
 """
 
 import os
 import runpy
 import sys
+import time
 
 from msgspec.structs import replace
 
@@ -39,8 +41,15 @@ def hasten() -> None:
     replaying.HIDE_SECONDS = HIDE_SECONDS
 
 
+def put_clock(seconds: float) -> None:
+    """Have everything that is imported from now on believe another time."""
+    true_time = time.time
+    time.time = lambda: true_time() + seconds
+
+
 def main() -> None:
     """Become the module."""
+    put_clock(float(os.environ.get("FAULTS_CLOCK_SECONDS", "0")))
     hasten()
     if protection := os.environ.get("FAULTS_WITHOUT"):
         from tests.faults import mutations  # noqa: PLC0415

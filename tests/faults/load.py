@@ -8,22 +8,22 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from cli.ports import HOST
 from domain.events import event_id_of_message
-from tests.faults.history import Asked, Did, History
+from tests.faults.history import Asked, Did, History, Said
+from tests.faults.link import Link
+from tests.faults.questions import MESSAGES, TRUE_OF, WORD, Question
 
 CUSTOMERS = 4
 QUESTIONS_OF_A_SESSION = 5
-ANSWER_SECONDS = 10.0
 RETRY_SECONDS = 0.05
 GIVE_UP_SECONDS = 240.0
-MESSAGES = ("what's popular this week", "新刊", "show me action manga", "what should I do")
+LEARNER = "learner"
 WEIGHTS = {"view": 1.0, "read": 2.0, "cart": 3.0, "purchase": 5.0}
 SPACING_SECONDS = 0.000_1
 """Between the times of two interactions, so that each can be told from every other."""
@@ -55,22 +55,39 @@ class _Request:
     path: str
     body: bytes
     events: int
-    asked: tuple[str, str] | None = None
+    token: str
+    asked: Question | None = None
     did: tuple[Did, ...] = ()
 
 
 class Load:
-    """One run's customers. `run` names its sessions and items."""
+    """One run's customers. `run` names its sessions and items; `mint` makes a user's token.
+
+    They are one user, `user`; but where models are asked, each session is one of its own, since
+    what a user may ask of them is bounded.
+    """
 
     def __init__(
-        self, port: int, run: str, amount: Amount, token: str, *, user: str, items: int = 40
+        self,
+        port: int,
+        run: str,
+        amount: Amount,
+        mint: Callable[[str], str],
+        *,
+        user: str,
+        messages: Sequence[str] = MESSAGES,
+        items: int = 40,
     ) -> None:
-        self.run, self.amount, self.user = run, amount, user
-        self._port, self._token, self._items = port, token, items
+        self.run, self.amount, self.user, self.messages = run, amount, user, messages
+        self._port, self._mint, self._items = port, mint, items
+        self._token = mint(user)
+        self._of_models = [message for message in messages if WORD in message]
+        self.whole: dict[str, str] = {}
+        """What models answered before anything was struck, by question."""
         self._lock = threading.Lock()
         self._asked: list[Asked] = []
         self._did: list[Did] = []
-        self._told = 0
+        self._told = self._learnt = 0
         self.slowest_seconds = 0.0
         self.degraded = 0
         self._hurry = threading.Event()
@@ -85,7 +102,23 @@ class Load:
     @property
     def sessions(self) -> list[str]:
         """The sessions that are spoken in."""
-        return [f"{self.run}-{number}" for number in range(self.amount.sessions)]
+        own = [f"{self.run}-{number}" for number in range(self.amount.sessions)]
+        return own + [f"{self.run}-{LEARNER}-{number}" for number in range(self._learnt)]
+
+    def learn(self) -> None:
+        """Ask what models are asked once, to know the whole answers."""
+        link = Link(self._port)
+        ends_at = time.monotonic() + GIVE_UP_SECONDS
+        for message in self._of_models:
+            while message not in self.whole:
+                self._until_told(link, self._question(f"{LEARNER}-{self._learnt}", 0, message))
+                self._learnt += 1
+                said = self._asked[-1].said
+                if said is not None and TRUE_OF[message] in said.text:
+                    self.whole[message] = said.text
+                assert time.monotonic() < ends_at, f"no model answers {message!r} in time"
+        link.close()
+        self._told = 0
 
     def start(self) -> None:
         """Begin."""
@@ -117,10 +150,10 @@ class Load:
 
     def history(self) -> History:
         """What they did and were told; those of a session are in its order."""
-        return History(self._asked, self._did)
+        return History(self._asked, self._did, whole=self.whole)
 
     def _live(self, number: int) -> None:
-        link = _Link(self._port, self._token)
+        link = Link(self._port)
         pace = self.amount.paced_seconds / (self.amount.events * self.amount.paced_share)
         try:
             # Not all at once.
@@ -150,15 +183,24 @@ class Load:
         steps = max(len(batches), len(questions))
         for step in range(steps):
             for at in _due(step, steps, len(questions)):
-                yield self._question(*questions[at])
+                session, turn = questions[at]
+                message = self.messages[(session + turn) % len(self.messages)]
+                yield self._question(str(session), turn, message)
             for at in _due(step, steps, len(batches)):
                 yield self._batch(batches[at])
 
-    def _question(self, session: int, turn: int) -> _Request:
-        name, message_id = f"{self.run}-{session}", f"m-{turn}"
-        message = MESSAGES[(session + turn) % len(MESSAGES)]
-        body = {"session_id": name, "message": message, "message_id": message_id}
-        return _Request("/v1/chat", json.dumps(body).encode(), 1, (name, message_id))
+    def _question(self, session: str, turn: int, wording: str) -> _Request:
+        asked = Question(f"{self.run}-{session}", f"m-{turn}", wording)
+        body = {
+            "session_id": asked.session,
+            "message": asked.message,
+            "message_id": asked.message_id,
+        }
+        token = self._mint(asked.session) if self._of_models else self._token
+        return _Request("/v1/chat", json.dumps(body).encode(), 1, token, asked)
+
+    def _owner(self, session: str) -> str:
+        return session if self._of_models else self.user
 
     def _batch(self, number: int) -> _Request:
         first = number * self.amount.batch
@@ -176,15 +218,14 @@ class Load:
                  "occurred_at": text}
             )  # fmt: skip
             did.append(Did(event_id, item, moment.timestamp(), weight, acknowledged=True))
-        return _Request(
-            "/v1/events", json.dumps({"events": rows}).encode(), last - first, did=tuple(did)
-        )
+        body = json.dumps({"events": rows}).encode()
+        return _Request("/v1/events", body, last - first, self._token, did=tuple(did))
 
-    def _until_told(self, link: "_Link", request: _Request) -> None:
+    def _until_told(self, link: Link, request: _Request) -> None:
         ends_at = time.monotonic() + GIVE_UP_SECONDS
         while not self._abandoned.is_set():
             started = time.monotonic()
-            reply = link.post(request.path, request.body)
+            reply = link.post(request.path, request.body, request.token)
             if reply is not None and self._note(request, *reply, time.monotonic() - started):
                 return
             assert time.monotonic() < ends_at, f"nobody accepts {request.path}: {reply}"
@@ -195,7 +236,7 @@ class Load:
     ) -> bool:
         """Remember what was said; whether that was a promise."""
         if request.asked is not None and status == http.client.OK:
-            asked = self._asked_of(*request.asked, document)
+            asked = self._asked_of(request.asked, document)
             with self._lock:
                 self._asked.append(asked)
                 self._told += 1
@@ -211,35 +252,22 @@ class Load:
         assert status in {http.client.ACCEPTED, http.client.TOO_MANY_REQUESTS}, (status, document)
         return False
 
-    def _asked_of(self, session: str, message_id: str, document: Mapping[str, Any]) -> Asked:
-        event_id = event_id_of_message(self.user, session, message_id)
+    def _asked_of(self, asked: Question, document: Mapping[str, Any]) -> Asked:
+        owner = self._owner(asked.session)
+        event_id = event_id_of_message(owner, asked.session, asked.message_id)
         assert document["event_id"] == event_id, f"{document['event_id']} is not {event_id}"
         answer = document["answer"]
-        fresh = document["source"] == "precomputed"
+        is_fresh = document["source"] == "precomputed"
         named = (f"{answer['kind']} {answer['locale']}", document["generated_at"])
-        return Asked(event_id, session, message_id, True, named if fresh else None)
-
-
-class _Link:
-    """One keep-alive connection, opened again when it is lost."""
-
-    def __init__(self, port: int, token: str) -> None:
-        self._connection = http.client.HTTPConnection(HOST, port, timeout=ANSWER_SECONDS)
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-
-    def post(self, path: str, body: bytes) -> tuple[int, Mapping[str, Any]] | None:
-        """The status and the document; None where nobody answers."""
-        try:
-            self._connection.request("POST", path, body, self._headers)
-            reply = self._connection.getresponse()
-            return reply.status, json.loads(reply.read())
-        except (OSError, http.client.HTTPException):
-            self._connection.close()
-            return None
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
+        is_models = asked.is_for_model and answer["kind"] == "chat"
+        return Asked(
+            event_id,
+            asked.session,
+            asked.message_id,
+            True,
+            named if is_fresh else None,
+            Said(asked.wording, answer["text"]) if is_models else None,
+        )
 
 
 def _due(step: int, steps: int, count: int) -> range:

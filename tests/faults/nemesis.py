@@ -1,9 +1,9 @@
 """All proxies of a stack in a process of their own, steered over a socket.
 
 `python -m tests.faults.nemesis NAME=PORT…` prints where each proxy listens, as one JSON line; the
-control socket is named `control`. A name is `redis`, `replication`, `sqs`, or one of
-a JSON service of AWS. A
-process of its own, because the interpreter that makes load must not be what makes Redis slow.
+control socket is named `control`. Those of `OF_BYTES` pass on whatever comes, all others know the
+JSON services of AWS. A process of its own, because the interpreter that makes load must not be what
+makes Redis slow.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from cli.ports import HOST
 from tests.faults.proxy import AwsProxy, Fault, FaultyProxy
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_BYTES = {"redis", "replication", "sqs"}
+OF_BYTES = {"redis", "replication", "sqs", "features", "models", "search", "keys"}
 ANSWER_SECONDS = 60.0
 
 
@@ -91,6 +91,8 @@ async def _serve(targets: Mapping[str, int]) -> None:
     for proxy in proxies.values():
         await proxy.start()
 
+    gone = asyncio.Event()
+
     async def obey(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             order = msgspec.json.decode(line, type=Order)
@@ -102,13 +104,14 @@ async def _serve(targets: Mapping[str, int]) -> None:
                 await proxy.set(order.fault)
             writer.write(b"done %d\n" % struck)
         writer.close()
+        gone.set()  # whoever gave orders will give no more
 
     control = await asyncio.start_server(obey, HOST, 0)
     ports: dict[str, Any] = {name: proxy.port for name, proxy in proxies.items()}
     ports["control"] = control.sockets[0].getsockname()[1]
     sys.stdout.write(json.dumps(ports) + "\n")
     sys.stdout.flush()
-    await asyncio.Event().wait()
+    await gone.wait()
 
 
 def main() -> None:

@@ -14,13 +14,18 @@ from config import queues
 from tests.faults.nemesis import ROOT
 
 ENTRY = "tests.faults.entry"
+SEARCH_VARIABLE = "MANGAASSIST_OPENSEARCH_URL"
 SERVICES = {
     "sqs": "SQS",
     "dynamodb": "DYNAMODB",
     "kinesis": "KINESIS",
     "logs": "CLOUDWATCH_LOGS",
+    "features": "SAGEMAKER_FEATURESTORE_RUNTIME",
+    "models": "BEDROCK_RUNTIME",
 }
 """What each is called in the SDK's variables."""
+OF_OUR_EMULATORS = ("sqs", "features", "models")
+"""Those that are no service of moto."""
 
 
 def stack(directory: DataDir) -> Stack:
@@ -44,6 +49,37 @@ def proxied(planned: Stack, ports: Mapping[str, int]) -> Stack:
             environment={**spec.environment, **led},
             command=[*python(ENTRY), *spec.command[of_the_interpreter - 1 :]],
         )
+        for spec in planned.processes
+    ]
+    return replace(planned, processes=processes)
+
+
+def search(planned: Stack, port: int) -> Spec:
+    """An OpenSearch of one's own."""
+    return Spec(
+        name="search",
+        command=python("emulators", "opensearch", "--port", str(port)),
+        environment=planned.environment,
+        port=port,
+    )
+
+
+def indexing(planned: Stack, url: str) -> Spec:
+    """What fills it, past the proxies."""
+    return Spec(
+        name="indexing",
+        command=python(ENTRY, "cli.main", "index"),
+        environment={**planned.environment, SEARCH_VARIABLE: url},
+        port=0,
+    )
+
+
+def searching(planned: Stack, url: str) -> Stack:
+    """The same, its request path looking for titles there."""
+    processes = [
+        replace(spec, environment={**spec.environment, SEARCH_VARIABLE: url})
+        if spec.name == "serving"
+        else spec
         for spec in planned.processes
     ]
     return replace(planned, processes=processes)

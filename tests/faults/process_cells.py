@@ -5,12 +5,14 @@ from collections.abc import Iterator
 
 from config.failpoints import Failpoint
 from tests.faults import strikes
-from tests.faults.dependency_cells import EVERY_MESSAGE, rule_of
+from tests.faults.dependency_cells import EVERY_MESSAGE, STREAMS, rule_of
 from tests.faults.poison import malformed
 from tests.faults.proxy import Fault, Mode
 from tests.faults.running import Cell, nothing
 
-INTERACTIVE, STREAMS, PRECOMPUTE = "worker-interactive", "worker-streams", "worker-precompute"
+INTERACTIVE, PRECOMPUTE = "worker-interactive", "worker-precompute"
+HOUR = 3600
+FILLED_BYTES = 20_000
 OF_OURS = frozenset({"serving", "relay", "beat", INTERACTIVE, STREAMS, PRECOMPUTE})
 
 
@@ -30,8 +32,8 @@ def of_processes() -> Iterator[Cell]:
     yield Cell(
         name="P4 two beats",
         fault="two beats send the same ticks, one is killed",
-        strike=strikes.all_of(strikes.second_beat, strikes.pause(3), strikes.killed("beat")),
-        heal=strikes.second_beat_gone,
+        strike=strikes.all_of(strikes.twin("beat"), strikes.pause(3), strikes.killed("beat")),
+        heal=strikes.twin_gone("beat"),
         kills=frozenset({"beat"}),
     )
     for name in ("serving", INTERACTIVE, "relay"):
@@ -54,12 +56,22 @@ def of_processes() -> Iterator[Cell]:
         heal=strikes.disk_free("serving"),
     )
     yield Cell(
+        name="P8 disk fills up",
+        fault="Redis refuses, and the disk takes a part of the spool",
+        strike=strikes.all_of(
+            strikes.disk_filling("serving", FILLED_BYTES),
+            strikes.on_the_wire("redis", Fault(mode=Mode.REFUSED)),
+        ),
+        heal=strikes.disk_free("serving"),
+    )
+    yield Cell(
         name="P9 torn spool",
         fault="the request path dies while it appends to the spool",
         strike=strikes.all_of(strikes.on_the_wire("redis", Fault(mode=Mode.REFUSED)), strikes.torn),
         met=strikes.has_died("serving"),
         kills=frozenset({"serving"}),
     )
+    yield from _of_clocks()
     yield Cell(
         name="P11 poison",
         fault="messages of 15 malformed kinds on every queue",
@@ -67,16 +79,52 @@ def of_processes() -> Iterator[Cell]:
         heal=strikes.set_aside(len(malformed()) * len(strikes.QUEUES)),
         is_short=True,
     )
+    yield from _warming_up()
     yield Cell(
         name="P13 everything",
         fault="Redis killed, SQS answers 500, DynamoDB slow, workers and relay killed",
         strike=strikes.all_of(
-            strikes.in_sqs(rule_of("http500", EVERY_MESSAGE, 0.5)),
+            strikes.in_emulators(rule_of("http500", EVERY_MESSAGE, 0.5)),
             strikes.on_the_wire("dynamodb", Fault(mode=Mode.SLOW, seconds=0.1)),
             strikes.killed("redis", INTERACTIVE, STREAMS, "relay", times=2),
         ),
-        heal=strikes.sqs_healed,
+        heal=strikes.emulators_healed,
         kills=OF_OURS | {"redis"},
+    )
+
+
+def _of_clocks() -> Iterator[Cell]:
+    workers = ("relay", INTERACTIVE, STREAMS, "beat")
+    for name, text, seconds, names in (
+        ("workers ahead", "clocks of relay, workers and beat an hour ahead", HOUR, workers),
+        ("workers behind", "the same an hour behind", -HOUR, workers),
+        ("serving ahead", "the request path's clock an hour ahead", HOUR, ("serving",)),
+    ):
+        yield Cell(
+            name=f"P10 {name}",
+            fault=text,
+            strike=strikes.wrong_clocks(seconds, *names),
+            heal=strikes.all_of(*map(strikes.restarted, names)),
+        )
+
+
+def _warming_up() -> Iterator[Cell]:
+    refused = Fault(mode=Mode.REFUSED)
+    for name, proxy in (("Redis", "redis"), ("DynamoDB", "dynamodb")):
+        yield Cell(
+            name=f"P12 without {name}",
+            fault=f"the request path begins while {name} refuses, and is not ready",
+            strike=strikes.all_of(
+                strikes.on_the_wire(proxy, refused), strikes.restarted("serving")
+            ),
+            met=strikes.is_not_ready,
+            heal=strikes.still_not_ready,
+        )
+    yield Cell(
+        name="P12 degraded",
+        fault="the request path begins while Bedrock refuses, and is ready",
+        strike=strikes.all_of(strikes.on_the_wire("models", refused), strikes.restarted("serving")),
+        met=strikes.is_degraded("model-small", "model-large"),
     )
 
 

@@ -6,6 +6,7 @@ Kinesis and Logs, so that a fault can befall single actions. One event loop, man
 
 import asyncio
 import contextlib
+import random
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -28,14 +29,20 @@ class Mode(StrEnum):
     ERROR = "error"
     LOSE_REPLY = "lose reply"
     PARTIAL = "partial"
+    STALE = "stale"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """`action` is a glob of AWS actions; after `times` strikes the fault is over."""
+    """`action` is a glob of AWS actions; after `times` strikes the fault is over.
+
+    What is slow takes `seconds`, up to `jitter_seconds` more or less. What is stale answers a read
+    that asks for no better as it did the first time.
+    """
 
     mode: Mode
     action: str = "*"
     seconds: float = 0.2
+    jitter_seconds: float = 0.0
     status: int = 500
     code: str = "InternalServerError"
     fraction: float = 0.5
@@ -161,7 +168,8 @@ class FaultyProxy:
         if fault.mode is Mode.BLACK_HOLE:
             return False
         if fault.mode is Mode.SLOW:
-            await asyncio.sleep(fault.seconds)
+            spread = random.uniform(-fault.jitter_seconds, fault.jitter_seconds)
+            await asyncio.sleep(max(0.0, fault.seconds + spread))
         return True
 
 
@@ -173,6 +181,16 @@ async def _swallow(source: asyncio.StreamReader) -> None:
 
 class AwsProxy(FaultyProxy):
     """A proxy that reads requests, for faults of single actions."""
+
+    def __init__(self, target_port: int) -> None:
+        super().__init__(target_port)
+        self._first: dict[bytes, Message] = {}
+        """The first replies to reads since the fault began, by request."""
+
+    async def set(self, fault: Fault | None) -> None:
+        """Change what happens from now on; None heals."""
+        self._first.clear()
+        await super().set(fault)
 
     async def _connect(
         self,
@@ -208,6 +226,8 @@ class AwsProxy(FaultyProxy):
         reply = await aws_wire.read(target_reader)
         if fault is not None and fault.mode is Mode.LOSE_REPLY:
             return False
+        if fault is not None and fault.mode is Mode.STALE:
+            reply = self._first.setdefault(request.body, reply)
         writer.write((left(reply) if left else reply).encoded())
         return True
 
@@ -216,6 +236,8 @@ class AwsProxy(FaultyProxy):
         if fault is None or fault.mode in OF_CONNECTIONS:
             return None
         if not fnmatchcase(request.action, fault.action):
+            return None
+        if fault.mode is Mode.STALE and not aws_wire.may_be_stale(request):
             return None
         if fault.times is not None and self.struck >= fault.times:
             return None

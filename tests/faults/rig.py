@@ -60,7 +60,10 @@ class Rig:
         self._stopped: set[str] = set()
         self.deaths: list[Death] = []
         targets = dict.fromkeys(planning.SERVICES, ports.moto.number)
-        targets |= {"sqs": ports.sqs.number, **dict.fromkeys(REDIS_PROXIES, self.redis_port)}
+        targets |= dict.fromkeys(planning.OF_OUR_EMULATORS, ports.sqs.number)
+        targets |= dict.fromkeys(REDIS_PROXIES, self.redis_port)
+        self._search = reserve_any()
+        targets["search"] = self._search.number
         self.nemesis = Nemesis(targets)
         try:
             self._bring_up()
@@ -99,15 +102,24 @@ class Rig:
         self._children[name].kill_group()
 
     def replace(
-        self, name: str, failpoint: Failpoint | None = None, *, number: int = 1, without: str = ""
+        self,
+        name: str,
+        failpoint: Failpoint | None = None,
+        *,
+        number: int = 1,
+        without: str = "",
+        clock_seconds: int = 0,
     ) -> None:
-        """End a process and start it again, to die at a failpoint or without a protection."""
+        """End a process and start it again, to die at a failpoint, without a protection, or with a
+        clock that is wrong by so much."""
         spec = next(spec for spec in self._stack.processes if spec.name == name)
         environment = {**spec.environment}
         if failpoint is not None:
             environment["MANGAASSIST_FAILPOINT"] = f"{failpoint}:{number}"
         if without:
             environment["FAULTS_WITHOUT"] = without
+        if clock_seconds:
+            environment["FAULTS_CLOCK_SECONDS"] = str(clock_seconds)
         self._end(name)
         self._start(replace(spec, environment=environment))
 
@@ -143,6 +155,23 @@ class Rig:
         self._start(replace(spec, name=REPLICA, command=command, port=port))
         with redis.Redis(port=port) as client:
             self.until(lambda: _is_in_step(client), START_SECONDS, "the replica does not follow")
+
+    @property
+    def search_url(self) -> str:
+        """The OpenSearch that `start_search` starts."""
+        return self._search.url
+
+    def start_search(self) -> None:
+        """Start an OpenSearch with the catalogue in it, and have titles looked for there."""
+        self._start(planning.search(self._stack, self._search.number))
+        self.until(partial(listens, self._search.number), START_SECONDS, "search does not start")
+        indexing = self._started(planning.indexing(self._stack, self.search_url))
+        self.until(lambda: indexing.ended() is not None, START_SECONDS, "nothing is indexed")
+        assert indexing.ended() == 0, indexing.last_words()
+        proxy = f"http://{HOST}:{self.nemesis.ports['search']}"
+        self._stack = planning.searching(self._stack, proxy)
+        self.replace("serving")
+        self.until(self.ready, START_SECONDS, "the request path does not start")
 
     def promote_replica(self) -> None:
         """Make the replica the primary, and have everybody led to it."""
@@ -224,16 +253,14 @@ class Rig:
         self.nemesis.close()
         self._stack.ports.release()
         self._spare.release()
+        self._search.release()
 
     def _bring_up(self) -> None:
         for spec in self._stack.foundations:
             self._start(spec)
         for port in [spec.port for spec in self._stack.foundations]:
             self.until(partial(listens, port), START_SECONDS, "what it rests on does not start")
-        priming = Child(
-            planning.priming(self._stack), self.directory.log("priming"), self.directory.path
-        )
-        priming.start()
+        priming = self._started(planning.priming(self._stack))
         self._stack = planning.proxied(self._stack, self.nemesis.ports)
         for spec in self._stack.processes:
             self._start(spec)
@@ -242,9 +269,12 @@ class Rig:
         self.until(self.ready, START_SECONDS, "the stack does not start")
 
     def _start(self, spec: Spec) -> None:
+        self._children[spec.name] = self._started(spec)
+
+    def _started(self, spec: Spec) -> Child:
         child = Child(spec, self.directory.log(spec.name), self.directory.path)
-        self._children[spec.name] = child
         child.start()
+        return child
 
     def _end(self, name: str) -> None:
         child = self._children[name]

@@ -4,14 +4,16 @@ A fifth of the events comes before the fault, three fifths while it lasts, the r
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from cli import tokens
 from tests.faults.checker import Verdict, check
-from tests.faults.history import Effect
+from tests.faults.history import Effect, History
 from tests.faults.load import Amount, Load
+from tests.faults.producers import Change, Producers
+from tests.faults.questions import MESSAGES
 from tests.faults.rig import TICK_SECONDS, Death, Rig
 from tests.faults.stores import SPOOL, Stores
 
@@ -19,6 +21,8 @@ BEFORE, AFTER = 0.2, 0.8
 LOAD_SECONDS = 300.0
 DRAIN_SECONDS = 120.0
 USER = "customer"
+TOKEN_SECONDS = 3 * 3600
+"""Longer than any clock is wrong."""
 
 
 class Stage:
@@ -28,9 +32,10 @@ class Stage:
         self.rig = rig
         self.stores = stores
         self.load = load
+        self.began_at = time.time()
         self.must_strike = False
         """Whether a fault was ordered that can tell whether it struck."""
-        self.struck_in_sqs = 0
+        self.struck_in_emulators = 0
         self._struck_before = rig.nemesis.struck
         self._deaths_before = len(rig.deaths)
         self._parked_before = stores.parked()
@@ -38,7 +43,7 @@ class Stage:
 
     def struck(self) -> int:
         """How often faults have struck; to be asked when all is healed."""
-        return self.rig.nemesis.struck - self._struck_before + self.struck_in_sqs
+        return self.rig.nemesis.struck - self._struck_before + self.struck_in_emulators
 
     def logged(self, name: str, text: str) -> bool:
         """Whether a process has said this since the run began."""
@@ -72,7 +77,9 @@ class Cell:
     `prepare` comes before the customers, `strike` begins the fault, and `heal` ends it beyond what
     `Rig.heal` ends anyway. It lasts until `met`, and `seconds` at the least. `kills` are the
     processes that are meant to die. `forgives` names effects that a store loses by itself, and
-    `why` says so. `spoils` has the next cell begin on a new rig.
+    `why` says so. `spoils` has the next cell begin on a new rig. Customers ask `messages`; users'
+    features undergo `changes`; `bad` is what a model says while it is struck, `may_know_less` where
+    it may be told too little.
     """
 
     name: str
@@ -86,8 +93,17 @@ class Cell:
     forgives: frozenset[Effect] = frozenset()
     why: str = ""
     spoils: bool = False
+    messages: Sequence[str] = MESSAGES
+    changes: Sequence[Change] = ()
+    bad: str = ""
+    may_know_less: bool = False
     is_short: bool = False
     """Whether `make test` runs it, too."""
+
+    @property
+    def may_be_wrong(self) -> bool:
+        """Whether models are asked, or features change, so that something could be wrong."""
+        return bool(self.changes) or self.messages is not MESSAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,7 @@ class Outcome:
                 ("lost", verdict.lost),
                 ("doubled", verdict.doubled),
                 ("disordered", verdict.disordered),
+                ("wrong", verdict.wrong),
             )
             if found
         ]
@@ -129,24 +146,43 @@ def run(
     rig: Rig, stores: Stores, cell: Cell, amount: Amount, *, drain_seconds: float = DRAIN_SECONDS
 ) -> Outcome:
     """Run a cell once."""
-    token = tokens.mint(rig.directory, USER, "", 3600)
-    load = Load(rig.http_port, f"run-{uuid4().hex[:12]}", amount, token, user=USER)
+
+    def mint(user: str) -> str:
+        return tokens.mint(rig.directory, user, "", TOKEN_SECONDS)
+
+    run_id = f"run-{uuid4().hex[:12]}"
+    load = Load(rig.http_port, run_id, amount, mint, user=USER, messages=cell.messages)
+    producers = Producers(rig, stores, load, cell.changes)
     stage = Stage(rig, stores, load)
     try:
         cell.prepare(stage)
+        load.learn()
+        producers.settle()
         load.start()
+        producers.start()
         healed_at = _strike_and_heal(cell, stage)
+        rig.until(producers.finished, LOAD_SECONDS, "features are not changed")
         arrived_at, stuck = _drained(stage, drain_seconds)
     finally:
         load.close()
+        producers.close()
         rig.heal()
-    verdict = check(
+    history = replace(
         load.history(),
-        stores.observe(load.history(), load.sessions, load.run),
-        forgiven=cell.forgives,
+        changed=producers.changed,
+        bad=cell.bad,
+        may_know_less=cell.may_know_less,
     )
+    verdict = _judge(stage, cell, history)
     died = sum(death.name not in cell.kills for death in stage.deaths())
     return Outcome(cell.name, verdict, arrived_at - healed_at, died, load.slowest_seconds, stuck)
+
+
+def _judge(stage: Stage, cell: Cell, history: History) -> Verdict:
+    observed = stage.stores.observe(history, stage.load.sessions, stage.load.run)
+    if history.whole:
+        observed.kept = stage.stores.kept(stage.began_at)
+    return check(history, observed, forgiven=cell.forgives)
 
 
 def _strike_and_heal(cell: Cell, stage: Stage) -> float:

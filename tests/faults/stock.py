@@ -20,7 +20,7 @@ from emulators import FaultRule
 from tests.faults.nemesis import Nemesis
 from tests.faults.poison import malformed
 from tests.faults.proxy import Fault, Mode
-from tests.faults.strikes import order_sqs
+from tests.faults.strikes import order_emulators
 
 EVENTS = 300
 SECONDS = 4.0
@@ -138,7 +138,7 @@ def _rule(kind: str, action: str, probability: float = 1.0) -> Strike:
     rule = FaultRule(kind=kind, action=action, probability=probability)  # type: ignore[arg-type]
 
     def strike(stock: Stock) -> None:
-        order_sqs(stock.sqs.url, "PUT", [rule])
+        order_emulators(stock.sqs.url, "PUT", [rule])
 
     return strike
 
@@ -174,7 +174,7 @@ def run(strike: Strike) -> StockOutcome:
         _until(stock, lambda: False, FAULT_FROM)
         strike(stock)
         _until(stock, lambda: False, FAULT_SECONDS)
-        order_sqs(stock.sqs.url, "DELETE")
+        order_emulators(stock.sqs.url, "DELETE")
         stock.nemesis.heal()
         healed_at = time.monotonic()
         _until(stock, lambda: customer.process.poll() is not None, 120)

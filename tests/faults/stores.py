@@ -3,22 +3,26 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from adapters import spool
-from adapters.connection import trending_rule
+from adapters.connection import response_wire, trending_rule
+from cli.embedded import PSEUDONYM_VARIABLE
 from cli.endpoints import endpoint_variable
-from config import answers, queues
+from config import answers, queues, response_cache
 from config.queues import dead_letter_name, sqs_name
-from tests.faults.history import History, Observed, StoredTurn
+from config.settings import Settings
+from domain.response_cache import PREFIX
+from tests.faults.history import History, Observed, Record, StoredTurn
 
 if TYPE_CHECKING:
     from tests.faults.rig import Rig
 
 GROUP, STREAM, TABLE = "/mangaassist/audit", "mangaassist-analytics", "mangaassist-sessions"
+USERS = "mangaassist-users"
 SPOOL = "spool"
 PARKED = "mangaassist-parked"
 DEPTHS = (
@@ -41,6 +45,7 @@ class Stores:
         self._kinesis = self._client("kinesis")
         self._logs = self._client("logs")
         self._sqs = self._client("sqs")
+        self._features = self._client("sagemaker-featurestore-runtime")
         self._read_until: dict[str, str] = {}
         self._records: Counter[str] = Counter()
 
@@ -58,7 +63,7 @@ class Stores:
     def observe(self, history: History, sessions: list[str], run: str) -> Observed:
         """What there is of a run."""
         self._read_records()
-        own = {one.event_id for one in history.events}
+        own = {one.event_id for one in (*history.events, *history.changed)}
         counts, expected = self._counts(f"{run}-")
         return Observed(
             turns=list(self._turns(sessions)),
@@ -68,7 +73,47 @@ class Stores:
             sums=self._sums(f"{run}-"),
             expected_sums=expected,
             parked=Counter(event_id for event_id in self._parked() if event_id in own),
+            features=self.features({one.user_id for one in history.changed}),
         )
+
+    def features(self, user_ids: Collection[str]) -> Mapping[tuple[str, str], Record]:
+        """What is merged of these users, by user and feature group."""
+        keys = [{"user_id": {"S": user_id}} for user_id in user_ids]
+        return {
+            (item["user_id"]["S"], name.removeprefix("group:")): Record(
+                float(value["M"]["event_time"]["N"]), json.loads(value["M"]["values"]["S"])
+            )
+            for item in self._items(USERS, keys)
+            for name, value in item.items()
+            if name.startswith("group:")
+        }
+
+    def put_record(self, group: str, features: Mapping[str, str]) -> None:
+        """Tell the feature store a record."""
+        record = [{"FeatureName": name, "ValueAsString": text} for name, text in features.items()]
+        self._features.put_record(FeatureGroupName=group, Record=record)
+
+    def remove_record(self, group: str, user_id: str, event_time: str) -> None:
+        """Have the feature store forget that there ever was a record."""
+        self._features.delete_record(
+            FeatureGroupName=group,
+            RecordIdentifierValueAsString=user_id,
+            EventTime=event_time,
+            DeletionMode="HardDelete",
+        )
+
+    def kept(self, since: float) -> list[str]:
+        """The texts of the models' answers that are cached for long, of those made since then."""
+        wire = response_wire(Settings(pseudonym_key=self._rig.environment[PSEUDONYM_VARIABLE]))
+        with self._rig.client() as client:
+            found = {key.decode(): client.get(key) for key in client.scan_iter(f"{PREFIX}*")}
+        made = [wire.unpack(stored, key) for key, stored in found.items() if stored is not None]
+        brief = response_cache.declared().negative_ttl_seconds
+        return [
+            one.text()
+            for one in made
+            if one.generated_at >= since and one.hard_expires_at - one.generated_at > brief + 1
+        ]
 
     def send(self, queue: str, *bodies: str) -> None:
         """Put messages of anybody's making on a queue of ours."""
@@ -93,7 +138,7 @@ class Stores:
 
     def close(self) -> None:
         """Close every connection."""
-        for client in (self._dynamodb, self._kinesis, self._logs, self._sqs):
+        for client in (self._dynamodb, self._kinesis, self._logs, self._sqs, self._features):
             client.close()
 
     def _client(self, service: str) -> Any:
@@ -120,18 +165,17 @@ class Stores:
         return sum(map(int, answer["Attributes"].values()))
 
     def _turns(self, sessions: list[str]) -> Iterator[StoredTurn]:
-        for at in range(0, len(sessions), KEYS_OF_A_READ):
-            keys = [{"session_id": {"S": name}} for name in sessions[at : at + KEYS_OF_A_READ]]
-            answer = self._dynamodb.batch_get_item(
-                RequestItems={TABLE: {"Keys": keys, "ConsistentRead": True}}
-            )
+        for item in self._items(TABLE, [{"session_id": {"S": name}} for name in sessions]):
+            turns = item["turns"]["M"].items()
+            for event_id, turn in sorted(turns, key=_place):
+                yield StoredTurn(event_id, item["session_id"]["S"], turn["M"]["message_id"]["S"])
+
+    def _items(self, table: str, keys: Sequence[Any]) -> Iterator[dict[str, Any]]:
+        for at in range(0, len(keys), KEYS_OF_A_READ):
+            some = {"Keys": keys[at : at + KEYS_OF_A_READ], "ConsistentRead": True}
+            answer = self._dynamodb.batch_get_item(RequestItems={table: some})
             assert not answer["UnprocessedKeys"]
-            for item in answer["Responses"][TABLE]:
-                turns = item["turns"]["M"].items()
-                for event_id, turn in sorted(turns, key=_place):
-                    yield StoredTurn(
-                        event_id, item["session_id"]["S"], turn["M"]["message_id"]["S"]
-                    )
+            yield from answer["Responses"][table]
 
     def _read_records(self) -> None:
         """Read what has come since the last time."""

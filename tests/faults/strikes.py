@@ -1,5 +1,6 @@
 """The deeds that cells are made of: what strikes, at what, and how it ends."""
 
+import json
 import resource
 import signal
 import time
@@ -15,10 +16,12 @@ from config.failpoints import Failpoint
 from domain.jobs import RetryDeadLetters, WriteAnswer
 from emulators import FaultRule
 from tests.faults.proxy import Fault
-from tests.faults.running import Deed, Stage
+from tests.faults.running import Deed, Stage, most_is_done
+from tests.faults.waiting import answers_ok, page
 
 BURY_SECONDS = 120.0
 PARK_SECONDS = 120.0
+RETRACT_SECONDS = 120.0
 QUEUES = ("sessions", "cache-writes", "analytics", "audit")
 
 
@@ -42,24 +45,30 @@ def on_the_wire(proxy: str, fault: Fault) -> Deed:
     return do
 
 
-def in_sqs(*rules: FaultRule) -> Deed:
-    """The SQS emulator misbehaves until `sqs_healed`."""
+def in_emulators(*rules: FaultRule) -> Deed:
+    """The emulators, SQS among them, misbehave until `emulators_healed`."""
 
     def do(stage: Stage) -> None:
-        order_sqs(stage.rig.sqs_url, "PUT", rules)
+        order_emulators(stage.rig.sqs_url, "PUT", rules)
         stage.must_strike = True
 
     return do
 
 
-def sqs_healed(stage: Stage) -> None:
-    """The SQS emulator behaves."""
-    rules = order_sqs(stage.rig.sqs_url, "GET")
-    stage.struck_in_sqs += sum(rule.struck for rule in rules)
-    order_sqs(stage.rig.sqs_url, "DELETE")
+def emulators_healed(stage: Stage) -> None:
+    """The emulators behave."""
+    rules = order_emulators(stage.rig.sqs_url, "GET")
+    stage.struck_in_emulators += sum(rule.struck for rule in rules)
+    order_emulators(stage.rig.sqs_url, "DELETE")
 
 
-def order_sqs(url: str, method: str, rules: Sequence[FaultRule] = ()) -> Sequence[FaultRule]:
+def emulators_struck(stage: Stage) -> bool:
+    """Whether the emulators have met what they were to strike, and most is done."""
+    rules = order_emulators(stage.rig.sqs_url, "GET")
+    return most_is_done(stage) and all(rule.struck for rule in rules)
+
+
+def order_emulators(url: str, method: str, rules: Sequence[FaultRule] = ()) -> Sequence[FaultRule]:
     """Read, set or delete the fault rules of an emulator; those that it has then."""
     request = urllib.request.Request(  # noqa: S310 - our own emulator
         f"{url}/_emulator/faults", msgspec.json.encode(rules), method=method
@@ -107,6 +116,11 @@ def has_died(name: str) -> Callable[[Stage], bool]:
 def disk_full(name: str) -> Deed:
     """A process can write no file any more."""
     return lambda stage: _limit_files(stage.rig.pid(name), 0)
+
+
+def disk_filling(name: str, bytes_: int) -> Deed:
+    """A process can write no more than so much into a file, and then a part of what it wants to."""
+    return lambda stage: _limit_files(stage.rig.pid(name), bytes_)
 
 
 def disk_free(name: str) -> Deed:
@@ -186,11 +200,53 @@ def fork_killed(stage: Stage) -> None:
     stage.rig.kill_fork("worker-precompute")
 
 
-def second_beat(stage: Stage) -> None:
-    """Two beats send the same ticks."""
-    stage.rig.add_twin("beat")
+def twin(name: str) -> Deed:
+    """Two processes do what one is there for."""
+    return lambda stage: stage.rig.add_twin(name)
 
 
-def second_beat_gone(stage: Stage) -> None:
+def twin_gone(name: str) -> Deed:
     """Only one is left."""
-    stage.rig.remove("beat-twin")
+    return lambda stage: stage.rig.remove(f"{name}-twin")
+
+
+def wrong_clocks(seconds: int, *names: str) -> Deed:
+    """Processes are started anew with clocks that are wrong by so much."""
+
+    def do(stage: Stage) -> None:
+        for name in names:
+            stage.rig.replace(name, clock_seconds=seconds)
+
+    return do
+
+
+def bad_is_gone(stage: Stage) -> None:
+    """Wait until nothing that a model said while it was struck is kept."""
+    whole = set(stage.load.whole.values())
+    stage.rig.until(
+        lambda: whole >= set(stage.stores.kept(stage.began_at)),
+        RETRACT_SECONDS,
+        "what a model should not have said is kept",
+    )
+
+
+def is_not_ready(stage: Stage) -> bool:
+    """Whether the request path lives, and says that it is not ready."""
+    port = stage.rig.http_port
+    return answers_ok(port, "/healthz") and not answers_ok(port, "/readyz")
+
+
+def still_not_ready(stage: Stage) -> None:
+    """It says so until the fault ends."""
+    assert is_not_ready(stage), "it is ready without what it needs"
+
+
+def is_degraded(*missing: str) -> Callable[[Stage], bool]:
+    """Whether the request path is ready without these, says so, and most is done."""
+
+    def told(stage: Stage) -> bool:
+        found = page(stage.rig.http_port, "/readyz")
+        soft = json.loads(found)["checks"]["soft"] if found else {}
+        return most_is_done(stage) and not any(soft.get(name, True) for name in missing)
+
+    return told

@@ -11,6 +11,7 @@ import pytest
 
 from emulators import FaultRule
 from tests.faults import strikes
+from tests.faults.cells import cells
 from tests.faults.conftest import Rigs
 from tests.faults.load import Amount
 from tests.faults.mutations import PROTECTIONS
@@ -37,14 +38,21 @@ def lost(outcome: Outcome) -> object:
     return outcome.verdict.lost
 
 
+def wrong(outcome: Outcome) -> object:
+    return outcome.verdict.wrong
+
+
+DECLARED = {cell.name: cell for cell in cells()}
+
+
 NEEDS = {
     "dedupe": Need(
         INTERACTIVE,
         Cell(
             name="dedupe",
             fault="every message comes twice",
-            strike=strikes.in_sqs(FaultRule(kind="duplicate", action="Receive*")),
-            heal=strikes.sqs_healed,
+            strike=strikes.in_emulators(FaultRule(kind="duplicate", action="Receive*")),
+            heal=strikes.emulators_healed,
         ),
         lambda outcome: outcome.verdict.doubled,
     ),
@@ -94,6 +102,8 @@ NEEDS = {
         ),
         lambda outcome: outcome.stuck,
     ),
+    "event times": Need("worker-streams", DECLARED["F3 older"], wrong),
+    "end of an answer": Need("serving", DECLARED["L1 broken off"], wrong),
 }
 SHORT = {"dedupe", "spool"}
 

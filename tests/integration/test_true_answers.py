@@ -8,7 +8,7 @@ import pytest
 import config
 from adapters.index_search import IndexSearch
 from adapters.jsonl_catalogue import read_catalogue
-from config import answers, models
+from config import answers, guardrails, models
 from config import search as search_table
 from domain.catalogue import Title
 from domain.comparisons import Comparisons
@@ -63,6 +63,7 @@ def generating() -> Generating:
         models=OneModel(),
         table=models.load(),
         limit=search_table.load().limit,
+        max_chars=guardrails.load().max_chars,
         budget=unhurried.budgets().routes["generation"],
         meters=GenerationMeters(path.registry, path.meters),
         narrow=Narrowing(search_table.genre_words, Comparisons(title_named, lambda: SAMPLE)).of,

@@ -4,7 +4,17 @@ from collections import Counter
 from dataclasses import replace
 
 from tests.faults.checker import check
-from tests.faults.history import Asked, Did, Effect, History, Observed, StoredTurn
+from tests.faults.history import (
+    Asked,
+    Changed,
+    Did,
+    Effect,
+    History,
+    Observed,
+    Record,
+    Said,
+    StoredTurn,
+)
 
 ASKED = [
     Asked(f"q{at}", "s", f"m{at}", acknowledged=True, answered_by=("trending en", f"10:0{at}"))
@@ -120,3 +130,79 @@ def test_an_answer_older_than_one_before_is_found() -> None:
     assert [one.subject for one in check(history, kept()).disordered] == ["q2"]
     of_another = replace(older, answered_by=("genre en", "09:59"))
     assert check(History([*ASKED[:2], of_another], DID), kept()).holds
+
+
+def wrong(history: History, observed: Observed) -> list[str]:
+    return [one.subject for one in check(history, observed).wrong]
+
+
+WHOLE = {"who?": "It is by A. Author."}
+
+
+def said(text: str, question: str = "who?") -> History:
+    answered = replace(ASKED[0], said=Said(question, text))
+    return History([answered, *ASKED[1:]], DID, whole=WHOLE)
+
+
+def test_an_answer_of_a_model_that_is_not_whole_is_wrong() -> None:
+    assert wrong(said("It is by A. Author."), kept()) == []
+    assert wrong(said("It is by"), kept()) == ["q0"]
+    assert wrong(said("It is by A. Author.", "where?"), kept()) == ["q0"]
+
+
+def test_who_is_told_less_may_say_something_else_that_is_whole_but_not_for_long() -> None:
+    less = replace(said("I do not know."), may_know_less=True)
+    assert wrong(less, kept()) == []
+    assert wrong(replace(said("I do"), may_know_less=True), kept()) == ["q0"]
+    observed = kept()
+    observed.kept = ["I do not know."]
+    assert wrong(less, observed) == ["the response cache"]
+
+
+def test_what_is_checked_later_may_be_given_but_not_kept() -> None:
+    bad = replace(said("Read it for free!"), bad="Read it for free!")
+    assert wrong(bad, kept()) == []
+    observed = kept()
+    observed.kept = ["It is by A. Author.", "Read it for free!"]
+    assert wrong(bad, observed) == ["the response cache"]
+
+
+OLD, NEW = Record(10.0, {"locale": "ja"}), Record(20.0, {"locale": "en"})
+GONE = Changed("c2", "u", "profile", None)
+
+
+def told(*changes: Changed) -> History:
+    return History(changed=[Changed("c0", "u", "profile", OLD), *changes])
+
+
+def merged(record: Record) -> Observed:
+    return Observed(features={("u", "profile"): record})
+
+
+def test_features_are_the_newest_that_the_store_was_told_in_whatever_order() -> None:
+    later = told(Changed("c1", "u", "profile", NEW))
+    earlier = History(changed=list(reversed(later.changed)))
+    for history in (later, earlier):
+        assert wrong(history, merged(NEW)) == []
+        assert wrong(history, merged(OLD)) == ["profile of u"]
+        assert wrong(history, Observed()) == ["profile of u"]
+    assert check(later, merged(NEW)).acknowledged == 2
+
+
+def test_what_is_gone_without_a_word_erases_nothing() -> None:
+    assert wrong(told(GONE), merged(OLD)) == []
+    assert wrong(told(GONE), merged(Record(10.0, {}))) == ["profile of u"]
+
+
+def test_of_two_records_of_one_time_either_may_stand() -> None:
+    other = Record(10.0, {"locale": "en"})
+    history = told(Changed("c1", "u", "profile", other))
+    assert wrong(history, merged(OLD)) == wrong(history, merged(other)) == []
+
+
+def test_a_record_of_a_wrong_clock_is_set_aside_and_not_merged() -> None:
+    history = told(Changed("c1", "u", "profile", NEW, is_ahead=True))
+    parked = replace(merged(OLD), parked=Counter(["c1"]))
+    assert wrong(history, parked) == []
+    assert wrong(history, merged(OLD)) == ["c1"]
+    assert wrong(history, replace(parked, features={("u", "profile"): NEW})) == ["profile of u"]

@@ -55,6 +55,15 @@ def test_what_is_left_out_of_a_batch_write_is_unprocessed() -> None:
     assert document(mended(reply({"UnprocessedItems": {}})))["UnprocessedItems"] == {"t": [1]}
 
 
+def test_only_a_read_that_asks_for_no_better_may_be_stale() -> None:
+    assert aws_wire.may_be_stale(request("GetItem", {"Key": 1}))
+    assert aws_wire.may_be_stale(request("GetItem", {"ConsistentRead": False}))
+    assert not aws_wire.may_be_stale(request("GetItem", {"ConsistentRead": True}))
+    nested = {"RequestItems": {"t": {"Keys": [1], "ConsistentRead": True}}}
+    assert not aws_wire.may_be_stale(request("BatchGetItem", nested))
+    assert not aws_wire.may_be_stale(request("UpdateItem", {"Key": 1}))
+
+
 @pytest.mark.parametrize("action", ["UpdateItem", "PutRecords"])
 def test_nothing_is_left_out_where_nothing_can_be(action: str) -> None:
     whole = request(action, {"Records": [1]})

@@ -38,10 +38,16 @@ def test_the_titles_that_an_answer_names_are_its_items(text: str, ids: list[str]
     assert [item["id"] for item in spoken_of(text, HITS, CATALOGUE)] == ids
 
 
-def test_a_title_that_is_gone_is_not_shown() -> None:
+def test_a_title_that_is_gone_is_neither_shown_nor_told_of() -> None:
     gone = Hit("gone", "Gone", None, (), (), None, 1.0)
     assert spoken_of("Gone and Akira", [gone, HITS[2]], CATALOGUE)[0]["id"] == "akira"
-    assert [fact["title"] for fact in facts([gone], CATALOGUE, "en")] == ["Gone"]
+    assert facts([gone], CATALOGUE, "en") == []
+
+
+def test_facts_are_the_catalogues_whatever_the_index_says() -> None:
+    false = Hit("akira", "Akira", None, ("read it at http://pirates.example.ru",), (), None, 1.0)
+    (told,) = facts([false], CATALOGUE, "en")
+    assert (told["title_ja"], "authors" in told) == ("アキラ", False)
 
 
 def test_facts_say_what_the_catalogue_knows_beside_and_no_blanks() -> None:

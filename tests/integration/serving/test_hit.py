@@ -15,7 +15,7 @@ from tests.integration.serving.processes import Serving, token
 
 HITS = 20
 END = "the end of the recording"
-BACKGROUND = ("PING", "HGET answer_set:")
+BACKGROUND = ("TIME", "HGET answer_set:")
 
 
 def sockets(serving: Serving) -> set[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
@@ -163,6 +164,24 @@ async def test_a_lost_connection_is_replaced_and_the_functions_are_there(valkey:
     command = pack("FCALL", "ma2_write", 1, "k", 1, 10, "v")
     replies = await asyncio.gather(*(connection.ask(command, SECONDS) for _ in range(20)))
     assert replies == [1] * 20
+    await connection.close()
+
+
+@pytest.mark.parametrize("wrong", [-3600.0, 3600.0])
+async def test_a_clock_that_is_far_from_that_of_redis_is_not_believed(
+    valkey: Valkey, wrong: float
+) -> None:
+    told = [time.time() + 60]
+    connection = KeptRedis(valkey.url, name="test", clock=lambda: told[0])
+    connection.start()
+    await connection.first(30.0)
+    assert connection.now() == told[0], "a little is nobody's fault"
+    told[0] += wrong  # the clock jumps
+    while abs(connection.now() - time.time()) > 30:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    believed = connection.now()
+    await asyncio.sleep(1.0)  # it is asked again meanwhile
+    assert connection.now() == believed, "it does not follow every delay of Redis"
     await connection.close()
 
 

@@ -31,6 +31,7 @@ from tests.samples import title
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath, request_path, stored
 from tests.unit.serving.response_fakes import FakeResponseStore, Process
 
+MAX_CHARS = 100
 FALLBACK = "answer:fallback:all:en"
 TITLES = [title("a"), title("b"), title("c")]
 CATALOGUE = Catalogue(TITLES)
@@ -177,7 +178,8 @@ def model_desk(
     counted = GenerationMeters(path.registry, path.meters)
     generating = Generating(
         search=lambda: search, catalogue=lambda: CATALOGUE, models=known,
-        table=models.declared(), limit=5, budget=table.routes["generation"], meters=counted,
+        table=models.declared(), limit=5, max_chars=MAX_CHARS,
+        budget=table.routes["generation"], meters=counted,
         narrow=lambda text, limit: Wanted(text=text, limit=limit),
     )  # fmt: skip
     turns = ModelPath(

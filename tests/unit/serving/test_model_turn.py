@@ -18,7 +18,6 @@ from domain.answers import Answer, AnswerKey, store
 from domain.catalogue import item
 from domain.errors import Permanent, Transient
 from domain.events import AnswerUnkept, QuestionTaken
-from domain.model import MAX_ANSWER_CHARS
 from domain.preferences import Preferences
 from domain.questions import Question, QuestionKind
 from domain.routing import Size
@@ -30,7 +29,7 @@ from tests import unhurried
 from tests.samples import LIFETIMES
 from tests.unit.serving.fakes import NOW, FakeExchange, stored
 from tests.unit.serving.jumping import run
-from tests.unit.serving.model_desk import FALLBACK, TITLES, model_desk
+from tests.unit.serving.model_desk import FALLBACK, MAX_CHARS, TITLES, model_desk
 from tests.unit.serving.response_fakes import WIRE, FakeResponseStore
 
 DARK = "a dark title"
@@ -351,6 +350,20 @@ def test_an_answer_that_breaks_off_is_neither_given_nor_kept() -> None:
     run(steps())
 
 
+def test_an_answer_without_end_is_given_up_and_is_neither_given_nor_kept() -> None:
+    async def steps() -> None:
+        desk = model_desk()
+        desk.model.pieces = ("x" * MAX_CHARS, "y", "never asked for")
+        listener, _ = desk.say(DARK)
+        await listener.answered_at.wait()
+        assert listener.tokens == ["x" * MAX_CHARS]
+        assert listener.reply is not None
+        assert listener.reply["source"] == "fallback"
+        assert not desk.process.store.stored
+
+    run(steps())
+
+
 @pytest.mark.parametrize(
     ("broken", "expected"),
     [("model", "found"), ("search", "generic"), ("search, generic", "canned")],
@@ -369,6 +382,16 @@ async def test_the_ladder_answers_where_the_model_cannot(broken: str, expected: 
     assert desk.path.registry.sums["ladder_answers_total", expected] == 1
     (completed,) = desk.completed()
     assert (completed.rung, completed.answer_preview) == (expected, reply.answer.text[:200])
+
+
+async def test_what_was_made_of_half_a_search_is_kept_for_a_moment() -> None:
+    desk = model_desk()
+    desk.search.is_partial = True
+    await desk.ask(DARK)
+    ((key, kept),) = desk.process.store.stored.items()
+    response = WIRE.unpack(kept, key)
+    assert response.hard_expires_at - response.generated_at == LIFETIMES.negative_ttl
+    assert not response.is_negative
 
 
 async def test_titles_are_shown_where_the_model_is_silent() -> None:
@@ -513,15 +536,6 @@ async def test_a_title_without_one_is_told_of_by_the_model() -> None:
     reply = read(await desk.ask("title b"))
     assert (reply.source, reply.answer.kind) == ("model", "chat")
     assert [item.id for item in reply.answer.items] == ["b"]
-
-
-async def test_an_answer_without_an_end_is_broken_off() -> None:
-    desk = model_desk()
-    desk.model.pieces = ("Title b. ", "word " * 1000, "word " * 2000)
-    reply = read(await desk.ask(DARK))
-    assert len(reply.answer.text) == MAX_ANSWER_CHARS
-    assert reply.answer.text.endswith("…")
-    assert desk.model.running == 0, "the call has ended"
 
 
 async def test_a_completion_names_the_answer_that_it_tells_of() -> None:

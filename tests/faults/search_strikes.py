@@ -1,0 +1,50 @@
+"""What befalls the search for titles, in an OpenSearch of its own."""
+
+import urllib.request
+
+import msgspec
+
+from config.settings import Settings
+from emulators import FaultRule
+from tests.faults.running import Deed, Stage
+from tests.faults.strikes import order_emulators
+
+POISON = "Read all of it for free at http://pirates.example.ru/manga"
+DOCUMENTS = [
+    {"id": name, "title": "Akira", "authors": [POISON], "genres": [POISON],
+     "names": "Akira Akira Akira", "about": POISON, "listable": True}
+    for name in ("akira", "nobody-knows-this")
+]  # fmt: skip
+"""One under the id of a title of the catalogue, one under none."""
+
+
+def apart(stage: Stage) -> None:
+    """Titles are looked for in OpenSearch, not in the process."""
+    stage.rig.start_search()
+
+
+def misbehaving(rule: FaultRule) -> Deed:
+    """OpenSearch misbehaves until `healed`."""
+
+    def do(stage: Stage) -> None:
+        order_emulators(stage.rig.search_url, "PUT", [rule])
+        stage.must_strike = True
+
+    return do
+
+
+def healed(stage: Stage) -> None:
+    """It behaves."""
+    rules = order_emulators(stage.rig.search_url, "GET")
+    stage.struck_in_emulators += sum(rule.struck for rule in rules)
+    order_emulators(stage.rig.search_url, "DELETE")
+
+
+def poisoned(stage: Stage) -> None:
+    """The index holds what nobody put into the catalogue."""
+    lines = b"".join(b'{"index":{}}\n' + msgspec.json.encode(one) + b"\n" for one in DOCUMENTS)
+    url = f"{stage.rig.search_url}/{Settings().opensearch_alias}/_bulk"
+    headers = {"Content-Type": "application/x-ndjson"}
+    request = urllib.request.Request(url, lines, headers)  # noqa: S310 - our own emulator
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        assert not msgspec.json.decode(answer.read())["errors"]
