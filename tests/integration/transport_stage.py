@@ -59,8 +59,10 @@ class Clock:
     @contextmanager
     def stopped(self) -> Iterator[None]:
         self._still = self()
-        yield
-        self._ahead, self._still = self._still - time.time(), None
+        try:
+            yield
+        finally:
+            self._ahead, self._still = self._still - time.time(), None
 
 
 class Wire:
