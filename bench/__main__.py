@@ -1,8 +1,10 @@
 """`python -m bench [NAME…]`: measures, prints the tables and keeps them in bench/results/."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 from bench import (
     events,
@@ -131,6 +133,8 @@ def main() -> int:
     if unknown:
         print(f"bench: there is no {unknown[0]!r}; known: {', '.join(BENCHMARKS)}", file=sys.stderr)
         return 2
+    for asked in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked, _leave)
     _warn_if_busy()
     missed = False
     for name in arguments.names or BENCHMARKS:
@@ -144,6 +148,11 @@ def main() -> int:
         if not arguments.keep_nothing:
             print(f"kept in {report.write(result)}\n", flush=True)
     return int(missed)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    """By an exception, which ends what was started; also where SIGINT is ignored, as behind `&`."""
+    raise SystemExit(128 + number)
 
 
 def _warn_if_busy() -> None:

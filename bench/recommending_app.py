@@ -20,6 +20,7 @@ from config import answers, budgets
 from config.settings import read
 from domain.catalogue import Catalogue
 from domain.errors import Transient
+from domain.sessions import Session
 from serving.main import serve
 from serving.questions import QuestionClassifier
 from serving.service import MIB, Parts
@@ -41,6 +42,14 @@ class SampleCatalogue:
         raise NotImplementedError
 
 
+class NoSessions:
+    """A table that holds nothing."""
+
+    def get(self, session_id: str, owner: str) -> Session | None:
+        """Nothing."""
+        return None
+
+
 def send_nowhere(events: Sequence[bytes]) -> None:
     """There is no SQS."""
     raise Transient(f"there is no SQS for {len(events)} events")
@@ -56,7 +65,7 @@ def main() -> None:
             settings=settings,
             budgets=table,
             catalogue=SampleCatalogue(),
-            sessions=cast("Any", None),  # not reached for by recommendations
+            sessions=cast("Any", NoSessions()),
             users=path.users,
             features=path.features,
             recommender=path.recommender,

@@ -33,7 +33,8 @@ PACES = (1.0, 10.0)
 MAX_SECONDS = 2.0
 """What an answer may take at p95."""
 PATIENCE_SECONDS = 30.0
-USERS = 50
+USERS = 500
+"""They ask in turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,9 @@ async def _replay(
             await asyncio.sleep(max(0.0, began + moment - time.perf_counter()))
             name = f"{trace}-{pace:g}-{number}"
             due = began + moment
-            tasks.append(group.create_task(_ask(client, site, question, name, due)))
+            token = site.identity.tokens[number % USERS]
+            asking = _ask(client, site, question, name=name, token=token, due=due)
+            tasks.append(group.create_task(asking))
     replies = [reply for task in tasks if (reply := task.result()) is not None]
     custom = [reply.seconds for reply in replies if reply.kind == "custom"]
     every = [reply.seconds for reply in replies]
@@ -131,10 +134,15 @@ async def _replay(
 
 
 async def _ask(
-    client: aiohttp.ClientSession, site: Site, question: Question, name: str, due: float
+    client: aiohttp.ClientSession,
+    site: Site,
+    question: Question,
+    *,
+    name: str,
+    token: str,
+    due: float,
 ) -> Reply | None:
     started = time.perf_counter()
-    token = site.identity.tokens[len(question.message) % len(site.identity.tokens)]
     try:
         async with (
             asyncio.timeout(PATIENCE_SECONDS),

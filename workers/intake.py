@@ -162,7 +162,7 @@ class Intake:
         self._bell.ring()
 
     def disconnect(self) -> None:
-        """Drop the long polls, so that SQS gives them nothing more; on the loop's thread."""
+        """End the long polls, so that SQS gives them nothing more; on the loop's thread."""
         self._receiver.close()
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ class QueuePoll:
             self._ask()
 
     def stop(self) -> None:
-        """Ask no more; an answer that is under way is dropped with its connection."""
+        """Ask no more; what is not here when its connection closes comes again later."""
         self._state = _State.STOPPED
 
     def _ask(self) -> None:

@@ -60,6 +60,7 @@ Outcome = Received | Failed
 class BoundedCurlClient(CurlClient):
     """kombu's client with timeouts, keepalive, and timers in the unit that curl asks for."""
 
+    _fds: dict[int, int]
     _timer: Any = None
     _timeout_check: Callable[[], None]
 
@@ -73,6 +74,13 @@ class BoundedCurlClient(CurlClient):
         curl.setopt(pycurl.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
         curl.setopt(pycurl.TCP_KEEPINTVL, KEEPALIVE_PROBE_SECONDS)
         curl.setopt(pycurl.SOCKOPTFUNCTION, _give_up_on_a_silent_peer)
+
+    def close(self) -> None:
+        """Answer the requests whose answers have come already, and drop the others."""
+        for fd in list(self._fds):
+            self.on_readable(fd)
+        self._fds.clear()
+        super().close()
 
     def _set_timeout(self, msecs: int) -> None:
         # kombu hands curl's milliseconds to call_later, which takes seconds.
@@ -132,7 +140,7 @@ class Receiver(AsyncSQSConnection):
         )
 
     def close(self) -> None:
-        """Drop every request under way; their callbacks are not called."""
+        """End every request under way; only one whose answer is here already is called back."""
         self._curl.close()
 
     def get_http_connection(self) -> AsyncHTTPSConnection:

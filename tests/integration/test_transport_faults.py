@@ -12,7 +12,16 @@ from emulators.app import EmulatorSettings
 from emulators.faults import FaultRule, Kind
 from emulators.runner import run_in_thread
 from tests.faults.poison import malformed
-from tests.integration.transport_stage import STOP_SECONDS, Clock, Stage, Wire, Worker, eventually
+from tests.integration.transport_stage import (
+    POLL_SECONDS,
+    STOP_SECONDS,
+    Clock,
+    Stage,
+    Wire,
+    Worker,
+    eventually,
+    is_steady,
+)
 
 SHORT_VISIBILITY = 3
 RECOVERY_SECONDS = 5.0
@@ -114,13 +123,14 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
     stage: Stage, long_worker: Worker, faulty_queue: str
 ) -> None:
     stage.emulator.inject(FaultRule(kind="http500", action="DeleteMessageBatch"))
-    stage.send(faulty_queue, "test.note", "undeleted")
-    eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
-    stage.outlast(2 * SHORT_VISIBILITY)
-    stage.emulator.heal()
-    eventually(
-        lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
-    )
+    with stage.clock.stopped():
+        stage.send(faulty_queue, "test.note", "undeleted")
+        eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
+        stage.outlast(2 * SHORT_VISIBILITY)
+        stage.emulator.heal()
+        eventually(
+            lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
+        )
     assert stage.noted("done").count("undeleted") == 1
     assert stage.count(faulty_queue) == 0
     eventually(lambda: long_worker.logged("deleting again"), 5, "the recovery is not logged")
@@ -128,14 +138,15 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
 
 @pytest.mark.usefixtures("long_worker")
 def test_a_task_longer_than_its_visibility_runs_once(stage: Stage, faulty_queue: str) -> None:
-    stage.send(faulty_queue, "test.wait", "slow")
-    eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
-    stage.outlast(2 * SHORT_VISIBILITY)
     go = stage.log.with_suffix(".go")
-    go.touch()
-    eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
-    go.unlink()
-    eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
+    with stage.clock.stopped():
+        stage.send(faulty_queue, "test.wait", "slow")
+        eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
+        stage.outlast(2 * SHORT_VISIBILITY)
+        go.touch()
+        eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
+        go.unlink()
+        eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
     assert stage.noted("begun").count("slow") == 1
 
 
@@ -177,6 +188,8 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
             20,
             "nothing waits in the worker",
         )
+        # What SQS has given out may still be on its way.
+        eventually(lambda: is_steady(hidden, POLL_SECONDS), 60, "it does not stop asking")
         worker.process.send_signal(signal.SIGTERM)
         # What runs ends only when it is told to.
         eventually(lambda: hidden() <= 2, 20, "what was not begun is not handed back")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 REGION = "ap-northeast-1"
+POLL_SECONDS = 2
 STOP_SECONDS = 90.0
 BUSY_SECONDS = 60.0
 HEARTBEAT_STEP_SECONDS = 2.0
@@ -38,6 +39,12 @@ def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
     while not check():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
+
+
+def is_steady(read: Callable[[], object], seconds: float) -> bool:
+    before = read()
+    time.sleep(seconds)
+    return read() == before
 
 
 class Clock:
@@ -58,6 +65,7 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
+        """Have time pass only where it is told to."""
         self._still = self()
         try:
             yield
@@ -172,12 +180,11 @@ class Stage:
         return self.emulator.calls()["sqs"].get("ChangeMessageVisibilityBatch", 0)
 
     def outlast(self, seconds: float) -> None:
-        """Let this time pass for SQS, two seconds after each heartbeat."""
-        with self.clock.stopped():
-            for _ in range(round(seconds / HEARTBEAT_STEP_SECONDS)):
-                before = self.hidden_longer()
-                eventually(lambda: self.hidden_longer() > before, 10, "no heartbeat")  # noqa: B023
-                self.clock.advance(HEARTBEAT_STEP_SECONDS)
+        """Let this time pass on the clock that is stopped, some of it after each heartbeat."""
+        for _ in range(round(seconds / HEARTBEAT_STEP_SECONDS)):
+            before = self.hidden_longer()
+            eventually(lambda: self.hidden_longer() > before, 10, "no heartbeat")  # noqa: B023
+            self.clock.advance(HEARTBEAT_STEP_SECONDS)
 
     @contextmanager
     def worker(
@@ -188,7 +195,7 @@ class Stage:
         options = {
             "region": REGION,
             "predefined_queues": queues,
-            "wait_time_seconds": 2,
+            "wait_time_seconds": POLL_SECONDS,
             "receive_grace_seconds": 1.0,
         }
         settings: dict[str, object] = {
