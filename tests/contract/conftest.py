@@ -1,11 +1,14 @@
 """The real things behind the adapters: Valkey, moto and the SQS emulator, each started once."""
 
+import os
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import pytest
 import redis
@@ -76,6 +79,20 @@ def aws_environment() -> Iterator[emulators.RunningEmulator]:
         environment.setenv("AWS_SECRET_ACCESS_KEY", "test")
         _wait_for(port)
         yield ours
+
+
+@pytest.fixture(scope="session")
+def warm_moto(aws_environment: emulators.RunningEmulator) -> None:
+    """moto imports a service at its first request, which a client may not have the time for."""
+    del aws_environment
+    for service in ("ec2", "s3", "bedrock-runtime"):
+        scope = f"Credential=test/20260101/ap-northeast-1/{service}/aws4_request"
+        request = urllib.request.Request(  # noqa: S310 - moto's own address
+            os.environ["AWS_ENDPOINT_URL"],
+            headers={"Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"},
+        )
+        with suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(request, timeout=START_SECONDS).close()  # noqa: S310
 
 
 @pytest.fixture(scope="session")

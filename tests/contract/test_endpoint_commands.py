@@ -1,7 +1,6 @@
 """`mangaassist endpoints` and the lines of `doctor`: for people, for programs, and exit codes."""
 
 import json
-import socket
 
 import pytest
 
@@ -10,19 +9,18 @@ from cli import endpoint_commands
 from cli.failures import FAILED, Failure
 from cli.findings import State
 from config.settings import Settings
+from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
-def settings(aws_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def settings(warm_moto: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """That there are settings of the environment means that no embedded stack is looked for."""
     monkeypatch.setenv("MANGAASSIST_LOG_LEVEL", "INFO")
 
 
 @pytest.fixture
 def no_sqs(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", f"http://127.0.0.1:{free_port()}")
 
 
 def test_programs_get_every_figure(capsys: pytest.CaptureFixture[str]) -> None:

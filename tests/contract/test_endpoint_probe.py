@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 from botocore.credentials import Credentials
 from cryptography import x509
@@ -25,6 +26,7 @@ from domain.endpoint_health import Health, Probe, Status
 from domain.errors import Transient
 from tasks.endpoints import health_of
 from tests.chat_bench import CREDENTIALS, ClientsAt
+from tests.ports import free_port
 
 HOST = "logs.test"
 LOOPBACK = "127.0.0.1"
@@ -187,9 +189,7 @@ def test_a_name_without_an_address_is_unhealthy(look: Looking) -> None:
 
 
 def test_a_closed_port_is_unhealthy_and_its_name_was_timed(look: Looking) -> None:
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        port = listener.getsockname()[1]
-    found = look(f"https://{HOST}:{port}")
+    found = look(f"https://{HOST}:{free_port()}")
     assert found.failed == "connection failed: Connection refused"
     assert found.dns_ms is not None
     assert found.connect_ms is None
@@ -232,7 +232,7 @@ def test_a_server_that_says_nothing_costs_no_more_than_the_limit(
 ) -> None:
     with ExitStack() as opened:
         listener = opened.enter_context(socket.create_server((LOOPBACK, 0)))
-        found = look(f"{scheme}://{HOST}:{listener.getsockname()[1]}", timeout=0.2)
+        found = look(f"{scheme}://{HOST}:{listener.getsockname()[1]}", timeout=1.0)
     step = "TLS" if scheme == "https" else "signed request"
     assert found.failed == f"{step} failed: it took too long"
 
@@ -261,11 +261,14 @@ def test_the_watched_services_are_ones_that_the_sdk_knows(aws: AwsClients) -> No
         assert aws.access(name).endpoint.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.usefixtures("warm_moto")
 def test_an_embedded_stack_is_healthy(aws: AwsClients) -> None:
-    healths = health_of(EndpointProbe(aws, endpoints.load(), ""))
+    patient = msgspec.structs.replace(endpoints.load(), timeout_seconds=60)
+    healths = health_of(EndpointProbe(aws, patient, ""))
     assert [health.status for health in healths] == [Status.HEALTHY] * 6
 
 
+@pytest.mark.usefixtures("warm_moto")
 def test_vpc_endpoints_are_found_by_service(aws: AwsClients) -> None:
     looks = EndpointProbe(aws, endpoints.load(), "")
     vpc = aws.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -301,9 +304,7 @@ def test_what_was_measured_is_reported_and_nothing_else(aws: AwsClients) -> None
 
 
 def test_reports_that_are_not_taken_are_transient(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{LOOPBACK}:{port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", f"http://{LOOPBACK}:{free_port()}")
     reports = CloudWatchHealth(AwsClients(), "Test/Endpoints")
     probe = Probe(service="logs", host="h", port=1)
     with pytest.raises(Transient):

@@ -123,13 +123,14 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
     stage: Stage, long_worker: Worker, faulty_queue: str
 ) -> None:
     stage.emulator.inject(FaultRule(kind="http500", action="DeleteMessageBatch"))
-    stage.send(faulty_queue, "test.note", "undeleted")
-    eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
-    stage.outlast(2 * SHORT_VISIBILITY)
-    stage.emulator.heal()
-    eventually(
-        lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
-    )
+    with stage.clock.stopped():
+        stage.send(faulty_queue, "test.note", "undeleted")
+        eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
+        stage.outlast(2 * SHORT_VISIBILITY)
+        stage.emulator.heal()
+        eventually(
+            lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
+        )
     assert stage.noted("done").count("undeleted") == 1
     assert stage.count(faulty_queue) == 0
     eventually(lambda: long_worker.logged("deleting again"), 5, "the recovery is not logged")
@@ -137,14 +138,15 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
 
 @pytest.mark.usefixtures("long_worker")
 def test_a_task_longer_than_its_visibility_runs_once(stage: Stage, faulty_queue: str) -> None:
-    stage.send(faulty_queue, "test.wait", "slow")
-    eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
-    stage.outlast(2 * SHORT_VISIBILITY)
     go = stage.log.with_suffix(".go")
-    go.touch()
-    eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
-    go.unlink()
-    eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
+    with stage.clock.stopped():
+        stage.send(faulty_queue, "test.wait", "slow")
+        eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
+        stage.outlast(2 * SHORT_VISIBILITY)
+        go.touch()
+        eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
+        go.unlink()
+        eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
     assert stage.noted("begun").count("slow") == 1
 
 

@@ -65,9 +65,12 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
+        """Have time pass only where it is told to."""
         self._still = self()
-        yield
-        self._ahead, self._still = self._still - time.time(), None
+        try:
+            yield
+        finally:
+            self._ahead, self._still = self._still - time.time(), None
 
 
 class Wire:
@@ -177,12 +180,11 @@ class Stage:
         return self.emulator.calls()["sqs"].get("ChangeMessageVisibilityBatch", 0)
 
     def outlast(self, seconds: float) -> None:
-        """Let this time pass for SQS, two seconds after each heartbeat."""
-        with self.clock.stopped():
-            for _ in range(round(seconds / HEARTBEAT_STEP_SECONDS)):
-                before = self.hidden_longer()
-                eventually(lambda: self.hidden_longer() > before, 10, "no heartbeat")  # noqa: B023
-                self.clock.advance(HEARTBEAT_STEP_SECONDS)
+        """Let this time pass on the clock that is stopped, some of it after each heartbeat."""
+        for _ in range(round(seconds / HEARTBEAT_STEP_SECONDS)):
+            before = self.hidden_longer()
+            eventually(lambda: self.hidden_longer() > before, 10, "no heartbeat")  # noqa: B023
+            self.clock.advance(HEARTBEAT_STEP_SECONDS)
 
     @contextmanager
     def worker(
