@@ -55,6 +55,7 @@ class KeptRedis:
         """The clock of deadlines, by the event loop."""
         self._clock = clock
         self._off = 0.0
+        self._has_connected = asyncio.Event()
 
     @property
     def up(self) -> bool:
@@ -70,6 +71,11 @@ class KeptRedis:
         loop = asyncio.get_running_loop()
         self.time = loop.time
         self._keeper = loop.create_task(self._keep(), name=f"redis {self._name}")
+
+    async def first(self, seconds: float) -> None:
+        """Wait for the first connection, and with it for the time, but not longer than that."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._has_connected.wait(), seconds)
 
     async def close(self) -> None:
         """Stop; whoever still waits is told."""
@@ -140,6 +146,7 @@ class KeptRedis:
 
     async def _serve(self, link: Link) -> None:
         self._link = link
+        self._has_connected.set()
         try:
             while not (await asyncio.wait({link.lost}, timeout=PROBE_EVERY_SECONDS))[0]:
                 await self._probe(link, PROBE_SECONDS)
@@ -150,9 +157,10 @@ class KeptRedis:
     async def _probe(self, link: Link, seconds: float) -> None:
         with contextlib.suppress(Transient):
             match await link.ask(_TIME, seconds):
-                case [bytes(told), bytes()] if told.isdigit():
-                    off = int(told) - self._clock()
-                    self._off = off if abs(off) > CLOCK_SECONDS else 0.0
+                case [bytes(whole), bytes(millionths)]:
+                    told = int(whole) + int(millionths) / 1e6
+                    if abs(told - self.now()) > CLOCK_SECONDS:  # else it would follow every delay
+                        self._off = told - self._clock()
 
 
 def _no_loop() -> float:

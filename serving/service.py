@@ -66,6 +66,8 @@ from serving.writing_back import WriteBack
 log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 0.5
+FIRST_REDIS_SECONDS = 0.5
+"""How long no request is accepted for want of Redis."""
 RESTART_SECONDS = 1.0
 SYNC_SECONDS = 0.05
 OVERFLOW_SECONDS = 5.0
@@ -348,10 +350,11 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[Mapping[str, object]]:
-        if not self._keys.loaded:  # or the first good token would be refused
-            await asyncio.to_thread(self._keys.refresh)
         self._hot.start()
         self._bulk.start()
+        if not self._keys.loaded:  # or the first good token would be refused
+            await asyncio.to_thread(self._keys.refresh)
+        await self._hot.first(FIRST_REDIS_SECONDS)  # and the first events be of a wrong time
         tasks = [
             asyncio.create_task(_supervised(name, step), name=name)
             for name, step in {
