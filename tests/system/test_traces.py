@@ -38,11 +38,16 @@ def works(found: Sequence[Collected], server: Collected) -> list[Collected]:
     ]
 
 
+def parents(found: Sequence[Collected], work: Collected) -> list[Collected]:
+    """What sent the pack of this work; it may come later than what was done with it."""
+    return [one for one in found if one.span.span_id == work.span.parent_span_id]
+
+
 @pytest.mark.parametrize(
     ("message", "segments"),
     [
         ("what is popular", {"auth", "classify", "redis"}),
-        ("which one is about {} and sad?", {"context", "redis", "search", "prompt", "model"}),
+        ("which one is about {} and sad?", {"redis", "search", "prompt", "model"}),
     ],
 )
 def test_a_sampled_question_is_one_trace(
@@ -54,6 +59,7 @@ def test_a_sampled_question_is_one_trace(
     def is_whole(found: Sequence[Collected]) -> bool:
         return any(
             {work.said["mangaassist.job"] for work in works(found, server)} >= WORKS
+            and all(parents(found, work) for work in works(found, server))
             for server in servers(found, trace_id)
         )
 
@@ -67,5 +73,4 @@ def test_a_sampled_question_is_one_trace(
     for work in works(found, server):
         assert work.service.startswith("mangaassist-worker-")
         assert work.said["mangaassist.outcome"] == "done"
-        sent = [one for one in found if one.span.span_id == work.span.parent_span_id]
-        assert [one.service for one in sent] == ["mangaassist-relay"]
+        assert [sent.service for sent in parents(found, work)] == ["mangaassist-relay"]
