@@ -19,6 +19,7 @@ from bench.recommending_app import SampleCatalogue, send_nowhere
 from config import answers, budgets
 from config.settings import read
 from domain.catalogue import Catalogue
+from domain.features import UserFeatures
 from domain.search import Found, Search, Wanted
 from domain.sessions import Session
 from serving.main import model_parts, serve
@@ -52,6 +53,15 @@ class SlowSessions:
         return None
 
 
+class SlowUsers:
+    """The same of users."""
+
+    def get(self, user_id: str) -> UserFeatures | None:
+        """Nothing, late."""
+        time.sleep(SESSION_SECONDS)
+        return None
+
+
 def main() -> None:
     """Serve until a signal."""
     spool, milliseconds = sys.argv[1:]
@@ -68,8 +78,8 @@ def main() -> None:
             budgets=budgets.declared(),
             catalogue=SampleCatalogue(),
             sessions=cast("Any", SlowSessions()),
-            users=cast("Any", None),  # not reached for by questions
-            features=cast("Any", None),
+            users=cast("Any", SlowUsers()),
+            features=cast("Any", None),  # not reached for by questions
             recommender=cast("Any", None),
             decode_features=decode_features,
             metrics=Metrics(),
