@@ -112,16 +112,31 @@ class ContextReader:
         Of a new session the turns are not read: there are none.
         """
         before = known or Context(0.0, Session(session_id, user))
+        context, tastes = await asyncio.gather(
+            self._all_but_tastes(before, is_new=is_new), self.tastes(user, before.tastes)
+        )
+        return replace(context, tastes=tastes)
+
+    async def at_hand(self, session_id: str, user: str, known: Context | None = None) -> Context:
+        """The same without newer tastes: of a new session all the rest is in Redis."""
+        return await self._all_but_tastes(known or Context(0.0, Session(session_id, user)))
+
+    async def tastes(self, user: str, known: Tastes) -> Tastes:
+        """What features tell of a user, who may be known to DynamoDB alone."""
+        return await self._branch("features", self._features(user), known)
+
+    async def _all_but_tastes(self, before: Context, *, is_new: bool = False) -> Context:
+        user = before.session.owner
         unread, new = _Talk(before.session, is_sure=False), _Talk(before.session, is_sure=True)
-        talk, preferences, recent, trending, tastes = await asyncio.gather(
+        talk, preferences, recent, trending = await asyncio.gather(
             self._branch("session", self._session(before.session, is_new=is_new), unread, new),
             self._branch("preferences", self._preferences(user), before.preferences),
             self._branch("interactions", self._recent(user), before.recent),
             self._branch("trending", self._trending(), before.trending),
-            self._branch("features", self._features(user), before.tastes),
         )
         now = asyncio.get_running_loop().time()
-        return Context(now, talk.session, preferences, recent, trending, tastes, talk.is_sure)
+        session, is_sure = talk.session, talk.is_sure
+        return Context(now, session, preferences, recent, trending, before.tastes, is_sure)
 
     async def _branch(
         self, name: str, read: Awaitable[Part | None], before: Part, nothing: Part | None = None

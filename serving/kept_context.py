@@ -1,9 +1,11 @@
 """What is known of the customer of one connection: read ahead, and again when it is old."""
 
 import asyncio
+from dataclasses import replace
 from typing import Protocol
 
 from domain.sessions import Session, Turn
+from domain.tastes import Tastes
 from serving.context import Context
 
 AFTER_SECONDS = 0.01
@@ -17,8 +19,12 @@ CONFIRM_SECONDS = 5.0
 class ReadsAgain(Protocol):
     """Reads contexts; see `serving/context.py`."""
 
-    async def read(self, session_id: str, user: str, known: Context | None = None) -> Context:
-        """The context; `known` stays where nothing newer can be read."""
+    async def at_hand(self, session_id: str, user: str, known: Context | None = None) -> Context:
+        """The context without newer tastes; `known` stays where nothing newer can be read."""
+        ...
+
+    async def tastes(self, user: str, known: Tastes) -> Tastes:
+        """What features tell of a user; `known` where nothing newer can be read."""
         ...
 
 
@@ -36,7 +42,9 @@ class KeptContexts:
 class KeptContext:
     """The context of one connection: read once it is open, again when it is used and old."""
 
-    __slots__ = ("_is_over", "_known", "_reader", "_reading", "_session_id", "_timer", "_user")
+    __slots__ = (
+        "_is_over", "_known", "_reader", "_reading", "_session_id", "_tasting", "_timer", "_user",
+    )  # fmt: skip
 
     def __init__(self, reader: ReadsAgain, session_id: str, user: str) -> None:
         self._reader = reader
@@ -44,6 +52,8 @@ class KeptContext:
         self._user = user
         self._known: Context | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._tasting: asyncio.Task[None] | None = None
+        """What goes on behind it: no question waits for DynamoDB."""
         self._is_over = False
         loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = loop.call_later(AFTER_SECONDS, self._read)
@@ -79,9 +89,10 @@ class KeptContext:
         """The client has gone: forget everything."""
         self._is_over = True
         self._wait_no_more()
-        if self._reading is not None:
-            self._reading.cancel()
-        self._known = self._reading = None
+        for task in (self._reading, self._tasting):
+            if task is not None:
+                task.cancel()
+        self._known = self._reading = self._tasting = None
 
     def _read(self) -> asyncio.Task[None]:
         self._wait_no_more()
@@ -97,9 +108,15 @@ class KeptContext:
     async def _refresh(self) -> None:
         before = self._known
         try:
-            found = await self._reader.read(self._session_id, self._user, before)
+            found = await self._reader.at_hand(self._session_id, self._user, before)
             if self._known is not None and self._known is not before:
                 found = found.with_turns(self._known.session.turns.values())  # noted meanwhile
             self._known = found
         finally:
             self._reading = None
+        self._tasting = asyncio.create_task(self._taste(found), name="read tastes ahead")
+
+    async def _taste(self, known: Context) -> None:
+        tastes = await self._reader.tastes(self._user, known.tastes)
+        if self._known is not None:
+            self._known = replace(self._known, tastes=tastes)

@@ -276,8 +276,31 @@ async def test_a_context_is_read_again_when_it_is_used_and_old(
 
 
 async def settled(kept: KeptContext) -> None:
-    if kept._reading is not None:
-        await kept._reading
+    for _ in range(2):
+        task = kept._reading or kept._tasting
+        if task is not None:
+            await task
+
+
+async def test_a_question_does_not_wait_for_features_that_only_a_table_has(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.redis.gate.set()
+    is_read = asyncio.Event()
+
+    async def late(user: str, _budget: Budget) -> Tastes:
+        await is_read.wait()
+        return {"liked": (user,)}
+
+    monkeypatch.setattr(shelf.redis, "read", late)
+    kept = KeptContext(shelf.reader(), "s", "alice")
+    first = await kept.ready()
+    assert (first.is_sure, first.tastes) == (True, {})
+    is_read.set()
+    await settled(kept)
+    assert kept.known is not None
+    assert kept.known.tastes == {"liked": ("alice",)}
+    kept.drop()
 
 
 async def test_what_was_answered_is_known_before_it_is_stored(shelf: Shelf) -> None:
