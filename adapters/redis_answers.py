@@ -1,6 +1,6 @@
 """The published answers in Redis: one versioned set for each kind, switched in one step.
 
-Uses `ma2_publish`, `ma2_roll_back` and `ma2_write`, which explain the keys; a publication blocks
+Uses `ma3_publish`, `ma3_roll_back` and `ma3_write`, which explain the keys; a publication blocks
 the server for about 1.5 ms for each hundred answers. Every key expires after the hard
 time to live of its kind, also one that nothing refreshes any more.
 """
@@ -70,7 +70,7 @@ class RedisAnswers:
                 rows += (name, packed)
         hard_seconds = max(_hard_seconds(answer) for answer in answers.values())
         done = self._connection.call(
-            "ma2_publish", (), published.kind, published.version, _encode_meta(published),
+            "ma3_publish", (), published.kind, published.version, _encode_meta(published),
             hard_seconds, VERSIONS_KEPT, *rows,
         )  # fmt: skip
         return Written(done)
@@ -82,7 +82,7 @@ class RedisAnswers:
         """
         packed, seconds = answer.pack(), _hard_seconds(answer)
         done = [
-            self._connection.call("ma2_write", (name,), answer.version, seconds, packed)
+            self._connection.call("ma3_write", (name,), answer.version, seconds, packed)
             for name in key.redis_keys()
         ]
         return Written(min(done))
@@ -91,7 +91,7 @@ class RedisAnswers:
         """Serve the version before again; raises Refused where there is none."""
         current = self.current(kind)
         left = current.version if current else 0
-        meta = self._connection.call("ma2_roll_back", (), kind, max(1, round(hold_seconds)), left)
+        meta = self._connection.call("ma3_roll_back", (), kind, max(1, round(hold_seconds)), left)
         if not meta:
             raise Refused(f"there is no version of {kind} before the current one")
         served = _meta(meta)

@@ -2,7 +2,7 @@
 
 `trend:<bucket>` holds a sum for each tally (`domain/trending.py`), `trend_log:<bucket>` its single
 events and `trend_seen:<hash of user and event id>` what was counted; all expire a little after the
-window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma2_count`. A bucket of another type
+window, about 280 bytes an event: docs/runbooks/redis.md. Uses `ma3_count`. A bucket of another type
 counts as empty and is begun anew by the next event in it: what it had counted is lost with it.
 """
 
@@ -18,18 +18,12 @@ from adapters.redis_errors import WRONG_TYPE, translated
 from domain import trending
 from domain.jobs import CountInteraction
 from domain.ports import Clock, CountOutcome
-from domain.trending import Counted, Rule
+from domain.trending import AHEAD_SECONDS, Counted, Rule
 
 log = logging.getLogger(__name__)
 
 CHUNK = 100
 """Interactions in one call: about 1.5 ms during which Redis serves nobody else."""
-
-AHEAD_SECONDS = 7200.0
-"""How far an event may lie ahead of this process's clock; what lies further happens now.
-
-The request path refuses what is a little ahead of its own: the rest is what two clocks may differ.
-"""
 
 
 class RedisCounts:
@@ -79,7 +73,7 @@ class RedisCounts:
             weight = rule.weight(job.interaction, job.value)
             rows += (_identity(job), trending.tally_of(job), repr(weight), repr(happened))
         outcome: Sequence[int] = self._connection.call(
-            "ma2_count", (), repr(rule.half_life_seconds), repr(rule.window_seconds),
+            "ma3_count", (), repr(rule.half_life_seconds), repr(rule.window_seconds),
             rule.bucket_seconds, repr(now), *rows,
         )  # fmt: skip
         return outcome

@@ -1,4 +1,4 @@
-#!lua name=mangaassist_2
+#!lua name=mangaassist_3
 -- The steps that Redis does in one go. A change of behaviour needs a new library name and new
 -- function names, since two releases share one server while a deployment rolls.
 
@@ -353,18 +353,18 @@ local function tally(keys, args)
   return {compared, wrong}
 end
 
-redis.register_function('ma2_serve', serve)
-redis.register_function('ma2_serve_first', serve_first)
-redis.register_function{function_name = 'ma2_read', callback = read, flags = {'no-writes'}}
-redis.register_function('ma2_mend', mend)
-redis.register_function('ma2_count', count)
-redis.register_function('ma2_publish', publish)
-redis.register_function('ma2_roll_back', roll_back)
-redis.register_function('ma2_write', write)
-redis.register_function('ma2_response_claim', claim)
-redis.register_function('ma2_response_release', release)
-redis.register_function('ma2_response_share', share)
-redis.register_function('ma2_response_keep', keep_response)
-redis.register_function('ma2_response_retract', retract)
-redis.register_function('ma2_response_drop', drop)
-redis.register_function('ma2_response_tally', tally)
+redis.register_function('ma3_serve', serve)
+redis.register_function('ma3_serve_first', serve_first)
+redis.register_function{function_name = 'ma3_read', callback = read, flags = {'no-writes'}}
+redis.register_function('ma3_mend', mend)
+redis.register_function('ma3_count', count)
+redis.register_function('ma3_publish', publish)
+redis.register_function('ma3_roll_back', roll_back)
+redis.register_function('ma3_write', write)
+redis.register_function('ma3_response_claim', claim)
+redis.register_function('ma3_response_release', release)
+redis.register_function('ma3_response_share', share)
+redis.register_function('ma3_response_keep', keep_response)
+redis.register_function('ma3_response_retract', retract)
+redis.register_function('ma3_response_drop', drop)
+redis.register_function('ma3_response_tally', tally)

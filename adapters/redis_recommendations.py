@@ -43,7 +43,7 @@ class RedisRecommendations:
         """Replace a user's recommendation, unless one at least as new is there."""
         seconds = max(1, round(answer.hard_expires_at - answer.generated_at))
         done = self._connection.call(
-            "ma2_write", (recommendation_key(user_id),), answer.version, seconds, answer.pack()
+            "ma3_write", (recommendation_key(user_id),), answer.version, seconds, answer.pack()
         )
         return Written(done)
 

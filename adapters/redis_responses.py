@@ -1,4 +1,4 @@
-"""The response cache in Redis, for the workers. Uses `ma2_response_keep` and `…_retract`.
+"""The response cache in Redis, for the workers. Uses `ma3_response_keep` and `…_retract`.
 
 Keys: `response:<hash>`, and `response_retracted:<hash>`, the set of the fingerprints of contents
 that failed a check. Both expire.
@@ -29,7 +29,7 @@ class RedisResponses:
     def keep(self, response: StoredResponse, stored: bytes, seconds: float) -> Written:
         """Keep a response for so long, unless one at least as new is there or it was retracted."""
         done = self._connection.call(
-            "ma2_response_keep", (response.key, tombstone_of(response.key)), response.version,
+            "ma3_response_keep", (response.key, tombstone_of(response.key)), response.version,
             max(1, int(seconds * 1000)), stored,
         )  # fmt: skip
         return Written(done)
@@ -37,7 +37,7 @@ class RedisResponses:
     def retract(self, response: StoredResponse) -> bool:
         """Take a content back and let nobody keep it again; whether it was still there."""
         done = self._connection.call(
-            "ma2_response_retract", (response.key, tombstone_of(response.key)),
+            "ma3_response_retract", (response.key, tombstone_of(response.key)),
             response.fingerprint, self._tombstone_seconds,
         )  # fmt: skip
         return bool(done)

@@ -126,7 +126,7 @@ class ServingRedis(ServingEvents):
             else:
                 found(*_less_lucky(reply))
 
-        function, more = ("ma2_serve", ()) if first is None else ("ma2_serve_first", (first,))
+        function, more = ("ma3_serve", ()) if first is None else ("ma3_serve_first", (first,))
         command = pack(
             "FCALL", function, 4, answer_key, fallback_key, f"session_owner:{session_id}",
             self._outbox(session_id), owner, self._owner_seconds, event, *more,
@@ -143,7 +143,7 @@ class ServingRedis(ServingEvents):
             found(*_less_lucky(refusal if isinstance(reply, Transient) else reply))
 
         command = pack(
-            "FCALL_RO", "ma2_read", 3, answer_key, fallback_key, f"session_owner:{session_id}",
+            "FCALL_RO", "ma3_read", 3, answer_key, fallback_key, f"session_owner:{session_id}",
             owner, str(refusal),
         )  # fmt: skip
         self._hot.call(command, read, ends_at - self._hot.time())
@@ -157,7 +157,7 @@ class ServingRedis(ServingEvents):
         it made anew ("rebuilt"). Empty bytes stand for a key of a wrong type. Raises Transient.
         """
         name = key.redis_key()
-        command = pack("FCALL", "ma2_mend", 2, name, self._outbox(name), key.kind, damaged, event)
+        command = pack("FCALL", "ma3_mend", 2, name, self._outbox(name), key.kind, damaged, event)
         done = await self._bulk.ask(command, seconds)
         return MENDED.get(done) if isinstance(done, int) else None
 
@@ -187,7 +187,7 @@ class ServingRedis(ServingEvents):
         What stays is found again. Writers that come over the same connection later, and those who
         learn of this by an event, find it gone.
         """
-        self._bulk.tell(pack("FCALL", "ma2_response_drop", 1, key, damaged), seconds)
+        self._bulk.tell(pack("FCALL", "ma3_response_drop", 1, key, damaged), seconds)
 
     async def stored_answer(self, key: AnswerKey, seconds: float) -> bytes | None:
         """One stored answer, read over the connection that questions use; raises Transient."""

@@ -1,6 +1,6 @@
 """The response cache as the request path uses it, over its shared connection.
 
-One function call each: `ma2_response_claim`, `…_share`, `…_release`, `…_drop` and `…_tally` say in
+One function call each: `ma3_response_claim`, `…_share`, `…_release`, `…_drop` and `…_tally` say in
 `redis_functions.lua` what they do. Every method raises Transient.
 """
 
@@ -53,7 +53,7 @@ class ServingResponses:
         reply = await self._bulk.ask(
             pack(
                 "FCALL",
-                "ma2_response_claim",
+                "ma3_response_claim",
                 3,
                 key,
                 _lease(key),
@@ -91,7 +91,7 @@ class ServingResponses:
         key = response.key
         reply = await self._bulk.ask(
             pack(
-                "FCALL", "ma2_response_share", 4, key, _lease(key), tombstone_of(key),
+                "FCALL", "ma3_response_share", 4, key, _lease(key), tombstone_of(key),
                 self._outbox(key), token, response.version, max(1, int(kept_seconds * 1000)),
                 stored, event,
             ),
@@ -111,18 +111,18 @@ class ServingResponses:
         """Give the lease back; nobody tries again for `failing_seconds`."""
         milliseconds = int(failing_seconds * 1000)
         await self._bulk.ask(
-            pack("FCALL", "ma2_response_release", 1, _lease(key), token, milliseconds), seconds
+            pack("FCALL", "ma3_response_release", 1, _lease(key), token, milliseconds), seconds
         )
 
     async def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         """Delete a damaged response, unless it was replaced since."""
-        await self._bulk.ask(pack("FCALL", "ma2_response_drop", 1, key, damaged), seconds)
+        await self._bulk.ask(pack("FCALL", "ma3_response_drop", 1, key, damaged), seconds)
 
     async def tally(
         self, *, is_wrong: bool, kept_seconds: float, seconds: float
     ) -> tuple[int, int]:
         """Count one comparison; how many there were, and how many were wrong."""
-        command = pack("FCALL", "ma2_response_tally", 1, _TALLY, int(is_wrong), int(kept_seconds))
+        command = pack("FCALL", "ma3_response_tally", 1, _TALLY, int(is_wrong), int(kept_seconds))
         return _tally(await self._bulk.ask(command, seconds))
 
     async def tallied(self, seconds: float) -> tuple[int, int]:

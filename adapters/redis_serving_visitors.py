@@ -81,4 +81,4 @@ class ServingVisitors:
         What stays is found again. Writers that come over the same connection later, and those who
         learn of this by an event, find it gone.
         """
-        self._bulk.tell(pack("FCALL", "ma2_response_drop", 1, key, damaged), seconds)
+        self._bulk.tell(pack("FCALL", "ma3_response_drop", 1, key, damaged), seconds)

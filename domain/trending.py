@@ -17,8 +17,11 @@ from domain.jobs import CountInteraction
 
 STRANGERS = "\x1f"
 """Stands before the id of a title where the look-ups of visitors who are not signed in add up."""
-SLACK = 1.01
-"""How much more than its weight a look-up may count for whose producer's clock is ahead."""
+AHEAD_SECONDS = 7200.0
+"""How far an event may lie ahead of the clock of who counts it; what lies further happens now.
+
+The request path refuses what is a little ahead of its own: the rest is what two clocks may differ.
+"""
 
 _DIGITS = 9
 """Scores are rounded so that the order of float additions cannot decide between equal titles."""
@@ -41,7 +44,8 @@ class Rule:
     @property
     def strangers_floor(self) -> float:
         """The most that look-ups of too few visitors can add up to."""
-        return (self.min_visitors - 1) * self.weights[InteractionType.LOOKUP] * SLACK
+        ahead = 2 ** (AHEAD_SECONDS / self.half_life_seconds)
+        return (self.min_visitors - 1) * self.weights[InteractionType.LOOKUP] * ahead
 
     def weight(self, interaction: InteractionType, value: float | None) -> float:
         """What one event counts for when it happens."""
@@ -52,11 +56,6 @@ class Rule:
     def bucket(self, occurred_at: float) -> int:
         """The start of the bucket that an event falls into, in epoch seconds."""
         return int(occurred_at // self.bucket_seconds) * self.bucket_seconds
-
-    def grown(self, weight: float, occurred_at: float) -> float:
-        """The weight relative to its bucket's start, which is what a bucket adds up."""
-        age = occurred_at - self.bucket(occurred_at)
-        return float(weight * 2 ** (age / self.half_life_seconds))
 
     def decay(self, bucket: int, now: float) -> float:
         """What turns a bucket's sum into its part of the score at `now`."""

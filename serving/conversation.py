@@ -169,7 +169,7 @@ class Conversation:
                     message_id=asked.message_id or gist.event_id,
                     question=asked.question,
                     answer_preview=gist.answer.text[:PREVIEW_CHARS],
-                    at=self.switchboard.clock(),
+                    at=self.switchboard.chat.desk.clock(),
                 ),
                 may_be_taken_back=gist.source in OF_THE_MODEL,
             )

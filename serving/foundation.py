@@ -96,7 +96,7 @@ class Foundation:
             sink=self.sink,
             producer=self.producer,
             seen=self.seen,
-            mending=Mending(self.redis, self.producer, self.meters.invalid),
+            mending=Mending(self.redis, self.producer, self.meters.invalid, self.hot.now),
             built_in=BuiltInAnswers(lambda locale: canned(self.watch.catalogue, locale)),
             meters=self.meters,
             redis_seconds=self.redis_seconds("chat"),
@@ -121,12 +121,16 @@ class Foundation:
             sessions=self.sessions,
             users=self.visitors,
             tastes=TasteReader(
-                self.backends, self.meters, wanted=models.declared().customer_features
+                self.backends,
+                self.meters,
+                wanted=models.declared().customer_features,
+                clock=self.hot.now,
             ),
             answers=self.redis,
             seen=self.seen,
             budget=self._budgets.routes[route],
             meters=counted,
+            clock=self.hot.now,
         )
 
     def redis_seconds(self, route: str) -> float:

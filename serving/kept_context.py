@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Protocol
 
-from domain.sessions import Session, Turn
+from domain.sessions import LAST_TURNS, Session, Turn
 from domain.tastes import Tastes
 from serving.context import Context
 
@@ -43,7 +43,8 @@ class KeptContext:
     """The context of one connection: read once it is open, again when it is used and old."""
 
     __slots__ = (
-        "_is_over", "_known", "_reader", "_reading", "_session_id", "_tasting", "_timer", "_user",
+        "_confirm_at", "_confirming", "_early", "_is_over", "_known", "_reader", "_reading",
+        "_session_id", "_soon", "_tasting", "_user",
     )  # fmt: skip
 
     def __init__(self, reader: ReadsAgain, session_id: str, user: str) -> None:
@@ -55,8 +56,12 @@ class KeptContext:
         self._tasting: asyncio.Task[None] | None = None
         """What goes on behind it: no question waits for DynamoDB."""
         self._is_over = False
+        self._early: tuple[Turn, ...] = ()
+        """What was answered before anything was known."""
+        self._confirming: asyncio.TimerHandle | None = None
+        self._confirm_at = 0.0
         loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = loop.call_later(AFTER_SECONDS, self._read)
+        self._soon: asyncio.TimerHandle | None = loop.call_later(AFTER_SECONDS, self._read)
 
     @property
     def known(self) -> Context | None:
@@ -79,31 +84,44 @@ class KeptContext:
 
     def note(self, turn: Turn, *, may_be_taken_back: bool = False) -> None:
         """Remember what was just answered; where it may be taken back, read again a while after."""
-        if self._known is None:
+        if self._is_over:
             return
-        self._known = self._known.with_turns([turn])
-        if may_be_taken_back and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(CONFIRM_SECONDS, self._read)
+        if self._known is None:
+            self._early = (*self._early, turn)[-LAST_TURNS:]
+        else:
+            self._known = self._known.with_turns([turn])
+        if may_be_taken_back:
+            loop = asyncio.get_running_loop()
+            self._confirm_at = loop.time() + CONFIRM_SECONDS
+            if self._confirming is None:
+                self._confirming = loop.call_at(self._confirm_at, self._confirm)
 
     def drop(self) -> None:
         """The client has gone: forget everything."""
         self._is_over = True
-        self._wait_no_more()
+        for timer in (self._soon, self._confirming):
+            if timer is not None:
+                timer.cancel()
         for task in (self._reading, self._tasting):
             if task is not None:
                 task.cancel()
         self._known = self._reading = self._tasting = None
+        self._early = ()
 
     def _read(self) -> asyncio.Task[None]:
-        self._wait_no_more()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
         if self._reading is None:
             self._reading = asyncio.create_task(self._refresh(), name="read ahead")
         return self._reading
 
-    def _wait_no_more(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
+    def _confirm(self) -> None:
+        """Read again; once more where there was another answer since."""
+        loop, self._confirming = asyncio.get_running_loop(), None
+        self._read()
+        if self._confirm_at > loop.time():
+            self._confirming = loop.call_at(self._confirm_at, self._confirm)
 
     async def _refresh(self) -> None:
         before = self._known
@@ -111,7 +129,7 @@ class KeptContext:
             found = await self._reader.at_hand(self._session_id, self._user, before)
             if self._known is not None and self._known is not before:
                 found = found.with_turns(self._known.session.turns.values())  # noted meanwhile
-            self._known = found
+            self._known, self._early = found.with_turns(self._early), ()
         finally:
             self._reading = None
         self._tasting = asyncio.create_task(self._taste(found), name="read tastes ahead")

@@ -133,7 +133,8 @@ class ModelAsking:
             return None
         try:
             if self.known is None:
-                self._look()  # meanwhile; most questions need no other titles for what was said
+                if self._path.allowances.affords(self._taken.owner, self._making()):
+                    self._look()  # meanwhile; most questions need no other titles for what was said
                 self.understand(await read())
             await self._liken()
             if not self._may_spend():
@@ -168,11 +169,14 @@ class ModelAsking:
         path = self._path
         if self.asked is not None and path.cache.is_making(self.asked):
             return True
-        making = path.cache.under_way + len(path.alone)
-        refusal = path.allowances.refusal(self._taken.owner, making)
+        refusal = path.allowances.refusal(self._taken.owner, self._making())
         if refusal is not None:
             path.generating.refused(self._taken.question, refusal)
         return refusal is None
+
+    def _making(self) -> int:
+        """How many answers are being made now."""
+        return self._path.cache.under_way + len(self._path.alone)
 
     async def _kept(self) -> Completed | None:
         """The response that is there; the question of a kind of its own was not looked up so."""

@@ -60,6 +60,7 @@ class Shared:
     sink: EventSink
     producer: Producer
     meters: Meters
+    clock: Callable[[], float]
 
 
 def put_together(
@@ -79,6 +80,7 @@ def put_together(
         sink=shared.sink,
         producer=shared.producer,
         registry=registry,
+        clock=shared.clock,
         table=table,
     )
     generating = Generating(

@@ -25,6 +25,7 @@ class PersonalPath:
             limit=limit,
             done=write_back,
             missed=write_back.missed,
+            clock=base.hot.now,
         )
         self.answers = PersonalAnswers(
             recommending, lambda: base.watch.catalogue, limit=limit, keep_task=self._keep

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -235,6 +236,7 @@ def over_redis(
     sink: EventSink,
     producer: Producer,
     registry: Registry,
+    clock: Callable[[], float],
     table: ResponseCacheTable | None = None,
 ) -> ResponseCache:
     """The cache of a serving process, as the tables (or this one) declare it."""
@@ -252,5 +254,6 @@ def over_redis(
             negative_ttl=table.negative_ttl_seconds,
             hard_ttl=row.hard_ttl_seconds,
         ),
+        clock=clock,
     )
     return ResponseCache(making, ResponseMeters(registry))

@@ -99,6 +99,7 @@ class Service:
             sink=base.sink,
             producer=base.producer,
             meters=base.meters,
+            clock=base.hot.now,
         )
         return put_together(model, parts.budgets, parts.metrics, shared)
 

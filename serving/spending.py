@@ -32,6 +32,10 @@ class Allowances:
             return "crowded"
         return None if self._bucket(user).take(self._clock()) else "throttled"
 
+    def affords(self, user: str, under_way: int) -> bool:
+        """Whether it would not be refused; spends nothing."""
+        return under_way < self._table.max_flights and self._bucket(user).has(self._clock())
+
     def _bucket(self, user: str) -> "_Bucket":
         if user == ANONYMOUS:
             return self._strangers
@@ -52,11 +56,15 @@ class _Bucket:
         self._tokens = float(rate.burst)
         self._at = now
 
-    def take(self, now: float) -> bool:
-        """Take a token, if there is one."""
+    def has(self, now: float) -> bool:
+        """Whether there is a token."""
         refilled = self._tokens + (now - self._at) * self._rate.per_minute / 60
         self._tokens, self._at = min(float(self._rate.burst), refilled), now
-        if self._tokens < 1.0:
+        return self._tokens >= 1.0
+
+    def take(self, now: float) -> bool:
+        """Take a token, if there is one."""
+        if not self.has(now):
             return False
         self._tokens -= 1.0
         return True

@@ -179,7 +179,7 @@ def test_a_rollback_whose_reply_was_lost_may_be_repeated(
     for version in (1, 2, 3):
         sets.publish(*publication(version, ACTION))
     for _ in range(2):
-        redis_connection.call("ma2_roll_back", (), KIND, 60, 3)
+        redis_connection.call("ma3_roll_back", (), KIND, 60, 3)
     current = sets.current(KIND)
     assert current is not None
     assert current.version == 2

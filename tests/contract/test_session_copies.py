@@ -150,7 +150,7 @@ def test_an_owner_who_was_displaced_is_restored(desk: Desk, owner: str) -> None:
 
 def serve(connection: RedisConnection, owner: str) -> list[object]:
     keys = ["answer", "answer", "session_owner:a", "outbox"]
-    found: list[object] = connection.call("ma2_serve", keys, owner, OWNER_SECONDS, b"event")
+    found: list[object] = connection.call("ma3_serve", keys, owner, OWNER_SECONDS, b"event")
     return found
 
 
@@ -165,7 +165,7 @@ def test_a_question_is_the_first_of_its_session_once(
     def ask(owner: str, *keys: str) -> object:
         of_session = [*keys, "session_owner:a", "outbox"]
         return redis_connection.call(
-            "ma2_serve_first", of_session, owner, OWNER_SECONDS, b"event", mode
+            "ma3_serve_first", of_session, owner, OWNER_SECONDS, b"event", mode
         )
 
     assert ask("ann", "own", "generic") == [1, b"own"]

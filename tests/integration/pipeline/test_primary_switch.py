@@ -146,7 +146,7 @@ def test_while_its_name_still_leads_to_the_demoted_one_it_fails_as_something_tha
 ) -> None:
     pair.switch(name_follows=False)
     with pytest.raises(Transient) as caught:
-        connection.call("ma2_count", ["trend:0"], "x")
+        connection.call("ma3_count", ["trend:0"], "x")
     assert caught.value.dependency == "redis"
     pair.name.target = port_of(pair.replica)
     connection.client.set("k", 1, ex=60)

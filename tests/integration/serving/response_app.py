@@ -73,6 +73,7 @@ def cache_over(bulk: KeptRedis) -> ResponseCache:
         sink=DrySink(),
         producer=Producer(f"response-app-{os.getpid()}", encode_event),
         registry=Metrics(),
+        clock=time.time,
         table=table,
     )
 

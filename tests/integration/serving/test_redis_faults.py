@@ -161,7 +161,7 @@ async def test_a_lost_connection_is_replaced_and_the_functions_are_there(valkey:
     assert await connection.ask(pack("ECHO", "again"), SECONDS) == b"again"
     with valkey.client() as client:
         client.function_flush()
-    command = pack("FCALL", "ma2_write", 1, "k", 1, 10, "v")
+    command = pack("FCALL", "ma3_write", 1, "k", 1, 10, "v")
     replies = await asyncio.gather(*(connection.ask(command, SECONDS) for _ in range(20)))
     assert replies == [1] * 20
     await connection.close()

@@ -143,11 +143,11 @@ async def test_comparisons_are_counted_by_all_processes(store: ServingResponses)
 async def test_the_one_round_trip_of_a_question_reads_a_response_as_an_answer(
     valkey: Valkey, store: ServingResponses, client: Any
 ) -> None:
-    """`ma2_serve` passes it on and puts its header beside the event, as with any answer."""
+    """`ma3_serve` passes it on and puts its header beside the event, as with any answer."""
     made = response("long " * 1000)
     await share(store, made, "a")
     found, stored = client.fcall(
-        "ma2_serve", 4, KEY, KEY, "session_owner:s", "outbox:1", "u", "60", b"event"
+        "ma3_serve", 4, KEY, KEY, "session_owner:s", "outbox:1", "u", "60", b"event"
     )
     assert stored == packed(made)
     assert found in {1, 2}

@@ -82,6 +82,7 @@ async def opened(bulk: KeptRedis, *, enabled: bool) -> Shop:
         sink=path.sink,
         producer=Producer("serving-test", path.chat.desk.producer.encode),
         meters=path.meters,
+        clock=path.chat.desk.clock,
     )
     turns = put_together(
         parts,

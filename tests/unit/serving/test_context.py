@@ -356,6 +356,33 @@ async def test_what_is_answered_while_it_is_read_again_is_known_too(shelf: Shelf
     assert list(kept.known.session.turns) == ["e2", "e1"]
 
 
+async def test_what_is_answered_before_anything_is_known_is_known_then(shelf: Shelf) -> None:
+    kept = KeptContext(shelf.reader(), "s", "alice")
+    for number in range(LAST_TURNS + 1):
+        kept.note(turn(f"early-{number}", NOW + number))
+    shelf.redis.gate.set()
+    known = await kept.ready()
+    assert f"early-{LAST_TURNS}" in known.session.turns
+    await settled(kept)
+    kept.drop()
+
+
+async def test_each_answer_of_the_model_is_confirmed_however_soon_the_next_one_comes(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.redis.gate.set()
+    kept = KeptContext(shelf.reader(), "s", "alice")
+    await kept.ready()
+    monkeypatch.setattr("serving.kept_context.CONFIRM_SECONDS", 0.0)
+    kept.note(turn("e2", NOW), may_be_taken_back=True)
+    monkeypatch.setattr("serving.kept_context.CONFIRM_SECONDS", 0.05)
+    kept.note(turn("e3", NOW), may_be_taken_back=True)
+    while shelf.redis.reads.count("session") < 3:  # noqa: ASYNC110 - nothing tells
+        await asyncio.sleep(0.001)
+    await settled(kept)
+    kept.drop()
+
+
 async def test_of_a_new_session_the_turns_are_not_looked_for(shelf: Shelf) -> None:
     shelf.redis.gate.set()
     known = await shelf.reader().read("s", "alice", is_new=True)

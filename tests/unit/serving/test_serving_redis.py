@@ -33,7 +33,7 @@ class Server:
     def call(self, command: bytes, answer: Callable[[Reply], None], seconds: float) -> None:
         name = command.split(b"\r\n")[4].decode()
         self.asked.append(name)
-        if name == "ma2_read":
+        if name == "ma3_read":
             answer([1, b"answer", b"OOM"])
         elif self.is_full:
             answer(WritesRefused("OOM"))
@@ -76,10 +76,10 @@ def test_a_server_that_takes_no_writes_costs_a_second_trip_only_now_and_then(sho
         stored = shop.ask()
         assert isinstance(stored, Complaint)
         assert (stored.stored, type(stored.unwritten)) == (b"answer", NotDone)
-    assert shop.server.asked == ["ma2_serve", *["ma2_read"] * 5]
+    assert shop.server.asked == ["ma3_serve", *["ma3_read"] * 5]
     shop.server.now += WRITES_REST_SECONDS
     shop.ask()
-    assert shop.server.asked[6:] == ["ma2_serve", "ma2_read"]
+    assert shop.server.asked[6:] == ["ma3_serve", "ma3_read"]
 
 
 def test_a_server_that_takes_writes_again_gets_them_a_moment_later(shop: Shop) -> None:
@@ -90,7 +90,7 @@ def test_a_server_that_takes_writes_again_gets_them_a_moment_later(shop: Shop) -
     shop.server.now += WRITES_REST_SECONDS
     assert [shop.ask(), shop.ask()] == [b"answer"] * 2
     assert shop.server.asked == [
-        "ma2_serve", "ma2_read", "ma2_read", "ma2_serve", "ma2_serve",
+        "ma3_serve", "ma3_read", "ma3_read", "ma3_serve", "ma3_serve",
     ]  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_a_server_that_takes_writes_again_gets_them_a_moment_later(shop: Shop) -
 def test_while_nothing_is_written_no_question_is_taken_for_a_first_one(first: First) -> None:
     shop = Shop()
     assert shop.ask(first) == b"answer"
-    assert shop.server.asked == ["ma2_serve_first"]
+    assert shop.server.asked == ["ma3_serve_first"]
     shop.server.is_full = True
     for _ in range(2):  # the second is not even tried to be written
         found = shop.ask(first)

@@ -39,3 +39,11 @@ def test_the_user_who_has_not_asked_for_longest_is_forgotten_first() -> None:
         allowances.refusal("a", 0)
     assert allowances.refusal("a", 0) == "throttled"
     assert allowances.refusal("b", 0) is None
+
+
+def test_to_look_whether_there_is_something_left_spends_nothing() -> None:
+    allowances = Allowances(TABLE, FakeClock())
+    assert [allowances.affords("a", 0) for _ in range(3)] == [True] * 3
+    assert [allowances.refusal("a", 0) for _ in range(3)] == [None, None, "throttled"]
+    assert not allowances.affords("a", 0)
+    assert not allowances.affords("b", 3)
