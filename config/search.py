@@ -12,8 +12,8 @@ from config import answers, tables, wordings
 Words = tuple[Annotated[str, Meta(min_length=1)], ...]
 
 
-class StopWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What is said around a wish and says nothing of a title."""
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Words of one use: Latin ones are whole words, Japanese ones stand anywhere."""
 
     latin: Words
     japanese: Words
@@ -24,7 +24,9 @@ class SearchTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     limit: Annotated[int, Meta(ge=1, le=20)]
     min_similarity: Annotated[float, Meta(ge=0, le=1)]
-    stop_words: StopWords
+    stop_words: Said
+    going_on: Said
+    asking: Said
     genre_words: dict[str, Words]
 
 

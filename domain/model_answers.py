@@ -121,7 +121,7 @@ def customer(known: Background, catalogue: Catalogue) -> Mapping[str, object]:
 
 
 def wanted_text(question: str, known: Background) -> str:
-    """What to search for: the question, and what was said before, which it may go on from.
+    """What to search for: a question, and what was said before, which it goes on from.
 
     A short answer is part of that: it names an author rather than a list.
     """

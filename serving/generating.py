@@ -105,6 +105,7 @@ class Generating:
         budget: Budget,
         meters: GenerationMeters,
         narrow: Narrow,
+        goes_on: Callable[[str], bool],
     ) -> None:
         self._search = search
         self._catalogue = catalogue
@@ -116,6 +117,7 @@ class Generating:
         self._budget = budget
         self._meters = meters
         self._narrow = narrow
+        self._goes_on = goes_on
 
     def model_of(self, question: str) -> Model:
         """The model that will be asked."""
@@ -166,7 +168,7 @@ class Generating:
 
     def _wanted(self, wish: Wish) -> Wanted:
         wanted = self._narrow(wish.question, self._limit)
-        if wanted.is_narrowed:
+        if wanted.is_narrowed or not self._goes_on(wish.question):
             return wanted
         return replace(wanted, text=wanted_text(wanted.text, wish.known))
 

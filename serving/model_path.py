@@ -11,8 +11,11 @@ from config import guardrails, response_cache, reviewed_questions, search, texts
 from config.budgets import Budgets
 from config.models import Models
 from config.response_cache import ResponseCacheTable
+from config.search import SearchTable
 from domain.catalogue import Catalogue
 from domain.comparisons import Comparisons
+from domain.gist import Gist
+from domain.going_on import GoingOn
 from domain.narrowing import Narrowing
 from domain.questions import QuestionKind
 from domain.routing import Size
@@ -93,6 +96,7 @@ def put_together(
         budget=budgets.routes["generation"],
         meters=counted,
         narrow=Narrowing(search.genre_words, comparisons(shared.watch)).of,
+        goes_on=going_on(search.declared()),
     )
     return ModelPath(
         generating=generating,
@@ -119,6 +123,13 @@ def put_together(
         similar=_similar(table, registry, shared),
         under_way=set(),
     )
+
+
+def going_on(table: SearchTable) -> GoingOn:
+    """Tells which questions go on from what was said before, as the table declares it."""
+    around, asking, back = table.stop_words, table.asking, table.going_on
+    gist = Gist((*around.latin, *asking.latin), (*around.japanese, *asking.japanese))
+    return GoingOn(back.latin, back.japanese, gist)
 
 
 def comparisons(watch: CatalogueWatch) -> Comparisons:

@@ -21,6 +21,7 @@ from domain.sessions import Turn
 from emulators.chat_model import reply
 from serving.generating import Generating, Making, Wish
 from serving.generation_meters import GenerationMeters
+from serving.model_path import going_on
 from serving.questions import QuestionClassifier
 from tests import unhurried
 from tests.unit.serving.fakes import request_path
@@ -67,6 +68,7 @@ def generating() -> Generating:
         budget=unhurried.budgets().routes["generation"],
         meters=GenerationMeters(path.registry, path.meters),
         narrow=Narrowing(search_table.genre_words, Comparisons(title_named, lambda: SAMPLE)).of,
+        goes_on=going_on(search_table.declared()),
     )
 
 
@@ -228,6 +230,25 @@ async def test_a_list_says_names_alone(generating: Generating) -> None:
     assert len(named) == 5
     assert "(" not in text
     assert "finished" not in text
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("Who drew Akira?", "Akira"),
+        ("ドラえもんの作者は？", "『ドラえもん』"),
+        ("anything about cooking?", "Oishinbo"),
+    ],
+)
+async def test_a_question_with_a_subject_is_not_answered_with_what_was_said_before(
+    generating: Generating, question: str, told: str
+) -> None:
+    before = "Popular over the last 7 days: Slam Dunk, Days, Monster."
+    known = Background([Turn("e", "m", "what's popular this week", before, 1.0)])
+    alone, _ = await answered(generating, question)
+    text, _ = await answered(generating, question, known)
+    assert text == alone
+    assert told in text
 
 
 @pytest.mark.parametrize(

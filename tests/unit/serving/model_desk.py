@@ -180,7 +180,7 @@ def model_desk(
         search=lambda: search, catalogue=lambda: CATALOGUE, models=known,
         table=models.declared(), limit=5, max_chars=MAX_CHARS,
         budget=table.routes["generation"], meters=counted,
-        narrow=lambda text, limit: Wanted(text=text, limit=limit),
+        narrow=lambda text, limit: Wanted(text=text, limit=limit), goes_on=lambda _: True,
     )  # fmt: skip
     turns = ModelPath(
         generating=generating,
