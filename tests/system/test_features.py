@@ -128,12 +128,12 @@ def test_a_load_that_was_interrupted_is_gone_on_with(
     arguments = ["features", "load", str(file), "--no-sync", "--data-dir", str(stack.data_dir)]
     bookmark = stack.data_dir / "state" / "features-load.bookmark"
     process = subprocess.Popen(
-        [COMMAND, *arguments, "--rate", "15"], stderr=subprocess.PIPE, text=True
+        [COMMAND, *arguments, "--rate", "5"], stderr=subprocess.PIPE, text=True
     )
     eventually(bookmark.exists, bool)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "the same command goes on from there" in errors
     done = run(*arguments, "--json")
     assert done.returncode == 0

@@ -22,7 +22,9 @@ from emulators import RunningEmulator, run_in_thread
 from tests.ports import free_port
 
 START_SECONDS = STOP_SECONDS = 60.0
-BUSY_SECONDS = 60.0
+BUSY_SECONDS = 120.0
+LOOK_SECONDS = 0.2
+"""Looks in between would keep a moto that answers one request at a time from the workers."""
 
 
 def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
@@ -33,7 +35,7 @@ def eventually(check: Callable[[], object], seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds + BUSY_SECONDS
     while not check():
         assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+        time.sleep(LOOK_SECONDS)
 
 
 @pytest.fixture(name="eventually", scope="session")
