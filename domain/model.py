@@ -6,8 +6,8 @@ from enum import StrEnum
 from typing import Literal, Protocol
 
 MAX_ANSWER_CHARS = 10_000
-"""What is longer is broken off: whatever was said then fits whole into the event that has it
-checked."""
+"""More than `guardrails.toml` may allow, past which an answer is given up: whatever was said fits
+whole into the event that has it checked."""
 
 
 @dataclass(frozen=True, slots=True)

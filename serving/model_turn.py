@@ -83,7 +83,7 @@ class ModelTurn(CompletingTurn):
             self.is_new = False
             self.asking.forget()
             self.place = self.desk.places.of(self.question)
-        super().found(stored.stored if isinstance(stored, Begun) else stored, is_fallback)
+        super().found(stored, is_fallback)
 
     def settle(self, stored: bytes | MangaAssistError | None, is_fallback: bool) -> None:
         """Respond with what is kept, or have an answer made."""
