@@ -80,9 +80,13 @@ class Processes:
         cores: frozenset[int],
         environment: Mapping[str, str] | None = None,
     ) -> Child:
-        """Start a process on these cores; it gets these variables and hardly any of ours."""
+        """Start a process on these cores; it gets these variables and hardly any of ours.
+
+        Its spool, and whatever else it leaves behind, goes with the benchmark.
+        """
         log = self.directory / f"{name}.log"
         inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        inherited["XDG_STATE_HOME"] = str(self.directory / "state")
         with log.open("ab") as output, machine.pinned(cores):
             process = subprocess.Popen(
                 [str(argument) for argument in arguments],

@@ -5,7 +5,6 @@ AWS regions, endpoints and credentials are the SDK's own variables (`AWS_REGION`
 """
 
 import os
-import tempfile
 from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -123,8 +122,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     @property
     def home(self) -> Path:
-        """A process's own files: in `state_dir`, or in the system's directory for such."""
-        return self.state_dir or Path(tempfile.gettempdir()) / f"mangaassist-{os.getuid()}"
+        """A process's own files: in `state_dir`, or with the user's state, which outlives a reboot.
+
+        Raises ConfigError for a user without a home directory.
+        """
+        return self.state_dir or _user_state() / "mangaassist"
 
     @property
     def spool(self) -> Path:
@@ -174,6 +176,17 @@ def names_a_collector(environment: Mapping[str, str] | None = None) -> bool:
     variables = os.environ if environment is None else environment
     is_disabled = variables.get("OTEL_SDK_DISABLED", "").lower() == "true"
     return not is_disabled and any(variables.get(name) for name in COLLECTOR)
+
+
+def _user_state() -> Path:
+    """Where the XDG base directory specification has programs keep their state."""
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if named.is_absolute():
+        return named
+    try:
+        return Path.home() / ".local" / "state"
+    except RuntimeError as error:
+        raise ConfigError(f"{PREFIX}STATE_DIR is needed: there is no home directory") from error
 
 
 def _decode(wanted: type, value: object) -> object:

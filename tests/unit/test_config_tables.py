@@ -196,6 +196,35 @@ def test_a_collector_is_where_opentelemetrys_own_variables_say(
     assert settings.names_a_collector(variables) is is_named
 
 
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("/srv/state", "/srv/state/mangaassist"),
+        ("state", "/home/reader/.local/state/mangaassist"),
+        ("", "/home/reader/.local/state/mangaassist"),
+    ],
+)
+def test_a_process_keeps_its_files_where_the_user_keeps_state(
+    monkeypatch: pytest.MonkeyPatch, named: str, expected: str
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", named)
+    monkeypatch.setenv("HOME", "/home/reader")
+    assert settings.Settings().spool == Path(expected) / "spool"
+    assert settings.read({"MANGAASSIST_STATE_DIR": "/data"}).home == Path("/data")
+    assert settings.read({"MANGAASSIST_SPOOL_DIR": "/wal"}).spool == Path("/wal")
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(ConfigError, match="MANGAASSIST_STATE_DIR is needed"):
+        _ = settings.Settings().home
+
+
+def no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")
+
+
 def test_printed_settings_hide_credentials() -> None:
     shown = settings.read({"MANGAASSIST_REDIS_URL": "rediss://app:hunter2@cache:6379/0"}).redacted()
     assert shown["redis_url"] == "rediss://***@cache:6379/0"

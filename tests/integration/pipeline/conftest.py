@@ -207,7 +207,7 @@ def aws(
 
 @pytest.fixture
 def pipeline(aws: RunningEmulator, valkey: "redis.Redis", tmp_path: Path) -> Iterator[Pipeline]:
-    # Valkey is emptied first, so that no process of this test sees another one's events.
-    running = Pipeline(aws, dict(os.environ), tmp_path)
+    # No process of a test may see another one's events: Valkey is emptied first, the spool is new.
+    running = Pipeline(aws, {**os.environ, "XDG_STATE_HOME": str(tmp_path)}, tmp_path)
     yield running
     running.end()
