@@ -384,15 +384,18 @@ def test_a_relay_that_must_leave_hands_back_what_it_could_not_send(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("workers.relaying.FLUSH_SECONDS", 0.1)
-    refused = threading.Event()
+    refused, left = threading.Event(), threading.Event()
 
     def send(_queue: str, packs: Sequence[Pack[Held]]) -> Mapping[str, Refusal]:
         refused.set()
+        if left.is_set():
+            return {}  # its senders are left to end, not to try for ever
         return {pack.id: Refusal("ServiceUnavailable", final=False) for pack in packs}
 
     bench = Bench([event(1)], send)
     bench.start()
     assert refused.wait(SECONDS)
     bench.finish()
+    left.set()
     assert bench.outbox.handed_back == [b"0-0"]
     assert bench.outbox.depth() == 1

@@ -75,7 +75,7 @@ class Draining:
             metrics=self.metrics,
             bounds=bounds,
         )
-        self._ledger = ledger
+        self._ledger, self._sqs = ledger, sqs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=drain.run, args=(self._stop,))
 
@@ -89,6 +89,7 @@ class Draining:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self._sqs.is_down = False  # its senders are left to end, not to try for ever
 
 
 def question(number: int) -> bytes:
