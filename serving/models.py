@@ -36,7 +36,7 @@ MAX_EVENTS = 500
 
 
 class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A question; a retry with the same `message_id` is the same turn of the session."""
+    """A question; sent again with its `message_id` it is the same turn of the session."""
 
     session_id: Id
     message: Message
