@@ -9,7 +9,7 @@ from collections import OrderedDict
 from serving.problems import Misfit, Problem, not_fitting
 
 MAX_KNOWN = 10_000
-"""About 4 MB at the longest ids that are taken."""
+"""3 MB of usual ids, 8 MB of the longest that are taken."""
 
 
 class KnownMessages:
