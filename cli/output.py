@@ -137,7 +137,7 @@ def _styled(cell: str) -> "Text":
 def items(found: Sequence[Mapping[str, object]], locale: str) -> None:
     """The titles of an answer, numbered; the name in the language of the answer leads."""
     for number, item in enumerate(found, 1):
-        authors = item.get("authors")
+        authors = item.get("authors_ja") or item.get("authors")
         by = f" — {', '.join(map(str, authors))}" if isinstance(authors, list) and authors else ""
         year = f" ({str(item['published_from'])[:4]})" if item.get("published_from") else ""
         names = [item.get("title"), item.get("title_ja")]

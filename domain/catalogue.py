@@ -13,7 +13,7 @@ from datetime import date
 from types import MappingProxyType
 
 from domain.errors import Permanent
-from domain.genres import ADULT_GENRES, GenreName, genre_name, slug_of
+from domain.genres import ADULT_GENRES, GenreName, genre_name, names_in, slug_of
 
 MIN_BROWSABLE = 5
 """A genre or demographic with fewer listed titles gets no page of its own."""
@@ -193,9 +193,12 @@ class Catalogue:
         return tuple(sorted(counts, key=lambda count: (-count.titles, count.slug)))
 
 
-def item(title: Title) -> dict[str, object]:
-    """The title as the API shows it; what is unknown is None, a list in the source's order."""
-    return {
+def item(title: Title, locale: str) -> dict[str, object]:
+    """The title as the API shows it; what is unknown is None, a list in the source's order.
+
+    In a Japanese answer it also has what is known of its people and genres by Japanese names.
+    """
+    shown: dict[str, object] = {
         "id": title.id,
         "title": title.title,
         "title_ja": title.title_ja,
@@ -204,6 +207,16 @@ def item(title: Title) -> dict[str, object]:
         "demographic": list(title.demographic) or None,
         "published_from": title.published_from,
     }
+    return shown | _japanese(title) if locale == "ja" else shown
+
+
+def _japanese(title: Title) -> dict[str, object]:
+    named = {
+        "authors_ja": list(title.authors_ja),
+        "genres_ja": names_in("ja", title.genres),
+        "demographic_ja": names_in("ja", title.demographic),
+    }
+    return {name: known for name, known in named.items() if known}
 
 
 def _by_popularity(title: Title) -> tuple[int, str]:

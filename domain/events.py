@@ -247,13 +247,16 @@ class Served:
         return self.source is ServedFrom.PRECOMPUTED and when > self.soft_expires_at
 
 
-def event_id_of_message(owner: str, session_id: str, message_id: str) -> str:
+def event_id_of_message(owner: str, session_id: str, message_id: str, question: str) -> str:
     """The one id of a client's message, so that a client's retries are the same event.
+
+    Another question is another event, also under an id that was used before: as a duplicate of the
+    first its turn would be dropped.
 
     A UUID of version 5, made by hand because this is on the request path: `uuid.uuid5` takes
     three times as long.
     """
-    return _id_of(f"{owner}\x1f{session_id}\x1f{message_id}")
+    return _id_of(f"{owner}\x1f{session_id}\x1f{message_id}\x1f{question}")
 
 
 def event_id_of_completion(asked_event_id: str) -> str:

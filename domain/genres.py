@@ -6,6 +6,7 @@ not know keeps its own name in both languages.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -158,3 +159,8 @@ def genre_name(slug: str, source_name: str = "") -> GenreName:
         return known
     shown = source_name or slug
     return GenreName(slug, shown, shown)
+
+
+def names_in(locale: str, labels: Iterable[str]) -> list[str]:
+    """What genres and demographics are called in the locale, by what their source calls them."""
+    return [genre_name(slug_of(label), label).in_locale(locale) for label in labels]

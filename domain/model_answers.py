@@ -10,7 +10,7 @@ from hashlib import sha256
 
 from domain.catalogue import Catalogue, Title, item
 from domain.events import Locale
-from domain.genres import genre_name, slug_of
+from domain.genres import names_in
 from domain.preferences import Preferences
 from domain.prompts import Fact
 from domain.questions import fold
@@ -84,7 +84,7 @@ def facts(hits: Sequence[Hit], catalogue: Catalogue, locale: Locale) -> Sequence
     for title in listed((one.id for one in hits), catalogue):
         known = hit(title, 0.0)
         more = dict(_more(title))
-        more["genres"] = [genre_name(slug_of(it), it).in_locale(locale) for it in known.genres]
+        more["genres"] = names_in(locale, known.genres)
         told.append(known.fact() | {name: value for name, value in more.items() if value})
     return told
 
@@ -139,12 +139,12 @@ def listed(title_ids: Iterable[str], catalogue: Catalogue) -> Sequence[Title]:
 
 
 def spoken_of(
-    text: str, hits: Sequence[Hit], catalogue: Catalogue
+    text: str, hits: Sequence[Hit], catalogue: Catalogue, locale: Locale
 ) -> Sequence[Mapping[str, object]]:
     """Those of the titles that a text names, as the API shows them, in the order of the hits."""
     folded = fold(text)
     return [
-        item(title)
+        item(title, locale)
         for title in listed((hit.id for hit in hits), catalogue)
         if any(_is_named(name, folded) for name in title.names())
     ]

@@ -36,7 +36,7 @@ def render(rows: Rows, phrases: Phrases, locale: Locale) -> Answer:
     titles = [title for title, _ in rows]
     shown = sentences.names(phrases, locale, titles)
     text = phrases.say(locale, "recommendation", titles=shown)
-    items = [{**item(title), "score": score} for title, score in rows]
+    items = [{**item(title, locale), "score": score} for title, score in rows]
     return Answer(AnswerKey("recommendation", "", locale), text, items)
 
 

@@ -48,7 +48,6 @@ def trending(material: Material) -> Iterator[Answer]:
     popular = [(t, 0.0) for t in material.catalogue.by_popularity if t.id not in known]
     rows = [*scored, *popular][: material.top_n]
     titles = [title for title, _ in rows]
-    items = [{**item(title), "score": score} for title, score in rows]
     sentence = _trending_sentence(len(scored), titles)
     for locale in material.locales:
         if scored:
@@ -56,7 +55,7 @@ def trending(material: Material) -> Iterator[Answer]:
         else:
             shown = sentences.names(material.phrases, locale, titles)
         text = material.phrases.say(locale, sentence, titles=shown, days=material.trend_days)
-        yield Answer(AnswerKey("trending", "", locale), text, items)
+        yield Answer(AnswerKey("trending", "", locale), text, _scored_items(rows, locale))
 
 
 def new_releases(material: Material) -> Iterator[Answer]:
@@ -108,14 +107,13 @@ def popular_recommendation(material: Material) -> Iterator[Answer]:
     popular = {t.id: (t, 0.0) for t in material.catalogue.by_popularity if t.id not in liked}
     rows = [*liked.values(), *popular.values()][: material.top_n]
     titles = [title for title, _ in rows]
-    items = [{**item(title), "score": score} for title, score in rows]
     is_plain = not material.scores
     sentence = "recommendation_popular" if titles else "recommendation_none"
     for locale in material.locales:
         shown = sentences.names(material.phrases, locale, titles)
         worded = _unless_unknown(sentence, titles) if titles and is_plain else sentence
         text = material.phrases.say(locale, worded, titles=shown)
-        yield Answer(AnswerKey("recommendation", "", locale), text, items)
+        yield Answer(AnswerKey("recommendation", "", locale), text, _scored_items(rows, locale))
 
 
 def fallback(material: Material) -> Iterator[Answer]:
@@ -141,7 +139,13 @@ RENDERED_KINDS = frozenset(_RENDERERS)
 
 
 def _answer(kind: str, slug: str, locale: Locale, text: str, titles: Sequence[Title]) -> Answer:
-    return Answer(AnswerKey(kind, slug, locale), text, [item(title) for title in titles])
+    return Answer(AnswerKey(kind, slug, locale), text, [item(title, locale) for title in titles])
+
+
+def _scored_items(
+    rows: Sequence[tuple[Title, float]], locale: Locale
+) -> Sequence[Mapping[str, object]]:
+    return [{**item(title, locale), "score": score} for title, score in rows]
 
 
 def _scored(material: Material) -> Iterator[tuple[Title, float]]:

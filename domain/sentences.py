@@ -8,7 +8,7 @@ from typing import Protocol
 
 from domain.catalogue import Title
 from domain.events import Locale
-from domain.genres import genre_name, slug_of
+from domain.genres import names_in
 
 NAMED = 3
 """How many titles a text names; the others are in the items."""
@@ -102,7 +102,7 @@ def _facts(phrases: Phrases, locale: Locale, title: Title) -> Iterator[str]:
         yield say(_STATUS[title.status])
     labels = [*title.demographic, *title.genres]
     if labels:
-        yield say("title_genres", names=say("between").join(_genres(labels, locale)))
+        yield say("title_genres", names=say("between").join(names_in(locale, labels)))
 
 
 def _row(phrases: Phrases, locale: Locale, named: Sequence[str], count: int) -> str:
@@ -116,7 +116,3 @@ def _authors(title: Title, locale: Locale) -> tuple[str, ...]:
     if locale == "ja":
         return title.authors_ja or title.authors
     return title.authors or title.authors_ja
-
-
-def _genres(labels: Sequence[str], locale: Locale) -> list[str]:
-    return [genre_name(slug_of(label), label).in_locale(locale) for label in labels]

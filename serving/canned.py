@@ -15,4 +15,5 @@ _TEXTS: dict[Locale, str] = {
 def canned(catalogue: Catalogue | None, locale: Locale) -> Answer:
     """The answer made of this catalogue, without titles where there is none yet."""
     titles = catalogue.by_popularity[:ITEMS] if catalogue is not None else ()
-    return Answer(AnswerKey("fallback", "", locale), _TEXTS[locale], [item(t) for t in titles])
+    items = [item(title, locale) for title in titles]
+    return Answer(AnswerKey("fallback", "", locale), _TEXTS[locale], items)

@@ -13,6 +13,7 @@ from domain.events import AnswerServed, Locale, QuestionTaken, event_id_of_messa
 from domain.questions import Question, QuestionKind
 from serving.desk import Desk
 from serving.exchange import Exchange, decoded, headers_of, new_id, require_json
+from serving.known_messages import KnownMessages
 from serving.meters import Meters
 from serving.models import ChatRequest
 from serving.outbox import Stock
@@ -77,6 +78,7 @@ class ChatRoute:
         self.tracing = tracing
         self.personal = personal
         self.model = model
+        self.known = KnownMessages()
 
     def handle(self, exchange: Exchange) -> None:
         """Answer the question in this request; raises Problem."""
@@ -150,10 +152,7 @@ class ChatRoute:
         owner: str,
         traceparent: str | None,
     ) -> Taken:
-        if asked.message_id is None:
-            event_id = new_id()
-        else:
-            event_id = event_id_of_message(owner, asked.session_id, asked.message_id)
+        event_id = self._event_id(asked, owner)
         producer = self.desk.producer
         return event_type(
             event_id=event_id,
@@ -169,6 +168,14 @@ class ChatRoute:
             slug=question.slug,
             locale=question.locale,
         )
+
+    def _event_id(self, asked: ChatRequest, owner: str) -> str:
+        if asked.message_id is None:
+            return new_id()
+        message = (owner, asked.session_id, asked.message_id)
+        event_id = event_id_of_message(*message, asked.message)
+        self.known.require_same(*message, event_id)
+        return event_id
 
 
 def decode(body: bytes | bytearray) -> ChatRequest:

@@ -40,7 +40,7 @@ class AuthFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class MessageFrame(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="message"
 ):
-    """A question; a retry with the same `message_id` is the same turn of the session.
+    """A question; sent again with its `message_id` it is the same turn of the session.
 
     With `timing` the answer says in `server_timing` what HTTP says in the header of that name.
     """

@@ -158,7 +158,7 @@ class Generating:
             prompt = self._prompt(wish, size, told, catalogue)
         with self._timed("model", making):
             text = await self._said(prompt, size, ends_at, emit)
-        items = spoken_of(text, making.hits, catalogue)
+        items = spoken_of(text, making.hits, catalogue, wish.locale)
         return Generated(
             text,
             items,

@@ -59,7 +59,8 @@ class Ladder:
             return None
         shown = sentences.names(self.phrases, locale, titles)
         text = self.phrases.say(locale, sentence, titles=shown)
-        answer = Answer(AnswerKey("fallback", "", locale), text, [item(one) for one in titles])
+        items = [item(title, locale) for title in titles]
+        answer = Answer(AnswerKey("fallback", "", locale), text, items)
         return made(answer, now)
 
 

@@ -36,7 +36,7 @@ MAX_EVENTS = 500
 
 
 class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A question; a retry with the same `message_id` is the same turn of the session."""
+    """A question; sent again with its `message_id` it is the same turn of the session."""
 
     session_id: Id
     message: Message
@@ -45,7 +45,11 @@ class ChatRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One title of an answer; what is unknown is null."""
+    """One title of an answer; what is unknown is null.
+
+    In a Japanese answer authors, genres and demographics also have their Japanese names, where
+    these are known.
+    """
 
     id: str
     title: str
@@ -55,6 +59,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     demographic: list[str] | None
     published_from: str | None
     score: float | msgspec.UnsetType = msgspec.UNSET
+    authors_ja: list[str] | msgspec.UnsetType = msgspec.UNSET
+    genres_ja: list[str] | msgspec.UnsetType = msgspec.UNSET
+    demographic_ja: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class AnswerBody(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """The routes that are not hot: a session's turns, health, readiness, metrics and the document."""
 
 import re
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -16,14 +17,17 @@ from domain.sessions import Session
 from serving import openapi
 from serving.meters import Meters
 from serving.models import Liveness, SessionReply, TurnView
-from serving.problems import not_found
+from serving.problems import Problem, not_found
 from serving.readiness import ReadinessChecks
 from serving.segments import Segments
 from serving.session_reader import SessionReader
 from serving.tokens import Gate
+from serving.tracing import UNTRACED, Part, Tracing
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
+_ROUTE = "sessions"
+_MISTAKE = HTTPStatus.INTERNAL_SERVER_ERROR
 _SESSION_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -37,27 +41,44 @@ class SessionPage:
         reader: SessionReader,
         budget: Budget,
         meters: Meters,
+        tracing: Tracing = UNTRACED,
     ) -> None:
         self._gate = gate
         self._reader = reader
         self._budget = budget
         self._meters = meters
+        self._tracing = tracing
 
     async def __call__(self, request: Request) -> Response:
         """The session; another user's looks like none at all."""
         segments = Segments(self._budget.segments, self._meters)
+        headers = dict(request.scope["headers"])
+        self._tracing.begin(segments, _ROUTE, headers, segments.started)
+        try:
+            return await self._respond(request, segments)
+        except Exception as error:
+            if segments.trace is not None:
+                segments.trace.refused(error.status if isinstance(error, Problem) else _MISTAKE)
+            raise
+
+    async def _respond(self, request: Request, segments: Segments) -> Response:
         caller = self._gate.known_caller(_authorization(request))
+        segments.parts.append(Part("auth", segments.started, time.perf_counter()))
         session_id = request.path_params["session_id"]
         if not _SESSION_ID.fullmatch(session_id):
             raise not_found("there is no such session")
         session, source = await self._find(session_id, caller.user, segments)
         seconds = segments.total()
-        self._meters.requests("sessions", source).inc()
-        self._meters.request_seconds("sessions").observe(seconds)
-        return _json(
+        self._meters.requests(_ROUTE, source).inc()
+        self._meters.request_seconds(_ROUTE).observe(seconds)
+        response = _json(
             _view(session),
             headers={"X-Answer-Source": source, "Server-Timing": segments.server_timing(seconds)},
         )
+        if segments.trace is not None:
+            said = {"mangaassist.source": source}
+            segments.trace.answered(HTTPStatus.OK, segments.parts, said)
+        return response
 
     async def _find(self, session_id: str, owner: str, segments: Segments) -> tuple[Session, str]:
         budget = self._budget

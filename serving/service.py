@@ -143,6 +143,7 @@ class Service:
                 reader=base.sessions,
                 budget=parts.budgets.routes["sessions"],
                 meters=base.meters,
+                tracing=base.tracing,
             ),
             readiness=self.readiness,
             metrics=parts.metrics.render,

@@ -17,8 +17,6 @@ from domain.tracing import Role, Span, TraceContext, Traces, Value
 if TYPE_CHECKING:
     import asyncio
 
-    from serving.exchange import Exchange
-
 TRACEPARENT, XRAY = b"traceparent", b"x-amzn-trace-id"
 NO_HEADERS: Mapping[bytes, bytes] = {}
 
@@ -39,11 +37,17 @@ class Part(NamedTuple):
     failure: str = ""
 
 
+class Traceable(Protocol):
+    """A request that may be traced."""
+
+    trace: "RequestTrace | None"
+
+
 class Tracing(Protocol):
     """Decides whether a request is traced."""
 
     def begin(
-        self, exchange: "Exchange", route: str, headers: Mapping[bytes, bytes], started: float
+        self, request: Traceable, route: str, headers: Mapping[bytes, bytes], started: float
     ) -> str | None:
         """The trace context for the request's events; one that is traced has its trace from now."""
         ...
@@ -53,7 +57,7 @@ class Untraced:
     """Traces nothing, and passes on what the caller says."""
 
     def begin(
-        self, exchange: "Exchange", route: str, headers: Mapping[bytes, bytes], started: float
+        self, request: Traceable, route: str, headers: Mapping[bytes, bytes], started: float
     ) -> str | None:
         """The caller's trace context."""
         header = headers.get(TRACEPARENT)
@@ -86,7 +90,7 @@ class SampledTracing:
         self._until = 0.0
 
     def begin(
-        self, exchange: "Exchange", route: str, headers: Mapping[bytes, bytes], started: float
+        self, request: Traceable, route: str, headers: Mapping[bytes, bytes], started: float
     ) -> str | None:
         """The trace context for the request's events."""
         parent = _parent(headers)
@@ -94,7 +98,7 @@ class SampledTracing:
         if not is_wanted or not self._may_trace():
             return None if parent is None else str(replace(parent, is_sampled=False))
         span = self._traces.begin(route, Role.SERVER, parent=parent, began=started)
-        exchange.trace = RequestTrace(span, route)
+        request.trace = RequestTrace(span, route)
         return span.traceparent
 
     def _may_trace(self) -> bool:

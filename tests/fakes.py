@@ -253,6 +253,8 @@ class FakeSessions:
         return self._sessions[session_id]
 
     def get(self, session_id: str, owner: str) -> Session | None:
+        if session_id in self.failing:
+            raise self.failing[session_id]
         session = self._sessions.get(session_id)
         return session if session is not None and session.owner == owner else None
 

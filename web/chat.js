@@ -1,77 +1,167 @@
 // The page: turns on the left, what is known of the chosen answer on the right.
 
-import { Conversation, Problem } from "./conversation.js";
+import { Conversation, Problem, Refused } from "./conversation.js";
+import { button, by, element } from "./elements.js";
+import { recall, remember } from "./tab.js";
 import { wordings } from "./wordings.js";
 
-const TOKEN = "mangaassist-token";
-const by = (id) => document.getElementById(id);
+const PREVIEW_CHARS = 200; // What a session keeps of an answer.
 
 const state = {
   locale: navigator.language.startsWith("ja") ? "ja" : "en",
   conversation: null,
+  isRefused: false,
+  isBegun: Promise.resolve(), // Once it is clear which session goes on.
+  told: [], // To a guest.
   chosen: null,
   tally: new Map(),
 };
 
-/** An element with text and children; text is never read as markup. */
-function element(tag, { text = "", className = "", data = {} } = {}, ...children) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  if (className) made.className = className;
-  Object.assign(made.dataset, data);
-  made.append(...children);
-  return made;
+/** Talk in this session, or in a new one. */
+function begin(token, sessionId = crypto.randomUUID()) {
+  state.conversation?.close();
+  state.conversation = new Conversation(sessionId, token, () => {
+    state.isRefused = true;
+    speak();
+  });
+  state.isRefused = false;
+  keep();
+  speak();
 }
 
-function start(token) {
-  if (token) sessionStorage.setItem(TOKEN, token);
-  else sessionStorage.removeItem(TOKEN);
-  state.conversation?.close();
-  state.conversation = new Conversation(crypto.randomUUID(), token);
-  speak();
+/** The same in an empty chat: nobody sees what somebody else was told. */
+function beginAnew(token) {
+  Object.assign(state, { told: [], chosen: null, tally: new Map() });
+  for (const id of ["turns", "facts", "segments", "sources"]) by(id).replaceChildren();
+  by("trace-none").hidden = false;
+  begin(token);
+}
+
+/** Go on with a signed-in user's session; with another token only if that is the same user's. */
+async function goOn(token, sessionId, isSame) {
+  begin(token, sessionId);
+  for (const part of document.querySelectorAll("#turns .refused")) part.remove();
+  try {
+    const turns = await state.conversation.turns();
+    if (turns === null && !isSame) beginAnew(token);
+    else if (!by("turns").childElementCount) turns?.forEach(addPast);
+  } catch (error) { // Whoever asks will hear why.
+    if (!isSame && !(error instanceof Refused)) beginAnew(token);
+  }
+}
+
+function keep() {
+  const { token, sessionId } = state.conversation;
+  remember({ token, sessionId, told: state.told });
+}
+
+/** Begin where this tab was before it was loaded again. */
+function resume(token, before) {
+  if (token && before.token && before.sessionId) {
+    state.isBegun = goOn(token, before.sessionId, token === before.token);
+  } else if (!token && !before.token && before.sessionId) {
+    state.told = before.told ?? [];
+    begin("", before.sessionId);
+    state.told.forEach(addTold);
+  } else {
+    begin(token);
+  }
+}
+
+function signIn(token) {
+  const { conversation } = state;
+  if (conversation.token) state.isBegun = goOn(token, conversation.sessionId, token === conversation.token);
+  else beginAnew(token);
+}
+
+function askForToken() {
+  by("token-dialog").returnValue = "";
+  by("token-dialog").showModal();
 }
 
 /** Put everything that the page says into its language. */
 function speak() {
   const say = wordings[state.locale];
-  const signedIn = Boolean(state.conversation.token);
+  const isSignedIn = Boolean(state.conversation.token);
+  const [who, door] = state.isRefused ? [say.refused, say.signInAgain]
+    : isSignedIn ? [say.signedIn, say.signOut] : [say.guest, say.signIn];
   document.documentElement.lang = state.locale;
   const texts = {
-    who: signedIn ? say.signedIn : say.guest, "sign-in": signedIn ? say.signOut : say.signIn,
+    who, "sign-in": door,
     locale: say.other, send: say.send, "trace-title": say.trace, "trace-none": say.none,
     "turns-title": say.tally, "token-label": say.token, "token-cancel": say.cancel, "token-save": say.save,
   };
   for (const [id, text] of Object.entries(texts)) by(id).textContent = text;
+  by("who").classList.toggle("refused", state.isRefused);
   by("message").placeholder = say.placeholder;
-  by("suggestions").replaceChildren(...say.suggestions.map((text) => {
-    const button = element("button", { text });
-    button.type = "button";
-    button.addEventListener("click", () => ask(text));
-    return button;
-  }));
+  by("suggestions").replaceChildren(...say.suggestions.map((text) => button(text, () => ask(text))));
   if (state.chosen) trace(state.chosen);
 }
 
 async function ask(message) {
-  add(element("li", { text: message, className: "question" }));
-  const text = element("p", { text: "…" });
-  const card = add(element("li", { className: "answer" }, text));
+  await state.isBegun;
+  const { conversation } = state;
+  const card = addQuestion(message);
+  const text = card.firstElementChild;
   let heard = "";
   try {
-    const reply = await state.conversation.ask(message, (piece) => {
+    const reply = await conversation.ask(message, (piece) => {
       text.textContent = heard += piece;
       card.scrollIntoView({ block: "end" });
     });
-    state.tally.set(reply.source, (state.tally.get(reply.source) ?? 0) + 1);
-    card.replaceChildren(...rendered(reply));
-    card.addEventListener("click", () => choose(card, reply));
-    choose(card, reply);
+    if (!card.isConnected) return; // Somebody else is there now.
+    show(card, reply);
+    if (!conversation.token) state.told.push({ question: message, reply, at: Date.now() });
+    keep();
   } catch (error) {
-    card.classList.add("failed");
-    const why = error instanceof Problem ? error.message : wordings[state.locale].unreachable;
-    card.replaceChildren(element("p", { text: why }));
+    if (card.isConnected) fail(card, error, message);
   }
   card.scrollIntoView({ block: "end" });
+}
+
+function addQuestion(message) {
+  add(element("li", { text: message, className: "question" }));
+  return add(element("li", { className: "answer" }, element("p", { text: "…" })));
+}
+
+function show(card, reply) {
+  state.tally.set(reply.source, (state.tally.get(reply.source) ?? 0) + 1);
+  card.lang = reply.answer.locale;
+  card.replaceChildren(...rendered(reply));
+  card.addEventListener("click", () => choose(card, reply));
+  choose(card, reply);
+}
+
+function fail(card, error, message) {
+  const say = wordings[state.locale];
+  card.classList.add("failed");
+  if (!(error instanceof Refused)) {
+    const why = error instanceof Problem ? error.message : say.unreachable;
+    card.replaceChildren(element("p", { text: why }));
+    return;
+  }
+  // It was not taken: it can be asked again once that is settled.
+  by("message").value ||= message;
+  for (const part of [card, card.previousElementSibling]) part.classList.add("refused");
+  const ways = element("footer", {}, button(say.signInAgain, askForToken), button(say.asGuest, () => beginAnew("")));
+  card.replaceChildren(element("p", { text: say.tokenRefused }), ways);
+}
+
+/** A turn of a guest, as this tab keeps it. */
+function addTold({ question, reply, at }) {
+  const ageSeconds = reply.age_seconds + (Date.now() - at) / 1000;
+  show(addQuestion(question), { ...reply, age_seconds: ageSeconds });
+}
+
+/** A turn of the session as the server keeps it: the beginning of the answer. */
+function addPast({ question, answer_preview: preview, at }) {
+  const isCut = [...preview].length >= PREVIEW_CHARS;
+  const card = addQuestion(question);
+  card.classList.add("past");
+  card.replaceChildren(
+    element("p", { text: preview ? preview + (isCut ? "…" : "") : wordings[state.locale].unanswered }),
+    element("footer", {}, element("time", { text: new Date(at).toLocaleString(state.locale) })),
+  );
 }
 
 function add(turn) {
@@ -82,7 +172,8 @@ function add(turn) {
 
 function rendered(reply) {
   const { answer } = reply;
-  const items = answer.items.length ? [element("ul", { className: "items" }, ...answer.items.map(item))] : [];
+  const titles = answer.items.map((title) => item(title, answer.locale));
+  const items = titles.length ? [element("ul", { className: "items" }, ...titles)] : [];
   const footer = element("footer", {},
     element("span", { text: reply.source, className: "badge", data: { source: reply.source } }),
     element("span", { text: ago(reply.age_seconds) }),
@@ -90,10 +181,11 @@ function rendered(reply) {
   return [element("p", { text: answer.text }), ...items, footer];
 }
 
-function item(title) {
-  const name = state.locale === "ja" ? (title.title_ja ?? title.title) : title.title;
-  const below = [title.authors?.join(", "), title.published_from, title.genres?.slice(0, 3).join(" · ")];
-  return element("li", {}, element("b", { text: name }), element("span", { text: below.filter(Boolean).join(" / ") }));
+/** A title in the language of its answer. */
+function item(title, locale) {
+  const its = (what) => (locale === "ja" ? (title[`${what}_ja`] ?? title[what]) : title[what]);
+  const below = [its("authors")?.join(locale === "ja" ? "、" : ", "), title.published_from, its("genres")?.slice(0, 3).join(" · ")];
+  return element("li", {}, element("b", { text: its("title") }), element("span", { text: below.filter(Boolean).join(" / ") }));
 }
 
 function ago(seconds) {
@@ -140,15 +232,20 @@ by("locale").addEventListener("click", () => {
   state.locale = wordings[state.locale].otherLocale;
   speak();
 });
-by("sign-in").addEventListener("click", () => (state.conversation.token ? start("") : by("token-dialog").showModal()));
+by("sign-in").addEventListener("click", () => {
+  if (state.conversation.token && !state.isRefused) beginAnew("");
+  else askForToken();
+});
+by("token-cancel").addEventListener("click", () => by("token-dialog").close(""));
 by("token-dialog").addEventListener("close", () => {
   const token = by("token").value.trim();
   by("token").value = "";
-  if (by("token-dialog").returnValue === "save" && token) start(token);
+  if (by("token-dialog").returnValue === "save" && token) signIn(token);
 });
 
 // A token in the fragment never reaches a server's log; it leaves the address bar at once.
 const handed = new URLSearchParams(location.hash.slice(1)).get("token");
 if (handed) history.replaceState(null, "", location.pathname);
-start(handed ?? sessionStorage.getItem(TOKEN) ?? "");
+const before = recall();
+resume(handed ?? before.token ?? "", before);
 by("message").focus();

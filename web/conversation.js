@@ -4,18 +4,27 @@
 /** Thrown for an answer that is a problem; `message` is its detail. */
 export class Problem extends Error {}
 
+/** Thrown where the server does not take the token, or takes it no longer. */
+export class Refused extends Problem {}
+
 /** Thrown where a question went unanswered because the connection is no more. */
 class Lost extends Error {}
 
 const OPEN_MS = 3000;
+const READ_MS = 3000;
 
 /** One connection: questions go in, their tokens and answers come out. */
 class Line {
   #socket;
   #waiting = new Map();
+  #token;
+  #refused;
+  #refusal = "";
 
-  /** @param {string} sessionId @param {string} token empty for a guest */
-  constructor(sessionId, token) {
+  /** @param {string} sessionId @param {string} token empty for a guest; see Conversation */
+  constructor(sessionId, token, refused) {
+    this.#token = token;
+    this.#refused = refused;
     const address = new URL(`v1/ws?session_id=${encodeURIComponent(sessionId)}`, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     this.#socket = new WebSocket(address);
@@ -23,7 +32,7 @@ class Line {
     this.#socket.addEventListener("close", () => this.#lose());
     this.opened = new Promise((resolve, reject) => {
       setTimeout(reject, OPEN_MS, new Lost());
-      this.#socket.addEventListener("close", () => reject(new Lost()));
+      this.#socket.addEventListener("close", () => reject(this.#lost()));
       this.#socket.addEventListener("open", () => {
         this.#socket.send(JSON.stringify(token ? { type: "auth", token } : { type: "auth" }));
         resolve();
@@ -38,8 +47,8 @@ class Line {
 
   async ask(message, messageId, hear) {
     await this.opened;
+    if (this.isOver) throw this.#lost();
     return new Promise((resolve, reject) => {
-      if (this.isOver) reject(new Lost());
       this.#waiting.set(messageId, { resolve, reject, hear });
       const question = { message_id: messageId, message, timing: true };
       this.#socket.send(JSON.stringify({ type: "message", ...question }));
@@ -51,6 +60,10 @@ class Line {
   }
 
   #hear(frame) {
+    if (frame.code === "unauthorized" && this.#token) {
+      this.#refusal = frame.detail;
+      this.#refused();
+    }
     const asked = this.#waiting.get(frame.message_id);
     if (!asked) return;
     if (frame.type === "token") {
@@ -63,20 +76,30 @@ class Line {
   }
 
   #lose() {
-    for (const { reject } of this.#waiting.values()) reject(new Lost());
+    for (const { reject } of this.#waiting.values()) reject(this.#lost());
     this.#waiting.clear();
+  }
+
+  #lost() {
+    return this.#refusal ? new Refused(this.#refusal) : new Lost();
   }
 }
 
 export class Conversation {
   #line;
+  #refused;
   #isOver = false;
 
-  /** @param {string} sessionId @param {string} token empty for a guest */
-  constructor(sessionId, token) {
+  /**
+   * @param {string} sessionId
+   * @param {string} token empty for a guest
+   * @param {() => void} refused called when the server does not take the token; maybe again
+   */
+  constructor(sessionId, token, refused = () => {}) {
     this.sessionId = sessionId;
     this.token = token;
-    this.#line = new Line(sessionId, token);
+    this.#refused = () => this.#isOver || refused();
+    this.#line = this.#connect();
   }
 
   /**
@@ -95,6 +118,13 @@ export class Conversation {
     const { body, timing } = await this.#answer(message, messageId, first);
     const tripMs = performance.now() - started;
     return { ...body, ...parseTiming(timing), firstMs, tripMs };
+  }
+
+  /** The turns of the session, oldest first; null where there are none of this user's. */
+  async turns() {
+    const address = `v1/sessions/${encodeURIComponent(this.sessionId)}`;
+    const response = await fetch(address, { headers: this.#bearer(), signal: AbortSignal.timeout(READ_MS) });
+    return response.status === 404 ? null : (await this.#read(response)).turns;
   }
 
   close() {
@@ -119,19 +149,35 @@ export class Conversation {
   #reconnect(lost) {
     if (this.#isOver || lost !== this.#line) return;
     lost.close();
-    this.#line = new Line(this.sessionId, this.token);
+    this.#line = this.#connect();
+  }
+
+  #connect() {
+    return new Line(this.sessionId, this.token, this.#refused);
+  }
+
+  #bearer() {
+    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
   }
 
   async #post(message, messageId) {
-    const bearer = this.token ? { Authorization: `Bearer ${this.token}` } : {};
     const response = await fetch("v1/chat", {
       method: "POST",
-      headers: { "Content-Type": "application/json", ...bearer },
+      headers: { "Content-Type": "application/json", ...this.#bearer() },
       body: JSON.stringify({ session_id: this.sessionId, message, message_id: messageId }),
     });
-    const body = await response.json();
-    if (!response.ok) throw new Problem(body.detail ?? body.title);
+    const body = await this.#read(response);
     return { body, timing: response.headers.get("server-timing") ?? "" };
+  }
+
+  async #read(response) {
+    const body = await response.json();
+    if (response.status === 401 && this.token) {
+      this.#refused();
+      throw new Refused(body.detail);
+    }
+    if (!response.ok) throw new Problem(body.detail ?? body.title);
+    return body;
   }
 }
 

@@ -3,7 +3,9 @@
 export const wordings = {
   ja: {
     other: "English", otherLocale: "en", send: "送信", signIn: "サインイン", signOut: "サインアウト",
-    guest: "ゲスト", signedIn: "サインイン中", placeholder: "漫画について聞いてみてください",
+    guest: "ゲスト", signedIn: "サインイン中", refused: "サインインが無効です", signInAgain: "再サインイン",
+    tokenRefused: "サーバーがこのトークンを受け付けません。期限切れか、別のサーバーのものかもしれません。",
+    asGuest: "ゲストとして続ける", unanswered: "（回答は記録されていません）", placeholder: "漫画について聞いてみてください",
     token: "ベアラートークン", cancel: "キャンセル", save: "使う",
     trace: "この回答について", none: "回答を選ぶと、どこから来たか、何にどれだけかかったかを表示します。",
     tally: "回答の出どころ", source: "出どころ", age: "作成から", event: "イベント", seen: "往復",
@@ -13,7 +15,9 @@ export const wordings = {
   },
   en: {
     other: "日本語", otherLocale: "ja", send: "Ask", signIn: "Sign in", signOut: "Sign out",
-    guest: "Guest", signedIn: "Signed in", placeholder: "Ask about manga",
+    guest: "Guest", signedIn: "Signed in", refused: "Sign-in refused", signInAgain: "Sign in again",
+    tokenRefused: "The server does not accept this token: it may have expired, or be another server's.",
+    asGuest: "Go on as a guest", unanswered: "(no answer is on record)", placeholder: "Ask about manga",
     token: "Bearer token", cancel: "Cancel", save: "Use",
     trace: "About this answer", none: "Choose an answer to see where it came from and what took how long.",
     tally: "Where answers came from", source: "source", age: "made", event: "event", seen: "round trip",

@@ -254,7 +254,7 @@ class Load:
 
     def _asked_of(self, asked: Question, document: Mapping[str, Any]) -> Asked:
         owner = self._owner(asked.session)
-        event_id = event_id_of_message(owner, asked.session, asked.message_id)
+        event_id = event_id_of_message(owner, asked.session, asked.message_id, asked.message)
         assert document["event_id"] == event_id, f"{document['event_id']} is not {event_id}"
         answer = document["answer"]
         is_fresh = document["source"] == "precomputed"

@@ -58,7 +58,7 @@ def test_every_slug_of_the_table_is_its_own() -> None:
 
 
 def test_an_item_shows_what_is_unknown_as_null() -> None:
-    assert item(titled(1)) == {
+    assert item(titled(1), "en") == {
         "id": "1",
         "title": "Title 1",
         "title_ja": None,
@@ -67,6 +67,19 @@ def test_an_item_shows_what_is_unknown_as_null() -> None:
         "demographic": None,
         "published_from": None,
     }
+
+
+def test_a_japanese_answer_shows_japanese_names_where_they_are_known() -> None:
+    known = titled(
+        1, authors=("Akira Toriyama",), authors_ja=("鳥山明",), genres=("Action", "Tea"),
+        demographic=("Shounen",),
+    )  # fmt: skip
+    assert item(known, "ja") == item(known, "en") | {
+        "authors_ja": ["鳥山明"],
+        "genres_ja": ["アクション", "Tea"],
+        "demographic_ja": ["少年漫画"],
+    }
+    assert item(titled(1), "ja") == item(titled(1), "en")
 
 
 @pytest.mark.parametrize("wrong", ["", "97", "1997-13", "1997-02-30", "1997-1-1", "1500", "soon"])

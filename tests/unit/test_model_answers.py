@@ -35,12 +35,17 @@ NOBODY = Preferences()
     ],
 )
 def test_the_titles_that_an_answer_names_are_its_items(text: str, ids: list[str]) -> None:
-    assert [item["id"] for item in spoken_of(text, HITS, CATALOGUE)] == ids
+    assert [item["id"] for item in spoken_of(text, HITS, CATALOGUE, "en")] == ids
+
+
+def test_a_title_is_shown_as_the_language_of_the_answer_names_its_authors() -> None:
+    (naruto,) = spoken_of("『NARUTO -ナルト-』", HITS, CATALOGUE, "ja")
+    assert naruto["authors_ja"] == ["岸本斉史"]
 
 
 def test_a_title_that_is_gone_is_neither_shown_nor_told_of() -> None:
     gone = Hit("gone", "Gone", None, (), (), None, 1.0)
-    assert spoken_of("Gone and Akira", [gone, HITS[2]], CATALOGUE)[0]["id"] == "akira"
+    assert spoken_of("Gone and Akira", [gone, HITS[2]], CATALOGUE, "en")[0]["id"] == "akira"
     assert facts([gone], CATALOGUE, "en") == []
 
 

@@ -8,7 +8,7 @@ import pytest
 from config import texts
 from domain.answers import Answer, AnswerKey
 from domain.catalogue import Catalogue
-from domain.rendering import Material, render, title_answer
+from domain.rendering import RENDERED_KINDS, Material, render, title_answer
 from tests.samples import title
 
 POPULAR = [
@@ -61,6 +61,14 @@ def test_a_short_ranking_goes_on_with_popular_titles_without_score() -> None:
     assert answers["ja"].text == (
         "直近7日間に注目を集めている漫画です。1位『題5』。続けて、定番の人気作もご紹介します。"
     )
+
+
+def test_every_kind_of_answer_names_genres_as_its_locale_does() -> None:
+    made = material(Catalogue(POPULAR), scores={"5": 2.5})
+    for kind in RENDERED_KINDS - {"new_releases"}:
+        for key, answer in render(kind, made).items():
+            shown = [item.get("genres_ja") for item in answer.items]
+            assert shown == [["アクション"] if key.locale == "ja" else None] * len(shown), kind
 
 
 def test_before_the_first_event_trending_says_so() -> None:

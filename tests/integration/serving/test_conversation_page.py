@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+
 SOURCE = Path(__file__).parents[3] / "web" / "conversation.js"
 SECONDS = 60
-LOST = """
+STAGE = """
 const sockets = [];
 globalThis.location = { href: "http://shop.test/" };
 globalThis.WebSocket = class extends EventTarget {
@@ -24,18 +26,29 @@ globalThis.WebSocket = class extends EventTarget {
   send(text) { this.sent.push(JSON.parse(text)); }
   close() { this.readyState = 3; this.dispatchEvent(new Event("close")); }
 };
-globalThis.fetch = async () => ({ ok: true, headers: new Headers(), json: async () => ({}) });
+let status = 200, body = {};
+const fetched = [];
+globalThis.fetch = async (path, { headers }) => {
+  fetched.push([path, headers.Authorization]);
+  return { ok: status < 400, status, headers: new Headers(), json: async () => body };
+};
+const say = (socket, frame) =>
+  socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(frame) }));
 const settled = () => new Promise((resolve) => setImmediate(resolve));
-const { Conversation } = await import(process.argv[1]);
-
+const { Conversation, Problem, Refused } = await import(process.argv[1]);
+const tell = (found) => {
+  console.log(JSON.stringify(found));
+  process.exit(0);
+};
+"""
+LOST = """
 const talk = new Conversation("s", "");
 const heard = { a: "", b: "" };
 const asked = ["a", "b"].map((name) => talk.ask(name, (text) => { heard[name] += text; }));
 await settled();
 const [, first, second] = sockets[0].sent;
 for (const { message_id } of [second, first, second]) {
-  const data = JSON.stringify({ type: "token", message_id, text: "." });
-  sockets[0].dispatchEvent(new MessageEvent("message", { data }));
+  say(sockets[0], { type: "token", message_id, text: "." });
 }
 sockets[0].close();
 await Promise.all(asked);
@@ -44,20 +57,79 @@ const last = talk.ask("c", () => {});
 await settled();
 talk.close();
 await last;
-console.log(JSON.stringify({
+tell({
   heard, afterLoss, atEnd: sockets.length, open: sockets.filter((s) => s.readyState === 1).length,
-}));
-process.exit(0);
+});
+"""
+EXPIRED = """
+let told = 0;
+const talk = new Conversation("s", "a-token", () => { told += 1; });
+const asked = talk.ask("a", () => {}).catch((error) => error);
+await settled();
+say(sockets[0], { type: "error", code: "unauthorized", detail: "no longer valid" });
+sockets[0].close();
+const first = await asked;
+const second = await talk.ask("b", () => {}).catch((error) => error);
+const after = told;
+talk.close();
+tell({
+  first: first instanceof Refused, second: second instanceof Refused, detail: first.message, after,
+  fetched, atEnd: sockets.length,
+});
+"""
+REFUSED = """
+status = 401;
+body = { title: "Unauthorized", detail: "not valid" };
+const refused = [];
+const signedIn = new Conversation("s", "a-token", () => refused.push("signed in"));
+const guest = new Conversation("g", "", () => refused.push("guest"));
+sockets.forEach((socket) => socket.close());
+const kinds = (error) => [error instanceof Refused, error instanceof Problem];
+const outcome = (promise) => promise.then(() => "answered", kinds);
+tell({
+  asked: await outcome(signedIn.ask("a", () => {})), read: await outcome(signedIn.turns()),
+  guest: await outcome(guest.ask("a", () => {})), refused,
+});
+"""
+TURNS = """
+const talk = new Conversation("s", "a-token");
+body = { session_id: "s", turns: [{ question: "q" }] };
+const found = await talk.turns();
+status = 404;
+tell({ found, none: await talk.turns(), fetched });
 """
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
-def test_questions_lost_together_open_one_connection_and_one_that_is_over_opens_none() -> None:
+def run(script: str) -> dict[str, object]:
     ran = subprocess.run(
-        ["node", "--input-type=module", "-e", LOST, SOURCE.as_uri()],
+        ["node", "--input-type=module", "-e", STAGE + script, SOURCE.as_uri()],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout) == {
+    found: dict[str, object] = json.loads(ran.stdout)
+    return found
+
+
+def test_questions_lost_together_open_one_connection_and_one_that_is_over_opens_none() -> None:
+    assert run(LOST) == {
         "heard": {"a": ".", "b": ".."}, "afterLoss": 2, "atEnd": 2, "open": 0,
     }  # fmt: skip
+
+
+def test_who_is_refused_on_a_connection_is_told_so_and_asks_no_other_way() -> None:
+    assert run(EXPIRED) == {
+        "first": True, "second": True, "detail": "no longer valid", "after": 1,
+        "fetched": [], "atEnd": 1,
+    }  # fmt: skip
+
+
+def test_only_a_token_can_be_refused() -> None:
+    assert run(REFUSED) == {
+        "asked": [True, True], "read": [True, True], "guest": [False, True],
+        "refused": ["signed in", "signed in"],
+    }  # fmt: skip
+
+
+def test_the_turns_of_a_session_are_read_with_the_token_of_their_owner() -> None:
+    address = ["v1/sessions/s", "Bearer a-token"]
+    assert run(TURNS) == {"found": [{"question": "q"}], "none": None, "fetched": [address] * 2}

@@ -63,9 +63,10 @@ async def test_a_hit_is_one_round_trip_and_opens_no_connection(serving: Serving)
 
 async def test_the_event_lies_in_the_outbox_when_the_answer_is_sent(serving: Serving) -> None:
     connection = await Connection.to(serving)
-    reply = await connection.send(chat("今週の人気", "outbox-1", token("alice"), message_id="m-1"))
+    question = "今週の人気"
+    reply = await connection.send(chat(question, "outbox-1", token("alice"), message_id="m-1"))
     answer = msgspec.json.decode(reply.body, type=ChatReply)
-    assert answer.event_id == event_id_of_message("alice", "outbox-1", "m-1")
+    assert answer.event_id == event_id_of_message("alice", "outbox-1", "m-1", question)
     assert reply.headers["x-event-id"] == answer.event_id
     with serving.valkey.client() as client:
         ((_, fields),) = client.xrevrange("outbox:0", count=1)

@@ -209,7 +209,11 @@ class Storm:
                     if dice.random() < 0.1:
                         await self._leave(connection, request, dice)
                         break
-                    self._check(await connection.send(request), session, message, expected)
+                    self._check(
+                        await connection.send(request),
+                        event_id_of_message("alice", session, message, question),
+                        expected,
+                    )
             finally:
                 await connection.abort()
 
@@ -218,11 +222,10 @@ class Storm:
         connection.writer.write(request[:cut])
         await asyncio.sleep(dice.random() * 0.002)
 
-    def _check(self, reply: object, session: str, message: str, expected: str) -> None:
-        event_id = event_id_of_message("alice", session, message)
+    def _check(self, reply: object, event_id: str, expected: str) -> None:
         body = getattr(reply, "json", {})
         if (body.get("event_id"), body["answer"]["text"]) != (event_id, expected):
-            self.wrong.append(f"{session} {message}: {body}")
+            self.wrong.append(f"{event_id}: {body}")
         self.answered.append(event_id)
 
 

@@ -37,9 +37,13 @@ def test_titles_are_numbered_with_what_is_known_of_them(capsys: pytest.CaptureFi
 
 
 def test_in_japanese_the_japanese_name_leads(capsys: pytest.CaptureFixture[str]) -> None:
-    titles = [{"title": "One Piece", "title_ja": "ワンピース"}, {"title": "B", "title_ja": "B"}]
-    output.items(titles, "ja")
-    assert capsys.readouterr().out.splitlines() == ["  1. ワンピース / One Piece", "  2. B"]
+    names = {"title": "One Piece", "title_ja": "ワンピース"}
+    authors = {"authors": ["Eiichiro Oda"], "authors_ja": ["尾田栄一郎"]}
+    output.items([{**names, **authors}, {"title": "B", "title_ja": "B"}], "ja")
+    assert capsys.readouterr().out.splitlines() == [
+        "  1. ワンピース / One Piece — 尾田栄一郎",
+        "  2. B",
+    ]
 
 
 class Terminal(io.StringIO):

@@ -14,7 +14,9 @@ from domain.errors import Refused
 from domain.events import AnswerFoundDamaged, AnswerServed, event_id_of_message
 from serving.exchange import dispatch
 from serving.keys import KeySet
+from serving.known_messages import KnownMessages
 from serving.models import ChatReply
+from serving.problems import Problem
 from serving.tokens import Gate
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath, stored
 
@@ -30,7 +32,7 @@ def test_a_stored_answer_is_sent_as_it_is_with_its_source_age_and_event(path: Re
     reply = msgspec.json.decode(response.answer, type=ChatReply)
     assert (reply.source, reply.age_seconds, reply.version) == ("precomputed", 10.0, 7)
     assert reply.answer.text == "the trending answer"
-    assert reply.event_id == event_id_of_message("alice", "s-1", "m-1")
+    assert reply.event_id == event_id_of_message("alice", "s-1", "m-1", "what is popular")
     assert f"x-event-id: {reply.event_id}\r\n".encode() in response.lines
     assert b"x-answer-source: precomputed\r\n" in response.lines
     for segment in (b"auth", b"classify", b"redis", b"total"):
@@ -52,10 +54,59 @@ def test_the_event_says_who_asked_what(path: RequestPath) -> None:
     assert second.seq == first.seq + 1
 
 
-@pytest.mark.parametrize("words", [("", "s", "m"), ("alice", "s.1:x", "m"), ("a b~", "s", "1")])
-def test_the_id_of_a_message_is_a_uuid_of_version_5(words: tuple[str, str, str]) -> None:
+@pytest.mark.parametrize("words", [("", "s", "m", "q"), ("alice", "s.1:x", "m", "新刊")])
+def test_the_id_of_a_message_is_a_uuid_of_version_5(words: tuple[str, str, str, str]) -> None:
     namespace = UUID("6f1d7c9e-3c55-5a0e-9b1e-6d616e676131")
     assert event_id_of_message(*words) == str(uuid5(namespace, "\x1f".join(words)))
+
+
+def test_a_message_that_is_sent_again_is_the_same_event(path: RequestPath) -> None:
+    asked = {**QUESTION, "message_id": "m-1"}
+    first, again = (path.ask(asked, ALICE).json["event_id"] for _ in range(2))
+    assert first == again
+
+
+def test_an_id_that_was_sent_with_another_message_is_refused(path: RequestPath) -> None:
+    path.ask({**QUESTION, "message_id": "m-1"}, ALICE)
+    other = {**QUESTION, "message": "new releases", "message_id": "m-1"}
+    response = path.ask(other, ALICE)
+    assert response.status == 422
+    misfit = {"pointer": "#/message_id", "detail": response.json["detail"]}
+    assert response.json["errors"] == [misfit]
+    assert [event.question for event in answered(path)] == ["what is popular"]
+    assert path.ask({**other, "message_id": "m-2"}, ALICE).status == 200
+    assert path.ask({**QUESTION, "message_id": "m-1"}, ALICE).status == 200
+
+
+def test_what_an_id_stood_for_is_of_its_user_and_session_alone(path: RequestPath) -> None:
+    path.ask({**QUESTION, "message_id": "m-1"}, ALICE)
+    other = {**QUESTION, "message": "new releases", "message_id": "m-1"}
+    assert path.ask({**other, "session_id": "s-2"}, ALICE).status == 200
+    assert path.ask(other, (b"authorization", b"Bearer bob")).status == 200
+
+
+def test_a_process_that_does_not_know_the_id_makes_it_an_event_of_its_own(
+    path: RequestPath,
+) -> None:
+    path.ask({**QUESTION, "message_id": "m-1"}, ALICE)
+    path.chat.known = KnownMessages()
+    path.ask({**QUESTION, "message": "new releases", "message_id": "m-1"}, ALICE)
+    first, second = answered(path)
+    assert (first.message_id, second.message_id) == ("m-1", "m-1")
+    assert first.event_id != second.event_id
+
+
+def test_only_the_latest_messages_are_known() -> None:
+    known = KnownMessages(most=2)
+    for number in range(3):
+        known.require_same("", "s", f"m-{number}", "an event")
+    known.require_same("", "s", "m-0", "another")
+    with pytest.raises(Problem):
+        known.require_same("", "s", "m-2", "another")
+
+
+def answered(path: RequestPath) -> list[AnswerServed]:
+    return [event for event in path.stock.events if isinstance(event, AnswerServed)]
 
 
 def test_past_its_soft_expiry_an_answer_is_stale(path: RequestPath) -> None:

@@ -83,6 +83,20 @@ def test_the_answer_is_that_of_http_in_a_frame(site: Talk) -> None:
     assert site.path.registry.sums[("ws_messages_total", "answered")] == 1
 
 
+def test_an_id_that_was_sent_with_another_message_is_refused_and_the_talk_goes_on(
+    site: Talk,
+) -> None:
+    body = {"session_id": "s-1", "message": "what is popular", "message_id": "m-1"}
+    site.path.ask(body, (b"authorization", b"Bearer alice"))
+    conversation, line = site.begin("alice")
+    conversation.receive(message("new releases"))
+    conversation.receive(message("new releases", message_id="m-2"))
+    conversation.receive(message())
+    assert codes(line) == ["invalid", "answer", "answer"]
+    assert line.sent[0]["message_id"] == "m-1"
+    assert len(site.path.stock.events) == 3
+
+
 def test_a_message_as_the_first_frame_is_from_somebody_not_signed_in(site: Talk) -> None:
     conversation, line = site.begin()
     conversation.receive(message())

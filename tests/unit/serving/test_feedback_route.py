@@ -45,7 +45,7 @@ def test_the_same_opinion_is_the_same_event_and_another_is_not(path: RequestPath
     ]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 4
-    assert event_id_of_message("alice", ANSWER, "up") not in ids
+    assert event_id_of_message("alice", ANSWER, "up", "") not in ids
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ async def test_where_nothing_was_found_what_draws_attention_is_shown(
 async def test_a_new_session_is_shown_what_the_process_knows_of_trending() -> None:
     desk = model_desk()
     desk.search.fail = Transient("slow")
-    answer = Answer(TRENDING, "many look at these", [{**item(TITLES[1]), "score": 2.0}])
+    answer = Answer(TRENDING, "many look at these", [{**item(TITLES[1], "en"), "score": 2.0}])
     key, stored_ = (
         TRENDING.redis_key(),
         store(answer, version=1, now=NOW, ttl_seconds=60, hard_ttl_seconds=600),

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass, field, replace
 
 import pytest
+from opentelemetry.trace import StatusCode
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,9 +18,11 @@ from serving.meters import Meters
 from serving.pages import SessionPage
 from serving.problems import Problem
 from serving.session_reader import SessionReader
+from serving.tracing import UNTRACED, Tracing
 from tests import unhurried
 from tests.fakes import FakeSessions
 from tests.samples import turn
+from tests.spans import SAMPLED, Spans, said
 from tests.unit.serving.fakes import CountingRegistry, KnownCallers
 
 
@@ -55,16 +58,18 @@ class Site:
     copies: FakeCopies = field(default_factory=FakeCopies)
     sessions: FakeSessions = field(default_factory=FakeSessions)
     registry: CountingRegistry = field(default_factory=CountingRegistry)
+    tracing: Tracing = UNTRACED
 
-    async def get(self) -> Response:
+    async def get(self, caller: bytes = b"Bearer alice") -> Response:
         meters = Meters(self.registry)
         page = SessionPage(
             gate=KnownCallers(),
             reader=SessionReader(self.copies, decode_copy, self.sessions, meters),
             budget=unhurried.budgets().routes["sessions"],
             meters=meters,
+            tracing=self.tracing,
         )
-        headers = [(b"authorization", b"Bearer alice")]
+        headers = [(b"authorization", caller), (b"traceparent", SAMPLED.encode())]
         return await page(
             Request({"type": "http", "headers": headers, "path_params": {"session_id": "s"}})
         )
@@ -135,3 +140,51 @@ async def test_a_copy_that_comes_late_exceeds_the_budget_of_redis(
     site.sessions.add_turns("s", "alice", [turn("e1")])
     assert (await site.get()).headers["x-answer-source"] == "table"
     assert site.registry.sums.get(("budget_exceeded_total", "redis")) == exceeded
+
+
+@pytest.fixture
+def spans(site: Site) -> Spans:
+    found = Spans()
+    site.tracing = found.tracing(ratio=0.0)
+    return found
+
+
+async def test_a_session_that_is_read_is_a_span_with_its_segments(site: Site, spans: Spans) -> None:
+    site.sessions.add_turns("s", "alice", [turn("e1")])
+    await site.get()
+    server = spans.named("sessions")
+    assert said(server) == {
+        "mangaassist.route": "sessions",
+        "http.response.status_code": 200,
+        "mangaassist.source": "table",
+    }
+    assert server.parent is not None
+    assert server.parent.span_id == int("b" * 16, 16)
+    assert list(spans.parts_of(server)) == ["auth", "redis", "dynamodb"]
+
+
+async def test_a_segment_of_a_session_that_failed_says_as_what(site: Site, spans: Spans) -> None:
+    site.sessions.failing["s"] = Transient("a secret of the table", dependency="dynamodb")
+    assert (await site.get()).headers["x-answer-source"] == "fallback"
+    server = spans.named("sessions")
+    assert said(server)["mangaassist.source"] == "fallback"
+    assert said(spans.parts_of(server)["dynamodb"])["error.type"] == "Transient"
+    assert "secret" not in "".join(span.to_json() for span in spans)
+
+
+@pytest.mark.parametrize(("caller", "status"), [(b"Bearer a.b.c", 401), (b"Bearer alice", 404)])
+async def test_a_session_that_is_refused_is_a_span_with_its_status(
+    site: Site, spans: Spans, caller: bytes, status: int
+) -> None:
+    with pytest.raises(Problem):
+        await site.get(caller)
+    server = spans.named("sessions")
+    assert said(server)["http.response.status_code"] == status
+    assert server.status.status_code is StatusCode.UNSET, "the client's fault is none of ours"
+
+
+async def test_a_mistake_of_ours_fails_the_span_of_a_session(site: Site, spans: Spans) -> None:
+    site.copies.stored = 5  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        await site.get()
+    assert spans.named("sessions").status.status_code is StatusCode.ERROR
