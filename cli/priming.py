@@ -1,4 +1,4 @@
-"""Prepares a stack: AWS resources, Redis functions, catalogue, model, and the first answers.
+"""Fills a stack whose AWS resources are there: Redis functions, catalogue, model, first answers.
 
 `python -m cli.priming SNAPSHOT MODEL [FILE]` is run by `mangaassist up` in a process of its own,
 since what it imports is slow, and again whenever the emulated AWS has lost its memory. SNAPSHOT
@@ -11,10 +11,8 @@ from pathlib import Path
 
 from adapters.connection import redis_of
 from adapters.jsonl_catalogue import dump_snapshot, load_snapshot, read_catalogue
-from adapters.provision import provision
 from cli.answers_refresh import precomputed_kinds, refresher
 from cli.modelling import describe
-from config import queues
 from config import settings as settings_module
 from config.errors import ConfigError
 from config.settings import Settings
@@ -24,8 +22,6 @@ from domain.errors import MangaAssistError
 
 def prime(settings: Settings, catalogue: Catalogue, snapshot: Path, model: Path) -> None:
     """Prepare everything, and wait for the first answers of every kind."""
-    provision(settings, queues.declared())
-    _say("the AWS resources are there")
     redis_of(settings).load_functions()
     ours = refresher(settings)
     ours.ports.catalogue.publish(catalogue)
