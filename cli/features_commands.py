@@ -29,7 +29,12 @@ def load(
     data_dir: Target = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write records into the feature store; goes on where it was interrupted."""
+    """Write records into the feature store; goes on where it was interrupted.
+
+    Bad rows are reported with line and reason and left out. A file with more than 5% of them is
+    refused: nothing is written, and the exit code is 2. It is 1 where the store has not taken a
+    good row.
+    """
     from cli.features_loading import run
 
     run(file, data_dir, rate=rate, restart=restart, sync=sync, as_json=as_json)

@@ -26,7 +26,11 @@ def train(
     data_dir: Target = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on what users did and on the catalogue."""
+    """Train a model on what users did and on the catalogue.
+
+    Bad rows are reported with line and reason and left out. A file with more than 5% of them is
+    refused: no model is made, and the exit code is 2.
+    """
     try:
         from cli.modelling import run
     except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ import typer
 from cli.data_dir import DEFAULT
 from cli.options import AsJson, StackDir, Target
 
-NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the new answers.")]
+NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is answered from.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -89,7 +89,11 @@ def import_(
     wait: NoWait = True,
     data_dir: Target = None,
 ) -> None:
-    """Load a catalogue, and have all answers made of it."""
+    """Load a catalogue, and have all answers made of it.
+
+    Returns when questions are answered from it. Bad rows are reported with line and reason and left
+    out. A file with more than 5% of them is refused: nothing is changed, and the exit code is 2.
+    """
     from cli.importing import run
 
     run(str(file), data_dir, merge=merge, wait=wait)
