@@ -20,6 +20,7 @@ Check = tuple[str, Look, str]
 
 THREADS = 8
 TIMED = {"redis", "endpoints", "recommender"}
+"""The checks that tell how long something takes."""
 
 
 def run(data_dir: Path | None, *, as_json: bool) -> None:

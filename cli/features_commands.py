@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Target
+from cli.options import BAD_ROWS, AsJson, Target
 
 app = typer.Typer(help="What is known of users.", no_args_is_help=True)
 Rate = Annotated[
@@ -17,7 +17,7 @@ Restart = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=f"{BAD_ROWS} It is 1 where the store does not take a good row.")
 def load(
     file: Annotated[Path, typer.Argument(help="JSONL, .gz or not.")],
     *,
@@ -29,12 +29,7 @@ def load(
     data_dir: Target = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write records into the feature store; goes on where it was interrupted.
-
-    Bad rows are reported with line and reason and left out. A file with more than 5% of them is
-    refused: nothing is written, and the exit code is 2. It is 1 where the store has not taken a
-    good row.
-    """
+    """Write records into the feature store; goes on where it was interrupted."""
     from cli.features_loading import run
 
     run(file, data_dir, rate=rate, restart=restart, sync=sync, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import AsJson, Target
+from cli.options import BAD_ROWS, AsJson, Target
 
 app = typer.Typer(help="The model behind the recommendations.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ def root() -> None:
     """Keep `model` a group although it has one command."""
 
 
-@app.command()
+@app.command(epilog=BAD_ROWS)
 def train(
     file: Annotated[Path, typer.Argument(help="CSV with ts, user and item, .gz or not.")],
     out: Annotated[
@@ -26,11 +26,7 @@ def train(
     data_dir: Target = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on what users did and on the catalogue.
-
-    Bad rows are reported with line and reason and left out. A file with more than 5% of them is
-    refused: no model is made, and the exit code is 2.
-    """
+    """Train a model on what users did and on the catalogue."""
     try:
         from cli.modelling import run
     except ModuleNotFoundError as error:

@@ -6,16 +6,18 @@ from typing import Annotated, Literal
 import typer
 
 from cli.data_dir import DEFAULT
-from cli.options import AsJson, StackDir, Target
+from cli.options import BAD_ROWS, AsJson, StackDir, Target
 
-NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is answered from.")]
+NoWait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait until questions are answered from it.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register them."""
     for command in (ask, token, doctor, endpoints, index):
         app.command()(command)
-    app.command("import")(import_)
+    app.command("import", epilog=BAD_ROWS)(import_)
     app.command(context_settings={"ignore_unknown_options": True})(bench)
 
 
@@ -89,11 +91,7 @@ def import_(
     wait: NoWait = True,
     data_dir: Target = None,
 ) -> None:
-    """Load a catalogue, and have all answers made of it.
-
-    Returns when questions are answered from it. Bad rows are reported with line and reason and left
-    out. A file with more than 5% of them is refused: nothing is changed, and the exit code is 2.
-    """
+    """Load a catalogue, and have all answers made of it."""
     from cli.importing import run
 
     run(str(file), data_dir, merge=merge, wait=wait)

@@ -21,7 +21,7 @@ from cli.voice import Voice
 START_SECONDS = 120.0
 IMPATIENT_SECONDS = 15.0
 PROGRESS_SECONDS = 0.2
-LAST_STEPS = ("the AWS resources", "the first answers", "serving's /readyz")
+STEPS = ("the AWS resources", "the first answers", "serving's /readyz")
 
 
 class Run:
@@ -94,7 +94,7 @@ class Run:
     async def _bring_up(self) -> None:
         foundations = [self._start(spec) for spec in self._stack.foundations]
         await asyncio.gather(*(self._until(child.spec.name, up(child)) for child in foundations))
-        resources, answers, readiness = LAST_STEPS
+        resources, answers, readiness = STEPS
         preparing = self._until(answers, self._preparing.until_done())
         try:
             async with asyncio.TaskGroup() as group:
@@ -118,7 +118,7 @@ class Run:
 
     async def _tell_progress(self) -> None:
         """In the last line of a terminal all the time, elsewhere now and then."""
-        steps = len(self._stack.foundations) + len(self._stack.processes) + len(LAST_STEPS)
+        steps = len(self._stack.foundations) + len(self._stack.processes) + len(STEPS)
         self._voice.say(f"starting; the logs are in {self._stack.directory.logs}")
         while self._voice.is_seen:
             waits_for = ", ".join(sorted(self._waits_for)) or "processes"
