@@ -55,5 +55,5 @@ def outbox(settings: Settings) -> Iterator[Finding]:
         yield ok("outbox", detail)
     aside = box.malformed()
     if aside:
-        what = f"set aside: {number(aside, 'entry', 'entries')}"
+        what = f"{number(aside, 'entry', 'entries')} set aside"
         yield warn("outbox malformed", what, "docs/runbooks/outbox.md")
