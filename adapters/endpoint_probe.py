@@ -156,8 +156,10 @@ class _Look:
                     connection = trusted.wrap_socket(connection, server_hostname=self._host)
                 opened.enter_context(connection)
             if self._access.credentials is not None:
+                with self._step(None, "signed request"):
+                    headers = self._signed(self._access.credentials)
                 with self._step("call_ms", "signed request"):
-                    self.status = self._answered(connection, self._access.credentials)
+                    self.status = self._answered(connection, headers)
 
     def _connected(self) -> socket.socket:
         """To the first address that accepts, within the time for one."""
@@ -171,14 +173,17 @@ class _Look:
                     raise
         raise OSError("it has no address")
 
-    def _answered(self, connection: socket.socket, credentials: Credentials) -> int:
+    def _signed(self, credentials: Credentials) -> Mapping[str, str]:
         url = f"{self._url.scheme}://{self._netloc()}/"
         request = AWSRequest(method="GET", url=url, headers={"Host": self._netloc()})
         frozen = credentials.get_frozen_credentials()
         SigV4Auth(frozen, self._access.signing_name, self._access.region).add_auth(request)
+        return dict(request.headers.items())
+
+    def _answered(self, connection: socket.socket, headers: Mapping[str, str]) -> int:
         client = http.client.HTTPConnection(self._host, self._port)
         client.sock = connection
-        client.request("GET", "/", headers=dict(request.headers.items()))
+        client.request("GET", "/", headers=headers)
         return client.getresponse().status
 
     def _netloc(self) -> str:

@@ -4,14 +4,16 @@
 ValueError with one line that says why and quotes nothing of what is told of the user.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 from msgspec import Meta
 
+from adapters.jsonl_lines import MAX_LINE_BYTES, lines_of
 from config.features import FeatureGroup
+from domain.catalogue import RowError
 from domain.errors import Malformed
 from domain.features import GroupRecord, event_time_of
 
@@ -41,6 +43,22 @@ class FeatureRow:
     group: str
     event_time: float
     features: Mapping[str, str | Sequence[str]]
+
+
+def rows_of(
+    raw: IO[bytes], groups: Mapping[str, FeatureGroup], now: float, after: int = 0
+) -> Iterator[tuple[int, FeatureRow | RowError]]:
+    """The rows of a file behind a line, each with its line, and what is wrong with bad ones."""
+    for line, data in enumerate(lines_of(raw), 1):
+        if line <= after or (data is not None and not data.strip()):
+            continue
+        if data is None:
+            yield line, RowError(line, f"longer than {MAX_LINE_BYTES} bytes")
+            continue
+        try:
+            yield line, parse_row(data, groups, now)
+        except ValueError as error:
+            yield line, RowError(line, str(error))
 
 
 def parse_row(line: bytes, groups: Mapping[str, FeatureGroup], now: float) -> FeatureRow:

@@ -16,11 +16,10 @@ import msgspec
 import zstandard
 
 from adapters.catalogue_rows import parse_row
-from adapters.jsonl_lines import MAX_LINE_BYTES, lines_of
+from adapters.jsonl_lines import MAX_LINE_BYTES, lines_of, refusal
 from domain.catalogue import Catalogue, CatalogueRejected, RowError, Title
 from domain.errors import Malformed
 
-MAX_BAD_SHARE = 0.05
 _PROGRESS_ROWS = 500
 _KEPT_ERRORS = 10_000
 _SNAPSHOT_MAGIC = b"MAC1"
@@ -31,11 +30,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A catalogue and the rows of its file that were left out."""
+    """A catalogue and the rows of its file that were left out, the first of them with why."""
 
     catalogue: Catalogue
     rows: int
     errors: tuple[RowError, ...]
+
+    @property
+    def bad(self) -> int:
+        """How many rows were left out."""
+        return self.rows - len(self.catalogue)
 
 
 def read_catalogue(path: Path, on_progress: Progress | None = None) -> Loaded:
@@ -71,7 +75,9 @@ def _read(raw: IO[bytes], path: Path, on_progress: Progress | None) -> Loaded:
         ) from error
     if on_progress:
         on_progress(size, size)
-    _judge(path.name, rows, bad, errors)
+    refused = refusal(rows, bad, errors[0] if errors else "")
+    if refused:
+        raise CatalogueRejected(f"{path.name}: {refused}", errors)
     return Loaded(Catalogue(titles.values()), rows, tuple(errors))
 
 
@@ -89,17 +95,6 @@ def _take(data: bytes | None, titles: dict[str, Title]) -> str | None:
         return f"id {title.id!r} is used by an earlier row"
     titles[title.id] = title
     return None
-
-
-def _judge(name: str, rows: int, bad: int, errors: list[RowError]) -> None:
-    if rows == 0:
-        raise CatalogueRejected(f"{name}: the file has no rows")
-    if bad > rows * MAX_BAD_SHARE:
-        raise CatalogueRejected(
-            f"{name}: {bad} of {rows} rows are bad, more than {MAX_BAD_SHARE:.0%}; the first is "
-            f"{errors[0]}",
-            errors,
-        )
 
 
 def dump_snapshot(catalogue: Catalogue) -> bytes:

@@ -1,4 +1,4 @@
-"""The lines of a JSONL file, plain or gzip, in bounded memory whatever a line's length."""
+"""The lines of a JSONL file, plain or gzip, however long one is, and how many may be bad."""
 
 import gzip
 import io
@@ -7,6 +7,7 @@ from typing import IO
 
 MAX_LINE_BYTES = 256 * 1024
 GZIP_MAGIC = b"\x1f\x8b"
+MAX_BAD_SHARE = 0.05
 
 
 def lines_of(raw: IO[bytes]) -> Iterator[bytes | None]:
@@ -21,3 +22,12 @@ def lines_of(raw: IO[bytes]) -> Iterator[bytes | None]:
         while data and not data.endswith(b"\n"):
             data = stream.readline(MAX_LINE_BYTES)
         yield None
+
+
+def refusal(rows: int, bad: int, first: object) -> str:
+    """Why a file with so many rows is not to be taken; empty where it is."""
+    if rows == 0:
+        return "the file has no rows"
+    if bad > rows * MAX_BAD_SHARE:
+        return f"{bad} of {rows} rows are bad, more than {MAX_BAD_SHARE:.0%}; the first is {first}"
+    return ""

@@ -21,7 +21,7 @@ VERSIONS_KEPT = 5
 """The current version and those that `roll_back` can return to."""
 
 _SET, _HOLD, _LEASE = "answer_set:", "answer_hold:", "answer_lease:"
-_ARCHIVE = "answer_archive:"
+_ARCHIVE, _VERSIONS = "answer_archive:", "answer_versions:"
 
 # A lease that expired and was taken by somebody else must stay theirs.
 _GIVE_BACK = """
@@ -62,18 +62,20 @@ class RedisAnswers:
     ) -> Written:
         """Replace the kind's set at once, unless a version at least as new is there."""
         if not answers:
-            raise ValueError("an empty set would leave a gap")
+            raise ValueError("an empty set would leave a gap: withdraw the kind")
         rows: list[str | bytes] = []
         for key, answer in answers.items():
             packed = answer.pack()
             for name in key.redis_keys():
                 rows += (name, packed)
-        hard_seconds = max(_hard_seconds(answer) for answer in answers.values())
-        done = self._connection.call(
-            "ma3_publish", (), published.kind, published.version, _encode_meta(published),
-            hard_seconds, VERSIONS_KEPT, *rows,
-        )  # fmt: skip
-        return Written(done)
+        return self._publish(published, max(map(_hard_seconds, answers.values())), rows)
+
+    def withdraw(self, published: PublishedSet, seconds: float) -> Written:
+        """Publish that there are none, and take that out of the versions to return to."""
+        done = self._publish(published, max(1, round(seconds)), ())
+        with translated():
+            self._redis.zrem(_VERSIONS + published.kind, published.version)
+        return done
 
     def write(self, key: AnswerKey, answer: StoredAnswer) -> Written:
         """Write one answer beside the set, unless one at least as new is there.
@@ -147,13 +149,22 @@ class RedisAnswers:
             start = self._redis.getrange(redis_key, 0, 4095)
         return Header.unpack(start) if start else None
 
+    def _publish(
+        self, published: PublishedSet, hard_seconds: int, rows: Sequence[str | bytes]
+    ) -> Written:
+        done = self._connection.call(
+            "ma3_publish", (), published.kind, published.version, _encode_meta(published),
+            hard_seconds, VERSIONS_KEPT, *rows,
+        )  # fmt: skip
+        return Written(done)
+
     def _stored_sets(self, kinds: Sequence[str]) -> Iterator[StoredSet]:
         for kind in kinds:
             published = self.current(kind)
             if published is None:
                 continue
             archive = f"{_ARCHIVE}{kind}:{published.version}"
-            versions = self._redis.zrange(f"answer_versions:{kind}", 0, -1, desc=True)
+            versions = self._redis.zrange(_VERSIONS + kind, 0, -1, desc=True)
             yield StoredSet(
                 published=published,
                 is_held=self.held(kind),

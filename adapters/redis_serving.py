@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Reply, Unknown, WritesRefused, bytes_in, pack
 from adapters.redis_serving_events import ServingEvents
 from domain.answers import AnswerKey
 from domain.errors import MangaAssistError, Refused, Transient
+from domain.ports import PublishedSet
 
 _FOREIGN, _FOUND, _FALLBACK, _NOTHING, _BEGUN = range(5)
 
@@ -168,18 +171,22 @@ class ServingRedis(ServingEvents):
         ]
         return [bytes_in(reply) for reply in await asyncio.gather(*asked)]
 
-    async def published(self, kind: str, version: bytes, seconds: float) -> Mapping[str, bytes]:
-        """The stored answers of a published set by their keys; raises Transient."""
+    async def published(
+        self, kind: str, version: bytes, seconds: float
+    ) -> Mapping[str, bytes] | None:
+        """The stored answers of a published set by their keys, none of a kind that was withdrawn;
+        None where this version is not there any more. Raises Transient."""
         archive = b"answer_archive:%b:%b" % (kind.encode(), version)
         match await self._bulk.ask(pack("HGETALL", archive), seconds):
-            case [*fields]:
+            case [_, *_] as fields:
                 pairs = zip(fields[::2], fields[1::2], strict=False)
                 return {
                     name.decode(errors="replace"): stored
                     for name, stored in pairs
                     if isinstance(name, bytes) and isinstance(stored, bytes)
                 }
-        return {}
+        meta = bytes_in(await self._bulk.ask(pack("HGET", archive + b":meta", "meta"), seconds))
+        return {} if meta is not None and _tells_of_none(meta) else None
 
     def drop(self, key: str, damaged: bytes, seconds: float) -> None:
         """Delete a value that was found damaged, unless it was replaced since.
@@ -216,3 +223,10 @@ def _less_lucky(reply: Reply) -> tuple[Looked, bool]:
         case Transient():
             return reply, False
     return Unknown("an unexpected reply"), False
+
+
+def _tells_of_none(meta: bytes) -> bool:
+    try:
+        return msgspec.json.decode(meta, type=PublishedSet).answers == 0
+    except msgspec.DecodeError:
+        return False

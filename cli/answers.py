@@ -8,7 +8,7 @@ from pathlib import Path
 from adapters.connection import redis_of
 from adapters.redis_answers import RedisAnswers, StoredSet
 from cli import output
-from cli.answers_refresh import precomputed_kinds, refresher
+from cli.answers_refresh import outcome, precomputed_kinds, refresher
 from cli.failures import FAILED, Failure
 from cli.target import aim
 from config import answers as declared_answers
@@ -59,12 +59,7 @@ def refresh(kind: str, data_dir: Path | None, *, wait: bool) -> None:
     if not wait:
         output.line(f"asked for {', '.join(kinds)}")
         return
-    ours.wait(
-        before,
-        lambda name, version: output.line(
-            f"{name}: " + (f"version {version}" if version else "the catalogue gives no answers")
-        ),
-    )
+    ours.wait(before, lambda *sets: output.line(outcome(*sets)))
 
 
 def roll_back(kind: str, data_dir: Path | None, hold_seconds: float) -> None:
@@ -98,6 +93,8 @@ def _kinds(kind: str) -> Sequence[str]:
 def _state(row: StoredSet) -> str:
     if row.is_held:
         return "held"
+    if not row.published.answers:
+        return "none"
     ttl = declared_answers.declared().kinds.rows()[row.published.kind].ttl_seconds
     return "fresh" if time.time() < row.published.generated_at + ttl else "stale"
 

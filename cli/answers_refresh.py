@@ -12,19 +12,17 @@ from config import queues, schedules
 from config.settings import Settings
 from domain.errors import Transient
 from domain.jobs import PrecomputeAnswers
-from domain.ports import Ports
-from domain.rendering import render
-from tasks.publishing import material
+from domain.ports import Ports, PublishedSet
 from workers.sqs_sending import SqsSending, new_pack_id
 
 PAUSE_SECONDS = 0.05
 WAIT_SECONDS = 60.0
-DOUBT_SECONDS = 1.0
-"""After so long it is asked whether a kind has no answers at all: then none are published."""
 PRODUCER = "mangaassist-cli"
 
-Versions = Mapping[str, int]
-Told = Callable[[str, int], None]
+Before = Mapping[str, PublishedSet | None]
+"""The set of each kind that is to be overtaken."""
+Told = Callable[[PublishedSet, PublishedSet | None], None]
+"""Is given what is published now, and what was before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +32,9 @@ class Refresher:
     ports: Ports
     sending: SqsSending
 
-    def request(self, kinds: Collection[str]) -> Versions:
-        """Send a job for each kind; the versions that are to be overtaken."""
-        before = {kind: self._version(kind) for kind in kinds}
+    def request(self, kinds: Collection[str]) -> Before:
+        """Send a job for each kind; what is published of each before it is done."""
+        before = {kind: self.ports.answers.current(kind) for kind in kinds}
         for number, kind in enumerate(kinds):
             job = PrecomputeAnswers(
                 event_id=new_pack_id(),
@@ -48,36 +46,31 @@ class Refresher:
             self.sending.job(job, 0)
         return before
 
-    def wait(self, before: Versions, published: Told, seconds: float = WAIT_SECONDS) -> None:
-        """Wait for a newer version of each kind, telling of each; version 0 says that the
-        catalogue has no answers of the kind. Raises Transient when it takes too long."""
+    def wait(self, before: Before, published: Told, seconds: float = WAIT_SECONDS) -> None:
+        """Wait for a newer version of each kind, telling of each; raises Transient when it takes
+        too long."""
         left = dict(before)
-        began = time.monotonic()
-        is_doubted = False
-        while left:
-            for kind in list(left):
-                version = self._version(kind)
-                if version > left[kind]:
+        deadline = time.monotonic() + seconds
+        while True:
+            for kind, old in list(left.items()):
+                now = self.ports.answers.current(kind)
+                if now is not None and (old is None or now.version > old.version):
                     del left[kind]
-                    published(kind, version)
-            waited = time.monotonic() - began
-            if left and waited > DOUBT_SECONDS and not is_doubted:
-                is_doubted = True
-                for kind in filter(self._is_empty, list(left)):
-                    del left[kind]
-                    published(kind, 0)
-            if left and waited > seconds:
+                    published(now, old)
+            if not left:
+                return
+            if time.monotonic() > deadline:
                 late = ", ".join(left)
                 raise Transient(f"no worker has published {late} within {seconds:g} s")
-            if left:
-                time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
 
-    def _version(self, kind: str) -> int:
-        current = self.ports.answers.current(kind)
-        return current.version if current else 0
 
-    def _is_empty(self, kind: str) -> bool:
-        return not render(kind, material(kind, self.ports, time.time()))
+def outcome(now: PublishedSet, before: PublishedSet | None) -> str:
+    """What became of a kind, in a line."""
+    if now.answers:
+        return f"{now.kind}: version {now.version}"
+    gone = f", {before.answers} withdrawn" if before is not None and before.answers else ""
+    return f"{now.kind}: the catalogue gives no answers{gone}"
 
 
 def refresher(settings: Settings) -> Refresher:

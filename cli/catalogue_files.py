@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import config
+from cli import output
 from cli.failures import Failure
 
 SAMPLE = Path(config.__file__).parent / "sample_catalogue.jsonl"
@@ -23,11 +24,11 @@ def require_good(path: Path) -> None:
     from domain.catalogue import CatalogueRejected
 
     try:
-        errors = read_catalogue(path).errors
+        loaded = read_catalogue(path)
     except CatalogueRejected as error:
         raise Failure(str(error)) from error
-    if errors:
+    if errors := loaded.errors:
         raise Failure(
-            f"{path.name}: {errors[0]} ({len(errors)} bad rows; "
-            "`mangaassist import` skips such rows, up to 5%)"
+            f"{path.name}: {errors[0]} ({output.number(loaded.bad, 'bad row')}; "
+            "`mangaassist import` leaves such rows out, up to 5%)"
         )

@@ -79,7 +79,7 @@ def retry(
     if as_json:
         output.document({**asdict(done), "missing": missing, "dry_run": dry_run})
     else:
-        output.line(f"{len(done.sent)} {'would be' if dry_run else 'were'} sent again")
+        output.line(f"{'would be ' if dry_run else ''}sent again: {len(done.sent)}")
     _tell_faults(done, missing)
 
 

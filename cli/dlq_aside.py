@@ -76,7 +76,7 @@ def export(
     if as_json:
         output.document({"file": str(file), "exported": count, "redacted": redact})
     else:
-        output.line(f"{count} were written to {file}")
+        output.line(f"written to {file}: {count}")
     if count and not redact:
         output.warn(f"{file} holds what customers sent; --redact leaves it out")
 

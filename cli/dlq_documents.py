@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from adapters.msgpack_wire import decode_pack
+from cli.output import number
 from domain.answers import rfc3339
 from domain.errors import Malformed
 from domain.jobs import Job
@@ -118,7 +119,8 @@ def cells(row: Document) -> Sequence[str]:
 def lines(document: Document) -> Sequence[str]:
     """One opened, for people."""
     one = document
-    what = f"{one['id']}  {one['kind']} on {one['queue']}, received {one['receives']} times"
+    received = number(one["receives"], "time")
+    what = f"{one['id']}  {one['kind']} on {one['queue']}, received {received}"
     said = [what if one["state"] == "dead" else f"{what}, parked: {one['reason']}"]
     if one["state"] == "dead" and one["reason"]:
         said.append(f"it cannot be read: {one['reason']}")

@@ -8,19 +8,19 @@ from adapters.redis_answers import RedisAnswers
 from adapters.redis_outbox import RedisOutbox
 from cli.answers_refresh import precomputed_kinds
 from cli.findings import Finding, fail, ok, warn
+from cli.output import number
+from cli.trips import median_ms
 from config import answers
 from config.settings import Settings
 
 OUTBOX_SECONDS = 10.0
 """The relay takes entries within a fraction of this."""
+NO_ANSWERS = "none, as the catalogue gives none"
 
 
 def server(settings: Settings) -> Iterator[Finding]:
     """Redis answers."""
-    redis = redis_of(settings)
-    began = time.perf_counter()
-    redis.ping()
-    yield ok("redis", f"answers in {(time.perf_counter() - began) * 1000:.1f} ms")
+    yield ok("redis", f"answers in {median_ms(redis_of(settings).ping):.1f} ms")
 
 
 def published(settings: Settings) -> Iterator[Finding]:
@@ -34,7 +34,8 @@ def published(settings: Settings) -> Iterator[Finding]:
             yield fail(what, "none are published", f"mangaassist answers refresh {kind}")
             continue
         age = time.time() - current.generated_at
-        detail = f"{current.answers} answers, version {current.version}, {age:.0f} s old"
+        many = number(current.answers, "answer") if current.answers else NO_ANSWERS
+        detail = f"{many}, version {current.version}, {age:.0f} s old"
         if age > rows[kind].ttl_seconds:
             yield warn(what, f"{detail}: stale", "see whether beat and the precompute worker run")
         elif sets.held(kind):
@@ -47,11 +48,12 @@ def outbox(settings: Settings) -> Iterator[Finding]:
     """What is in the outbox is taken out of it, and none of it had to be set aside."""
     box = RedisOutbox(redis_of(settings), settings.outbox_shards)
     depth, oldest = box.depth(), box.oldest_seconds()
-    detail = f"{depth} entries, the oldest of {oldest:.1f} s"
+    detail = f"{number(depth, 'entry', 'entries')}, the oldest of {oldest:.1f} s"
     if depth and oldest > OUTBOX_SECONDS:
         yield warn("outbox", detail, "see whether a relay runs and reaches SQS")
     else:
         yield ok("outbox", detail)
     aside = box.malformed()
     if aside:
-        yield warn("outbox malformed", f"{aside} entries are set aside", "docs/runbooks/outbox.md")
+        what = f"{number(aside, 'entry', 'entries')} set aside"
+        yield warn("outbox malformed", what, "docs/runbooks/outbox.md")

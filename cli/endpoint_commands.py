@@ -29,7 +29,7 @@ def run(data_dir: Path | None, *, as_json: bool) -> None:
         output.table(HEADINGS, [_row(health) for health in healths])
     failed = [health for health in healths if health.status is Status.UNHEALTHY]
     if failed:
-        raise Failure(f"{len(failed)} of {len(healths)} endpoints are unhealthy", FAILED)
+        raise Failure(f"unhealthy: {len(failed)} of {len(healths)} endpoints", FAILED)
 
 
 def healths_of(aws: AwsClients, settings: Settings) -> list[Health]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.options import AsJson, Target
+from cli.options import BAD_ROWS, AsJson, Target
 
 app = typer.Typer(help="What is known of users.", no_args_is_help=True)
 Rate = Annotated[
@@ -17,7 +17,7 @@ Restart = Annotated[
 ]
 
 
-@app.command()
+@app.command(epilog=f"{BAD_ROWS} It is 1 where the store does not take a good row.")
 def load(
     file: Annotated[Path, typer.Argument(help="JSONL, .gz or not.")],
     *,

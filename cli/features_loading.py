@@ -1,7 +1,8 @@
 """`mangaassist features load`: records from a file into the feature store, in bounded memory.
 
-After each block of rows the place in the file is remembered, so that a call that was interrupted is
-gone on with. A block that comes twice changes nothing.
+The whole file is looked at before anything is written. After each block of rows the place in it is
+remembered, so that a call that was interrupted is gone on with. A block that comes twice changes
+nothing.
 """
 
 import gzip
@@ -9,16 +10,17 @@ import json
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.aws_clients import AwsClients
-from adapters.feature_rows import FeatureRow, parse_row
-from adapters.jsonl_lines import MAX_LINE_BYTES, lines_of
+from adapters.feature_rows import FeatureRow, rows_of
+from adapters.jsonl_lines import refusal
 from adapters.sagemaker_loading import SageMakerLoading
 from adapters.sqs_queues import SqsQueues
 from adapters.token_bucket import TokenBucket
-from cli import output, progress
+from cli import bad_rows, output, progress
 from cli.bookmarks import FileBookmarks
 from cli.failures import FAILED, Failure
 from cli.features_syncing import bookmarks_of
@@ -30,30 +32,25 @@ from domain.jobs import SyncFeatures
 from workers.sqs_sending import SqsSending, new_pack_id
 
 BLOCK_ROWS = 1000
-SHOWN_ROWS = 1000
 BOOKMARK = "features-load"
 PRODUCER = "mangaassist-cli"
 
 
 @dataclass(slots=True)
 class _Block:
-    """Rows in a row: the good ones with their lines, and where the next block begins."""
+    """Good rows in a row with their lines, and where the next block begins."""
 
     rows: list[tuple[int, FeatureRow]]
-    bad: list[RowError]
     line: int
     byte: int
 
 
 @dataclass(slots=True)
 class _Total:
+    bad: int
     written: int = 0
-    bad: int = 0
-
-    def report(self, errors: Sequence[RowError], name: str) -> None:
-        for error in errors[: max(0, SHOWN_ROWS - self.bad)]:
-            output.warn(f"{name}: {error}")
-        self.bad += len(errors)
+    refused: int = 0
+    """By the store."""
 
 
 class _Loading:
@@ -74,7 +71,21 @@ class _Loading:
         found = file.stat()
         self._identity = [str(file), found.st_size, found.st_mtime_ns]
         self.size = found.st_size
-        self.total = _Total()
+        self.total = _Total(bad=0)
+
+    def check(self) -> None:
+        """Tell of every bad row; raises Failure for a file that is refused."""
+        rows, first = 0, list[RowError]()
+        with self._file.open("rb") as raw:
+            for _, row in rows_of(raw, self._table.groups, time.time()):
+                rows += 1
+                if isinstance(row, RowError):
+                    self.total.bad += 1
+                    if len(first) < bad_rows.SHOWN_ROWS:
+                        first.append(row)
+        bad_rows.tell(self._file.name, first, self.total.bad)
+        if refused := refusal(rows, self.total.bad, first[0] if first else ""):
+            raise Failure(f"{self._file.name}: {refused}")
 
     def begun_at(self) -> int:
         """How many lines an earlier call has done of this very file."""
@@ -87,46 +98,38 @@ class _Loading:
     def blocks(self) -> Iterator[_Block]:
         """Load block by block; each is told when it is done."""
         for block in self._read(self.begun_at()):
-            self.total.report(block.bad, self._file.name)
             self._write(block)
             self._marks.put(BOOKMARK, json.dumps([self._identity, block.line]))
             yield block
         self._marks.remove(BOOKMARK)
 
     def _read(self, skipped: int) -> Iterator[_Block]:
-        block = _Block([], [], skipped, 0)
+        block = _Block([], skipped, 0)
         with self._file.open("rb") as raw:
-            for line, data in enumerate(lines_of(raw), 1):
-                if line <= skipped:
-                    continue
-                self._take(block, line, data)
+            for line, row in rows_of(raw, self._table.groups, time.time(), skipped):
+                if not isinstance(row, RowError):
+                    block.rows.append((line, row))
                 block.line, block.byte = line, raw.tell()
-                if len(block.rows) + len(block.bad) >= BLOCK_ROWS:
+                if len(block.rows) >= BLOCK_ROWS:
                     yield block
-                    block = _Block([], [], line, raw.tell())
-        if block.rows or block.bad:
+                    block = _Block([], line, raw.tell())
+        if block.rows:
             yield block
-
-    def _take(self, block: _Block, line: int, data: bytes | None) -> None:
-        if data is None:
-            block.bad.append(RowError(line, f"longer than {MAX_LINE_BYTES} bytes"))
-        elif data.strip():
-            try:
-                block.rows.append((line, parse_row(data, self._table.groups, time.time())))
-            except ValueError as error:
-                block.bad.append(RowError(line, str(error)))
 
     def _write(self, block: _Block) -> None:
         failed = self._loading.write([row for _, row in block.rows])
         refused = {at: why for at, why in failed.items() if isinstance(why, Permanent)}
-        self.total.report(
-            [RowError(block.rows[at][0], str(why)) for at, why in refused.items()], self._file.name
-        )
+        self._tell_of([RowError(block.rows[at][0], str(why)) for at, why in refused.items()])
         for at, why in failed.items():
             if at not in refused:
                 raise Failure(f"line {block.rows[at][0]} is not written: {why}", FAILED)
         self.total.written += len(block.rows) - len(failed)
         self._have_synced([row for at, (_, row) in enumerate(block.rows) if at not in failed])
+
+    def _tell_of(self, refused: Sequence[RowError]) -> None:
+        for row in refused[: max(0, bad_rows.SHOWN_ROWS - self.total.refused)]:
+            output.warn(f"{self._file.name}: {row}")
+        self.total.refused += len(refused)
 
     def _have_synced(self, rows: Sequence[FeatureRow]) -> None:
         if self._sending is None or not rows:
@@ -154,7 +157,7 @@ def run(
     sync: bool,
     as_json: bool,
 ) -> None:
-    """Load a file; raises Failure where rows were bad or the store did not take them."""
+    """Load a file; raises Failure where it is refused, or where the store does not take it."""
     path = file.expanduser().resolve()
     if not path.is_file():
         raise Failure(f"{path} is not a file")
@@ -166,8 +169,18 @@ def run(
     if restart:
         marks.remove(BOOKMARK)
     loading = _Loading(path, SageMakerLoading(aws, table.groups, turns), sending, marks)
-    _load(loading, path)
+    with _reading(path):
+        loading.check()
+        _load(loading, path)
     _tell(loading.total, as_json=as_json)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Failure(f"{path.name}: cannot be read: {error}") from error
 
 
 def _load(loading: _Loading, path: Path) -> None:
@@ -183,14 +196,14 @@ def _load(loading: _Loading, path: Path) -> None:
     except (KeyboardInterrupt, MangaAssistError, Failure):
         output.warn(f"stopped behind line {done}; the same command goes on from there")
         raise
-    except (OSError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise Failure(f"{path.name}: cannot be read behind line {done}: {error}") from error
 
 
 def _tell(total: _Total, *, as_json: bool) -> None:
     if as_json:
-        output.document({"written": total.written, "bad": total.bad})
+        output.document({"written": total.written, "bad": total.bad + total.refused})
     else:
-        output.line(f"{total.written} records written, {total.bad} bad rows left out")
-    if total.bad:
-        raise Failure(f"{total.bad} rows were bad", FAILED)
+        written = output.number(total.written, "record")
+        output.line(f"{written} written, {bad_rows.left_out(total.bad)}")
+    if total.refused:
+        refused = output.number(total.refused, "record")
+        raise Failure(f"the store has refused {refused}", FAILED)

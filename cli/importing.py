@@ -1,18 +1,21 @@
 """`mangaassist import`: a catalogue from a file to every process, and answers made of it."""
 
-from collections.abc import Iterable
+import time
 from pathlib import Path
 
 from adapters.jsonl_catalogue import Loaded, read_catalogue
-from cli import catalogue_files, output, progress
-from cli.answers_refresh import Refresher, Versions, precomputed_kinds, refresher
+from cli import bad_rows, catalogue_files, output, progress, web_calls
+from cli.answers_refresh import Before, Refresher, outcome, precomputed_kinds, refresher
 from cli.failures import Failure
 from cli.priming import keep
 from cli.target import Target, aim
-from domain.catalogue import Catalogue, CatalogueRejected, RowError
+from domain.catalogue import Catalogue, CatalogueRejected
 from domain.errors import Transient
+from domain.ports import CatalogueStore
 
-SHOWN_ROWS = 1000
+PAUSE_SECONDS = 0.05
+TAKING_SECONDS = 30.0
+"""How long a process may take to load and index a catalogue, once it has noticed it."""
 
 
 def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
@@ -23,13 +26,15 @@ def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
     ours = refresher(target.settings)
     catalogue = _merged(ours, loaded.catalogue) if merge else loaded.catalogue
     is_new = _publish(ours, target, catalogue)
+    rows, titles = output.number(loaded.rows, "row"), output.number(len(catalogue), "title")
     output.line(
-        f"{loaded.rows} rows: {len(loaded.catalogue)} titles, {len(loaded.errors)} skipped; "
-        f"the catalogue has {len(catalogue)} titles" + ("" if is_new else ", as before")
+        f"{rows}: {output.number(len(loaded.catalogue), 'title')}, "
+        f"{bad_rows.left_out(loaded.bad)}; the catalogue has {titles}"
+        + ("" if is_new else ", as before")
     )
     before = ours.request(precomputed_kinds())
     if wait:
-        _wait(ours, before)
+        _wait(ours, before, target)
 
 
 def _read(file: Path) -> Loaded:
@@ -37,18 +42,10 @@ def _read(file: Path) -> Loaded:
         with progress.shown(file.name) as advance:
             loaded = read_catalogue(file, advance)
     except CatalogueRejected as error:
-        _show(file, error.errors)
+        bad_rows.tell(file.name, error.errors, len(error.errors))
         raise Failure(str(error)) from error
-    _show(file, loaded.errors)
+    bad_rows.tell(file.name, loaded.errors, loaded.bad)
     return loaded
-
-
-def _show(file: Path, errors: Iterable[RowError]) -> None:
-    rows = list(errors)
-    for row in rows[:SHOWN_ROWS]:
-        output.warn(f"{file.name}: {row}")
-    if len(rows) > SHOWN_ROWS:
-        output.warn(f"{file.name}: and {len(rows) - SHOWN_ROWS} more bad rows")
 
 
 def _merged(ours: Refresher, fresh: Catalogue) -> Catalogue:
@@ -66,11 +63,32 @@ def _publish(ours: Refresher, target: Target, catalogue: Catalogue) -> bool:
     return ours.ports.catalogue.publish(catalogue)
 
 
-def _wait(ours: Refresher, before: Versions) -> None:
-    def tell(kind: str, version: int) -> None:
-        output.line(f"{kind}: " + (f"version {version}" if version else "no answers"))
-
+def _wait(ours: Refresher, before: Before, target: Target) -> None:
+    """Until nothing is answered from the catalogue before."""
     try:
-        ours.wait(before, tell)
+        ours.wait(before, lambda *sets: output.line(outcome(*sets)))
+        poll_seconds = target.settings.catalogue_poll_seconds
+        until_taken(ours.ports.catalogue, target.http, poll_seconds, poll_seconds + TAKING_SECONDS)
     except Transient as error:
         output.warn(f"the catalogue is imported, but {error}")
+
+
+def until_taken(
+    store: CatalogueStore, http: str, poll_seconds: float, limit_seconds: float
+) -> None:
+    """Wait until the request path that can be asked answers from the newest catalogue; raises
+    Transient where it does not in time, or where none can be asked."""
+    deadline = time.monotonic() + limit_seconds
+    while True:
+        try:
+            taken = web_calls.get(f"{http}/readyz").body.get("catalogue")
+        except Failure as error:
+            raise Transient(
+                f"what it is answered from is not known: {error}; every process looks for a new "
+                f"one each {poll_seconds:g} s"
+            ) from error
+        if taken == store.version():
+            return
+        if time.monotonic() > deadline:
+            raise Transient(f"{http} has not taken it within {limit_seconds:g} s: see its log")
+        time.sleep(PAUSE_SECONDS)

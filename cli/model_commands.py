@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli.failures import Failure
-from cli.options import AsJson, Target
+from cli.options import BAD_ROWS, AsJson, Target
 
 app = typer.Typer(help="The model behind the recommendations.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ def root() -> None:
     """Keep `model` a group although it has one command."""
 
 
-@app.command()
+@app.command(epilog=BAD_ROWS)
 def train(
     file: Annotated[Path, typer.Argument(help="CSV with ts, user and item, .gz or not.")],
     out: Annotated[

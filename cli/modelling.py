@@ -4,7 +4,7 @@ from pathlib import Path
 
 from adapters.aws_clients import AwsClients
 from adapters.dynamodb_catalogue import DynamoDBCatalogue
-from cli import output, progress
+from cli import bad_rows, output, progress
 from cli.data_dir import MODEL_FILE as FILE
 from cli.failures import Failure
 from cli.target import Target, aim
@@ -38,8 +38,9 @@ def run(file: Path, out: Path | None, data_dir: Path | None, *, as_json: bool) -
         )
         return
     output.line(
-        f"{len(interactions)} interactions, {interactions.bad_rows} rows skipped; "
-        f"the model {model.version} of {len(model.ids)} titles is in {where}"
+        f"{output.number(len(interactions), 'interaction')}, "
+        f"{bad_rows.left_out(interactions.bad_rows)}; "
+        f"the model {model.version} of {output.number(len(model.ids), 'title')} is in {where}"
     )
 
 
@@ -89,8 +90,5 @@ def _read(file: Path) -> Interactions:
         raise Failure(f"{file} cannot be read: {error.strerror}") from error
     except InteractionsRejected as error:
         raise Failure(f"{file}: {error}") from error
-    for bad in found.bad:
-        output.warn(f"{file.name}: {bad}")
-    if found.bad_rows > len(found.bad):
-        output.warn(f"{file.name}: and {found.bad_rows - len(found.bad)} more bad rows")
+    bad_rows.tell(file.name, found.bad, found.bad_rows)
     return found

@@ -6,16 +6,18 @@ from typing import Annotated, Literal
 import typer
 
 from cli.data_dir import DEFAULT
-from cli.options import AsJson, StackDir, Target
+from cli.options import BAD_ROWS, AsJson, StackDir, Target
 
-NoWait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the new answers.")]
+NoWait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="Wait until questions are answered from it.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register them."""
     for command in (ask, token, doctor, endpoints, index):
         app.command()(command)
-    app.command("import")(import_)
+    app.command("import", epilog=BAD_ROWS)(import_)
     app.command(context_settings={"ignore_unknown_options": True})(bench)
 
 

@@ -1,4 +1,4 @@
-"""The options that several commands have. Imports nothing slow."""
+"""The options, and the words of help, that several commands have. Imports nothing slow."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,3 +22,8 @@ CatalogueFile = Annotated[
     str | None,
     typer.Option("--catalogue", metavar="FILE", help="JSONL, .gz or not; `sample` is the bundled."),
 ]
+BAD_ROWS = (
+    "Bad rows are reported with line and reason and left out. A file with more than 5% of them is "
+    "refused: nothing is changed, and the exit code is 2."
+)
+"""The end of the help of a command that reads a file of rows."""

@@ -48,9 +48,9 @@ def line(text: str) -> None:
     sys.stdout.flush()
 
 
-def number(count: int, noun: str) -> str:
-    """So many of something whose plural ends in s."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def number(count: int, noun: str, plural: str = "") -> str:
+    """So many of something; its plural ends in s unless it is given."""
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def warn(text: str) -> None:

@@ -1,7 +1,8 @@
-"""Runs `cli.priming`, which fills an empty stack, as often as that takes."""
+"""Makes an empty stack usable: runs `cli.provisioning`, then `cli.priming`, until both are done."""
 
 import asyncio
 import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cli.children import Child, Spec, manner
@@ -24,6 +25,11 @@ class Preparing:
         self._file = catalogue
         self._one_at_a_time = asyncio.Lock()
         self._running: Child | None = None
+        self._is_provisioned = asyncio.Event()
+
+    async def until_provisioned(self) -> None:
+        """Wait for the AWS resources: what works on them may start."""
+        await self._is_provisioned.wait()
 
     async def until_done(self) -> None:
         """Prepare a new stack; raises Failure where it cannot be done."""
@@ -37,17 +43,14 @@ class Preparing:
     async def trouble(self) -> str:
         """Prepare the stack; what went wrong, or nothing."""
         async with self._one_at_a_time:
-            self._running = child = self._child()
-            child.start()
-            try:
-                code = await gone_of(child, self._deaths)
-            finally:
-                child.kill_group()
-                self._running = None
-            if code:
-                return f"the stack is not prepared ({manner(code)}): {child.last_words()}"
-            self._file = None
-            return ""
+            trouble = await self._trouble_of("provisioning", python("cli.provisioning"))
+            if trouble:
+                return trouble
+            self._is_provisioned.set()
+            trouble = await self._trouble_of("priming", python("cli.priming", *self._to_load()))
+            if not trouble:
+                self._file = None
+            return trouble
 
     def interrupt(self) -> bool:
         """End an attempt that is under way, which counts as failed; whether there was one."""
@@ -56,15 +59,21 @@ class Preparing:
         self._running.signal(signal.SIGKILL)
         return True
 
-    def _child(self) -> Child:
+    async def _trouble_of(self, name: str, command: Sequence[str]) -> str:
+        """Run one step to its end."""
         directory = self._stack.directory
-        arguments = [str(directory.catalogue), str(directory.model)]
+        spec = Spec(name=name, command=command, environment=self._stack.environment, port=0)
+        self._running = child = Child(spec, directory.log(name), directory.path)
+        child.start()
+        try:
+            code = await gone_of(child, self._deaths)
+        finally:
+            child.kill_group()
+            self._running = None
+        return f"{name} failed ({manner(code)}): {child.last_words()}" if code else ""
+
+    def _to_load(self) -> Iterator[str]:
+        directory = self._stack.directory
+        yield from (str(directory.catalogue), str(directory.model))
         if self._file is not None:
-            arguments.append(str(self._file))
-        spec = Spec(
-            name="priming",
-            command=python("cli.priming", *arguments),
-            environment=self._stack.environment,
-            port=0,
-        )
-        return Child(spec, directory.log("priming"), directory.path)
+            yield str(self._file)

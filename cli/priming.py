@@ -1,4 +1,4 @@
-"""Prepares a stack: AWS resources, Redis functions, catalogue, model, and the first answers.
+"""Fills a stack whose AWS resources are there: Redis functions, catalogue, model, first answers.
 
 `python -m cli.priming SNAPSHOT MODEL [FILE]` is run by `mangaassist up` in a process of its own,
 since what it imports is slow, and again whenever the emulated AWS has lost its memory. SNAPSHOT
@@ -11,10 +11,9 @@ from pathlib import Path
 
 from adapters.connection import redis_of
 from adapters.jsonl_catalogue import dump_snapshot, load_snapshot, read_catalogue
-from adapters.provision import provision
-from cli.answers_refresh import precomputed_kinds, refresher
+from cli.answers_refresh import outcome, precomputed_kinds, refresher
 from cli.modelling import describe
-from config import queues
+from cli.output import number
 from config import settings as settings_module
 from config.errors import ConfigError
 from config.settings import Settings
@@ -24,17 +23,15 @@ from domain.errors import MangaAssistError
 
 def prime(settings: Settings, catalogue: Catalogue, snapshot: Path, model: Path) -> None:
     """Prepare everything, and wait for the first answers of every kind."""
-    provision(settings, queues.declared())
-    _say("the AWS resources are there")
     redis_of(settings).load_functions()
     ours = refresher(settings)
     ours.ports.catalogue.publish(catalogue)
-    _say(f"the catalogue of {len(catalogue)} titles is published")
+    _say(f"the catalogue of {number(len(catalogue), 'title')} is published")
     before = ours.request(precomputed_kinds())
     if not model.exists() or model.stat().st_mtime < snapshot.stat().st_mtime:
         describe(model, catalogue)  # while the workers make the answers
         _say("the recommender has a model of the catalogue")
-    ours.wait(before, _tell)
+    ours.wait(before, lambda *sets: _say(outcome(*sets)))
 
 
 def keep(snapshot: Path, catalogue: Catalogue) -> None:
@@ -42,10 +39,6 @@ def keep(snapshot: Path, catalogue: Catalogue) -> None:
     fresh = snapshot.with_suffix(".new")
     fresh.write_bytes(dump_snapshot(catalogue))
     fresh.replace(snapshot)
-
-
-def _tell(kind: str, version: int) -> None:
-    _say(f"{kind} is published, version {version}" if version else f"{kind} has no answers")
 
 
 def _say(text: str) -> None:

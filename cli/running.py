@@ -21,7 +21,7 @@ from cli.voice import Voice
 START_SECONDS = 120.0
 IMPATIENT_SECONDS = 15.0
 PROGRESS_SECONDS = 0.2
-LAST_STEPS = ("the first answers", "serving's /readyz")
+STEPS = ("the AWS resources", "the first answers", "serving's /readyz")
 
 
 class Run:
@@ -94,15 +94,17 @@ class Run:
     async def _bring_up(self) -> None:
         foundations = [self._start(spec) for spec in self._stack.foundations]
         await asyncio.gather(*(self._until(child.spec.name, up(child)) for child in foundations))
-        answers, readiness = LAST_STEPS
+        resources, answers, readiness = STEPS
         preparing = self._until(answers, self._preparing.until_done())
-        ready = probes.until_ok(self._stack.ports.http.number, "/readyz")
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(preparing)  # first: the others need what it makes
+                group.create_task(preparing)
+                # Else each process would complain of what is only not there yet.
+                await self._until(resources, self._preparing.until_provisioned())
                 for child in [self._start(spec) for spec in self._stack.processes]:
                     group.create_task(self._until(child.spec.name, up(child)))
                 self._write_endpoints()
+                ready = probes.until_ok(self._stack.ports.http.number, "/readyz")
                 group.create_task(self._until(readiness, ready))
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from failures
@@ -116,7 +118,7 @@ class Run:
 
     async def _tell_progress(self) -> None:
         """In the last line of a terminal all the time, elsewhere now and then."""
-        steps = len(self._stack.foundations) + len(self._stack.processes) + len(LAST_STEPS)
+        steps = len(self._stack.foundations) + len(self._stack.processes) + len(STEPS)
         self._voice.say(f"starting; the logs are in {self._stack.directory.logs}")
         while self._voice.is_seen:
             waits_for = ", ".join(sorted(self._waits_for)) or "processes"

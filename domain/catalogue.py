@@ -24,7 +24,7 @@ _FIRST_YEAR, _LAST_YEAR = 1800, 2200
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """A row of a catalogue file that was skipped: its line (from 1) and why."""
+    """A row of a file that was left out: its line (from 1) and why."""
 
     line: int
     reason: str

@@ -94,7 +94,7 @@ def read(path: Path, told: Callable[[int], None] = lambda _bytes: None) -> Inter
     told(path.stat().st_size)
     if columns.bad_rows > rows * MAX_BAD_PART:
         raise InteractionsRejected(
-            f"{columns.bad_rows} of {rows} rows are wrong; the first: {columns.bad[0]}"
+            f"{columns.bad_rows} of {rows} rows are bad; the first is {columns.bad[0]}"
         )
     return _sorted(columns)
 

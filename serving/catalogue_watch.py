@@ -57,6 +57,11 @@ class CatalogueWatch:
         version = self._version or ""
         return version if self._indexed == self._version else f"{version} {self._indexed}"
 
+    @property
+    def taken(self) -> str:
+        """The version that everything here follows, the index too; empty before the first."""
+        return (self._version if self._build_search is None else self._indexed) or ""
+
     def loaded(self) -> bool:
         """Whether there is a catalogue."""
         return self.catalogue is not None

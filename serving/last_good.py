@@ -27,8 +27,10 @@ class PublishedSets(Protocol):
         """The version of the set of each kind."""
         ...
 
-    async def published(self, kind: str, version: bytes, seconds: float) -> Mapping[str, bytes]:
-        """The stored answers of a set, by their keys."""
+    async def published(
+        self, kind: str, version: bytes, seconds: float
+    ) -> Mapping[str, bytes] | None:
+        """The stored answers of a set, by their keys; None where it is not there any more."""
         ...
 
 
@@ -62,7 +64,7 @@ class LastGood:
 
     async def _read(self, kind: str, version: bytes) -> None:
         answers = await self._sets.published(kind, version, READ_SECONDS)
-        if not answers:  # replaced between the two reads
+        if answers is None:  # replaced between the two reads
             return
         for key, stored in answers.items():
             self._seen.learn(key, stored)

@@ -198,3 +198,6 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
 
     ready: bool
     checks: Checks
+    catalogue: Annotated[
+        str, Meta(description="The version of the catalogue that this process answers from")
+    ] = ""

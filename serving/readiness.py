@@ -20,12 +20,14 @@ class ReadinessChecks:
         classifier: Callable[[], bool],
         keys: Callable[[], bool],
         soft: Mapping[str, bool],
+        version: Callable[[], str],
     ) -> None:
         self._redis = redis
         self._catalogue = catalogue
         self._classifier = classifier
         self._keys = keys
         self._soft = soft
+        self._version = version
         self.answers = False
         """The first answers are published."""
         self.warm = False
@@ -49,4 +51,4 @@ class ReadinessChecks:
         )
         hard = [name for name in checks.__struct_fields__ if name != "soft"]
         self._has_been_ready |= all(getattr(checks, name) for name in hard)
-        return Readiness(ready=self._has_been_ready, checks=checks)
+        return Readiness(ready=self._has_been_ready, checks=checks, catalogue=self._version())

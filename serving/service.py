@@ -67,6 +67,7 @@ class Service:
             classifier=base.watch.ready,
             keys=lambda: base.keys.loaded,
             soft=self._warming.state,
+            version=lambda: base.watch.taken,
         )
         self._personal = PersonalPath(base, parts)
         self._model = self._model_path(parts, parts.model) if parts.model is not None else None

@@ -36,18 +36,28 @@ _LOCALES: tuple[Locale, ...] = ("ja", "en")
 
 async def first_answers(reader: Reader) -> bytes:
     """A stored answer, as soon as the first are published."""
-    keys = [AnswerKey("trending", "", locale) for locale in _LOCALES]
+    said = ""
     while True:
         try:
-            found = [await reader.stored_answer(key, READ_SECONDS) for key in keys]
-            for key, stored in zip(keys, found, strict=True):
-                StoredAnswer.unpack(stored or b"", key.redis_key())
+            return await _first_answer(reader)
         except (Transient, Damaged) as error:
-            log.info("the first answers cannot be read yet: %s", error)
-            found = []
-        if found and found[0] is not None and all(found):
-            return found[0]
+            if str(error) != said:
+                said = str(error)
+                log.info("the first answers cannot be read yet: %s", said)
         await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _first_answer(reader: Reader) -> bytes:
+    """Raises Transient while one is missing, Damaged for one that is not sound."""
+    keys = [AnswerKey("trending", "", locale) for locale in _LOCALES]
+    found = []
+    for key in keys:
+        stored = await reader.stored_answer(key, READ_SECONDS)
+        if stored is None:
+            raise Transient(f"{key.redis_key()} is not published")
+        StoredAnswer.unpack(stored, key.redis_key())
+        found.append(stored)
+    return found[0]
 
 
 async def exercise(ask: "Callable[[DryExchange], None]", reader: Reader) -> None:

@@ -21,7 +21,7 @@ SKEW_SECONDS = 60.0
 @performs(PrecomputeAnswers)
 @each
 def precompute_answers(job: PrecomputeAnswers, ports: Ports) -> None:
-    """Publish a new set, unless this job is already done or its kind is held."""
+    """Publish a new set or withdraw the kind, unless this job is done already or the kind held."""
     row_of(job.answer_kind)
     if _is_needless(job, ports):
         ports.metrics.count("duplicates_total", kind=job.kind)
@@ -53,9 +53,12 @@ def _publish(job: PrecomputeAnswers, ports: Ports) -> None:
     version = next_version(current, started)
     answers = render(kind, material(kind, ports, started))
     ready = {key: stored(answer, version, started) for key, answer in answers.items()}
+    published = PublishedSet(kind, version, started, _tick(job, current), len(ready))
     if ready:
-        published = PublishedSet(kind, version, started, _tick(job, current), len(ready))
         ports.answers.publish(published, ready)
+    else:
+        # What is served is of another catalogue, or of another month.
+        ports.answers.withdraw(published, row_of(kind).hard_ttl_seconds)
     if _is_wish(job):
         ports.answers.release(kind)
     ports.metrics.observe("precompute_seconds", ports.clock() - started, kind=kind)

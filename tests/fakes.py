@@ -90,6 +90,10 @@ class FakeAnswerSets:
         self.publications.append(published)
         return Written.APPLIED
 
+    def withdraw(self, published: PublishedSet, seconds: float) -> Written:
+        assert published.answers == 0
+        return self.publish(published, {})
+
     def write(self, key: AnswerKey, answer: StoredAnswer) -> Written:
         if self.fail is not None:
             raise self.fail
@@ -102,7 +106,8 @@ class FakeAnswerSets:
 
     def roll_back(self, kind: str, hold_seconds: float) -> PublishedSet:
         versions = self._of(kind)
-        before = max((v for v in versions.sets if v < versions.current), default=0)
+        full = (version for version, (it, _) in versions.sets.items() if it.answers)
+        before = max((version for version in full if version < versions.current), default=0)
         if not before:
             raise Refused("there is no version before")
         forgotten = versions.current

@@ -12,7 +12,10 @@ from domain.response_cache import StoredResponse
 
 @dataclass(frozen=True, slots=True)
 class PublishedSet:
-    """What is known of a published set; `tick` is the start of the last period of beat's done."""
+    """What is known of a published set; `tick` is the start of the last period of beat's done.
+
+    Of no answers: the catalogue gives none of this kind.
+    """
 
     kind: str
     version: int
@@ -35,6 +38,13 @@ class AnswerSets(Protocol):
 
         Readers see the old set or the new one, never a mixture and never a gap. The versions
         before are kept for `roll_back`.
+        """
+        ...
+
+    def withdraw(self, published: PublishedSet, seconds: float) -> Written:
+        """Serve no answers of the kind any more, as its newest version, known for so long.
+
+        The versions before are kept for `roll_back`, which does not return to this one.
         """
         ...
 

@@ -1,5 +1,6 @@
 """Published answers: the contract of `AnswerSets`, and what Redis adds to it."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ import pytest
 
 from adapters.redis_answers import VERSIONS_KEPT, RedisAnswers
 from adapters.redis_connection import RedisConnection
+from adapters.redis_kept import KeptRedis
+from adapters.redis_serving import ServingRedis
 from domain.answers import AnswerKey, StoredAnswer
 from domain.errors import Refused
 from domain.ports import AnswerSets, PublishedSet, Written
@@ -16,6 +19,7 @@ from tests.fakes import NOW, FakeAnswerSets
 from tests.samples import answer
 
 KIND = "genre"
+SECONDS = 30.0
 ACTION = AnswerKey(KIND, "action", "ja")
 SPORTS = AnswerKey(KIND, "sports", "en")
 
@@ -89,6 +93,26 @@ def test_a_rollback_serves_the_whole_set_before_and_holds(shelf: Shelf) -> None:
     assert shelf.versions(ACTION, SPORTS) == [1, 1]
     assert shelf.sets.current(KIND) == PublishedSet(KIND, 1, NOW, None, 2)
     assert shelf.sets.held(KIND)
+
+
+def test_a_kind_that_is_withdrawn_has_no_answers_and_can_be_returned_from(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION, SPORTS)
+    none = PublishedSet(KIND, 2, NOW, 4, 0)
+    assert shelf.sets.withdraw(none, 600) is Written.APPLIED
+    assert shelf.sets.withdraw(none, 600) is Written.ALREADY_APPLIED
+    assert shelf.versions(ACTION, SPORTS) == [None, None]
+    assert shelf.sets.current(KIND) == none
+    assert shelf.publish(2, ACTION) is Written.ALREADY_APPLIED
+    shelf.sets.roll_back(KIND, 60)
+    assert shelf.versions(ACTION, SPORTS) == [1, 1]
+
+
+def test_a_rollback_passes_over_a_withdrawal(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION)
+    shelf.sets.withdraw(PublishedSet(KIND, 2, NOW, None, 0), 600)
+    shelf.publish(3, SPORTS)
+    assert shelf.sets.roll_back(KIND, 60).version == 1
+    assert shelf.versions(ACTION, SPORTS) == [1, None]
 
 
 def test_a_rollback_without_a_version_before_is_refused(shelf: Shelf) -> None:
@@ -165,6 +189,7 @@ def test_every_key_has_a_time_to_live(redis_connection: RedisConnection) -> None
     for version in range(1, VERSIONS_KEPT + 3):
         sets.publish(*publication(version, ACTION, SPORTS))
     sets.write(AnswerKey("title", "1", "ja"), answer(ACTION, 1))
+    sets.withdraw(PublishedSet("title", 1, NOW, None, 0), 600)
     sets.roll_back(KIND, 60)
     sets.claim(KIND, 60)
     client = redis_connection.client
@@ -183,6 +208,26 @@ def test_a_rollback_whose_reply_was_lost_may_be_repeated(
     current = sets.current(KIND)
     assert current is not None
     assert current.version == 2
+
+
+async def test_whoever_keeps_copies_learns_of_a_withdrawal(
+    redis_connection: RedisConnection, valkey_url: str
+) -> None:
+    sets = RedisAnswers(redis_connection)
+    sets.publish(*publication(1, ACTION))
+    sets.withdraw(PublishedSet(KIND, 2, NOW, None, 0), 600)
+    kept = KeptRedis(valkey_url, name="test")
+    kept.start()
+    while not kept.up:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0.01)
+    reader = ServingRedis(kept, kept, shards=1, owner_seconds=60)
+    assert await reader.versions([KIND], SECONDS) == [b"2"]
+    assert await reader.published(KIND, b"2", SECONDS) == {}
+    before = await reader.published(KIND, b"1", SECONDS)
+    assert before is not None
+    assert before.keys() == set(ACTION.redis_keys())
+    assert await reader.published(KIND, b"3", SECONDS) is None
+    await kept.close()
 
 
 def test_old_versions_are_forgotten(redis_connection: RedisConnection) -> None:

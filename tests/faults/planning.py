@@ -85,6 +85,16 @@ def searching(planned: Stack, url: str) -> Stack:
     return replace(planned, processes=processes)
 
 
+def provisioning(planned: Stack) -> Spec:
+    """What makes the AWS resources, past the proxies."""
+    return Spec(
+        name="provisioning",
+        command=python(ENTRY, "cli.provisioning"),
+        environment=planned.environment,
+        port=0,
+    )
+
+
 def priming(planned: Stack) -> Spec:
     """What fills an empty stack, past the proxies."""
     directory = planned.directory

@@ -260,13 +260,17 @@ class Rig:
             self._start(spec)
         for port in [spec.port for spec in self._stack.foundations]:
             self.until(partial(listens, port), START_SECONDS, "what it rests on does not start")
+        self._until_done(self._started(planning.provisioning(self._stack)))
         priming = self._started(planning.priming(self._stack))
         self._stack = planning.proxied(self._stack, self.nemesis.ports)
         for spec in self._stack.processes:
             self._start(spec)
-        self.until(lambda: priming.ended() is not None, START_SECONDS, "it is not prepared")
-        assert priming.ended() == 0, priming.last_words()
+        self._until_done(priming)
         self.until(self.ready, START_SECONDS, "the stack does not start")
+
+    def _until_done(self, step: Child) -> None:
+        self.until(lambda: step.ended() is not None, START_SECONDS, "it is not prepared")
+        assert step.ended() == 0, step.last_words()
 
     def _start(self, spec: Spec) -> None:
         self._children[spec.name] = self._started(spec)

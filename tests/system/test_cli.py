@@ -1,6 +1,7 @@
 """The operator's commands against a running stack."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -132,16 +133,18 @@ def test_an_imported_catalogue_is_what_questions_are_answered_from(
     lone_stack: Stack, tmp_path: Path
 ) -> None:
     file = tmp_path / "catalogue.jsonl"
-    rows = [{"id": f"x{n}", "title": f"The Chronicle of Owl Number {n}"} for n in range(50)]
+    rows = [
+        {"id": f"x{n}", "title": f"The Chronicle of Owl Number {n}", "popularity": 10**6}
+        for n in range(50)
+    ]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "nonsense\n")
     done = run("import", file, "--merge", "--data-dir", lone_stack.data_dir)
     assert done.returncode == 0
     assert "line 51" in done.stderr
-    assert "50 titles" in done.stdout
-    reply = eventually(
-        lambda: lone_stack.ask("The Chronicle of Owl Number 7"),
-        lambda found: found.body["answer"]["kind"] == "title",
-    )
+    assert "51 rows: 50 titles, 1 bad row left out; the catalogue has 588 titles" in done.stdout
+    # The very next question: no waiting.
+    reply = lone_stack.ask("The Chronicle of Owl Number 7")
+    assert reply.body["answer"]["kind"] == "title"
     assert "Owl" in reply.body["answer"]["text"]
     _tells_of_a_title(lone_stack)
     lone_stack.stop()
@@ -149,6 +152,25 @@ def test_an_imported_catalogue_is_what_questions_are_answered_from(
         doctor = json.loads(again.until_ready().cli("doctor", "--json"))
     catalogue = next(row for row in doctor if row["what"] == "catalogue")
     assert catalogue["detail"].startswith("588 titles")
+
+
+def test_answers_that_a_new_catalogue_has_no_titles_for_are_withdrawn(
+    lone_stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"id": "my-1", "title": "The Only Manga There Is"}\n')
+    said = lone_stack.cli("import", str(file))
+    assert "1 row: 1 title, 0 bad rows left out; the catalogue has 1 title" in said
+    withdrawn = re.search(r"genre: the catalogue gives no answers, (\d+) withdrawn", said)
+    assert withdrawn is not None
+    assert int(withdrawn[1]) > 0
+    found = _set(lone_stack, "genre")
+    assert (found["answers"], found["state"], found["keys"]) == (0, "none", [])
+    assert lone_stack.ask("show me shonen").body["answer"]["kind"] != "genre"
+    doctor = {row["what"]: row for row in json.loads(lone_stack.cli("doctor", "--json"))}
+    assert doctor["answers genre"]["state"] == "ok"
+    assert doctor["answers genre"]["detail"].startswith("none, as the catalogue gives none")
+    assert doctor["catalogue"]["detail"].startswith("1 title,")
 
 
 def test_a_file_that_is_mostly_bad_is_refused(stack: Stack, tmp_path: Path) -> None:

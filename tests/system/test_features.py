@@ -91,13 +91,26 @@ def test_who_was_here_lately_has_new_features_in_redis(
 def test_bad_rows_are_named_and_the_others_loaded(
     stack: Stack, tmp_path: Path, prefix: str
 ) -> None:
-    file = write(tmp_path / "rows.jsonl", [row(prefix), "{", row(prefix, colour="red")])
+    good = [row(prefix)] * 39
+    file = write(tmp_path / "rows.jsonl", ["{", *good, row(prefix, colour="red")])
     done = run("features", "load", file, "--data-dir", stack.data_dir)
-    assert done.returncode == 1
-    assert "1 records written, 2 bad rows left out" in done.stdout
-    assert "rows.jsonl: line 2: not JSON" in done.stderr
-    assert "rows.jsonl: line 3: the group has no such feature" in done.stderr
+    assert done.returncode == 0, done.stderr
+    assert "39 records written, 2 bad rows left out" in done.stdout
+    assert "rows.jsonl: line 1: not JSON" in done.stderr
+    assert "rows.jsonl: line 41: the group has no such feature" in done.stderr
     eventually(lambda: values(stack, prefix), {"locale": "ja"}.__eq__)
+
+
+def test_of_a_file_that_is_mostly_bad_nothing_is_written(
+    stack: Stack, tmp_path: Path, prefix: str
+) -> None:
+    file = write(tmp_path / "rows.jsonl", [row(prefix), "{"])
+    done = run("features", "load", file, "--data-dir", stack.data_dir)
+    assert done.returncode == 2
+    assert "rows.jsonl: line 2: not JSON" in done.stderr
+    assert "1 of 2 rows are bad, more than 5%" in done.stderr
+    sync = json.loads(stack.cli("features", "sync", "--user", prefix, "--json"))
+    assert sync["merged"] == 0
 
 
 def test_a_user_is_synced_on_demand(stack: Stack, tmp_path: Path, prefix: str) -> None:

@@ -1,6 +1,7 @@
 """`mangaassist up`: what it promises while it runs, and when it can't."""
 
 import os
+import re
 import signal
 import socket
 from datetime import UTC, datetime
@@ -151,14 +152,26 @@ def test_a_redis_that_is_not_there_is_said(tmp_path: Path) -> None:
     assert_one_line(done.returncode, done.stderr, "MANGAASSIST_REDIS_URL")
 
 
-def test_a_signal_ends_everything_that_was_started(tmp_path: Path) -> None:
+def test_a_signal_ends_everything_that_was_started_and_no_log_complains(tmp_path: Path) -> None:
     with running(tmp_path) as stack:
         stack.until_ready()
+        stack.cli("doctor")
         groups = list(stack.pids().values())
         assert stack.stop(signal.SIGTERM) == 0
         assert [pid for pid in groups if _group_exists(pid)] == []
         assert processes_of(tmp_path) == []
         assert not (tmp_path / "endpoints.json").exists()
+    assert _complaints(tmp_path / "logs") == []
+
+
+def _complaints(logs: Path) -> list[str]:
+    """What no log may hold where nothing has failed, however slow the machine is."""
+    return [
+        f"{log.name}: {line}"
+        for log in logs.glob("*.log")
+        for line in log.read_text().splitlines()
+        if re.search(r"Traceback|NonExistent|NotFound|damaged", line)
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -99,7 +99,7 @@ def test_both_are_listed_shown_and_sent_again(
     one_by_one = ["retry", parked_id, "--queue", "sessions", "--id", letter_id]
     assert dlq.parsed(*one_by_one, "--dry-run")["sent"] == [letter_id, parked_id]
     assert queues.depth(QUEUE).visible == 0
-    assert "2 were sent again" in dlq(*one_by_one)
+    assert "sent again: 2" in dlq(*one_by_one)
     assert queues.depth(QUEUE).visible == 2
     assert ports.parking.count() == 0
     assert parked_id in dlq(*one_by_one, code=1), "it says what was not found"

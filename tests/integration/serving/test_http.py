@@ -213,6 +213,7 @@ def test_health_readiness_metrics_and_the_document(serving: Serving) -> None:
     assert serving.get("/healthz")[0] == 200
     readiness = msgspec.json.decode(serving.get("/readyz")[2], type=Readiness)
     assert readiness.ready
+    assert readiness.catalogue
     metrics = serving.get("/metrics")[2].decode()
     for name in ("requests_total", "request_seconds_bucket", "answer_age_seconds_bucket",
                  "segment_seconds_bucket", "redis_up 1", "catalogue_titles 20"):  # fmt: skip

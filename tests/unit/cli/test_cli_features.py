@@ -15,6 +15,7 @@ ANN = Merged(UserFeatures("ann", {"g": GroupRecord(NOW, {})}), {"g": Written.APP
 @pytest.mark.parametrize(("count", "said"), [(0, "0 users"), (1, "1 user"), (2, "2 users")])
 def test_one_is_no_plural(count: int, said: str) -> None:
     assert output.number(count, "user") == said
+    assert output.number(count, "entry", "entries").endswith("entry") is (count == 1)
 
 
 def test_users_whom_the_store_does_not_know_are_told_from_merged_ones() -> None:

@@ -55,6 +55,7 @@ async def test_everything_is_chat_until_there_is_a_catalogue() -> None:
     watch = CatalogueWatch(store_of_none, by_size, poll_seconds=1, titles=registry.gauge("n"))
     await watch.refresh()
     assert not watch.loaded()
+    assert not watch.taken
     assert watch.classify("ワンピース", None) == Question(QuestionKind.CHAT, "", "ja")
 
 
@@ -69,6 +70,7 @@ async def test_a_newer_catalogue_replaces_the_classifier_and_what_it_had_answere
     await watch.refresh()
     assert watch.classify("T0", None).slug == "2"
     assert watch.catalogue is source.catalogue
+    assert watch.taken == "2"
 
 
 async def test_a_catalogue_that_cannot_be_read_leaves_the_one_before() -> None:
@@ -112,13 +114,14 @@ async def test_the_index_follows_the_catalogue_and_its_answers_say_which() -> No
     await watch.refresh()
     first = watch.search
     assert first is not None
-    assert (watch.version, watch.before) == ("1", None)
+    assert (watch.version, watch.taken, watch.before) == ("1", "1", None)
     store.current, store.catalogue = "2", titles(2)
     with pytest.raises(Transient):
         await watch.refresh()
     assert watch.search is first, "the one before goes on"
     assert (watch.version, watch.before) == ("2 1", "1"), "no answer of it is one of the new"
+    assert watch.taken == "1"
     await watch.refresh()
     assert watch.search is not first
-    assert (watch.version, watch.before) == ("2", "1")
+    assert (watch.version, watch.taken, watch.before) == ("2", "2", "1")
     assert store.loads == 2

@@ -30,7 +30,7 @@ def published(*keys: AnswerKey, text: str = "text") -> dict[str, bytes]:
 class FakeSets:
     """The published sets of each kind, by version."""
 
-    sets: dict[str, tuple[bytes, dict[str, bytes]]] = field(default_factory=dict)
+    sets: dict[str, tuple[bytes, dict[str, bytes] | None]] = field(default_factory=dict)
     reads: list[tuple[str, bytes]] = field(default_factory=list)
     fault: Transient | None = None
 
@@ -39,7 +39,7 @@ class FakeSets:
             raise self.fault
         return [self.sets[kind][0] if kind in self.sets else None for kind in kinds]
 
-    async def published(self, kind: str, version: bytes, seconds: float) -> dict[str, bytes]:
+    async def published(self, kind: str, version: bytes, seconds: float) -> dict[str, bytes] | None:
         self.reads.append((kind, version))
         return self.sets[kind][1]
 
@@ -84,8 +84,17 @@ async def test_an_answer_that_was_withdrawn_is_forgotten() -> None:
     assert names(seen, ACTION, SPORTS) == [ACTION]
 
 
+async def test_of_a_kind_that_was_withdrawn_everything_is_forgotten() -> None:
+    sets = FakeSets({"genre": (b"1", published(ACTION, SPORTS))})
+    last_good, seen = watch(sets)
+    await last_good.refresh()
+    sets.sets["genre"] = (b"2", {})
+    await last_good.refresh()
+    assert names(seen, ACTION, SPORTS) == []
+
+
 async def test_a_set_that_was_replaced_meanwhile_is_read_the_next_time() -> None:
-    sets = FakeSets({"genre": (b"1", {})})
+    sets = FakeSets({"genre": (b"1", None)})
     last_good, seen = watch(sets)
     await last_good.refresh()
     sets.sets["genre"] = (b"1", published(ACTION))

@@ -81,8 +81,10 @@ def test_a_process_is_ready_without_what_it_can_do_without(soft: bool) -> None:
         classifier=lambda: True,
         keys=lambda: True,
         soft={"dynamodb": soft},
+        version=lambda: "abc",
     )
     assert not checks.read().ready
     checks.answers = checks.warm = True
     found = checks.read()
     assert (found.ready, found.checks.soft) == (True, {"dynamodb": soft})
+    assert found.catalogue == "abc"

@@ -125,9 +125,19 @@ def test_one_kind_that_fails_does_not_hold_up_the_others(world: World) -> None:
     assert [each.kind for each in world.answers.publications] == ["title", "fallback"]
 
 
-def test_a_kind_without_answers_publishes_no_empty_set(world: World) -> None:
-    assert perform(world, job("genre", tick=1)) == []
+def test_a_kind_that_the_catalogue_has_no_more_of_is_withdrawn(world: World) -> None:
+    key = AnswerKey("genre", "action", "en")
+    rows = [title(str(at), at, genres=("Action",)) for at in range(5)]
+    world.ports.catalogue.publish(Catalogue(rows))
+    perform(world, job("genre", tick=1))
+    assert world.answers.read(key) is not None
+    world.ports.catalogue.publish(Catalogue([title("1", 1)]))
+    assert perform(world, job("genre", tick=2)) == [(VERSION, 1), (VERSION + 1, 2)]
+    assert world.answers.read(key) is None
+    assert [each.answers for each in world.answers.publications][1:] == [0]
     assert world.metrics.gauges["published_answers", "genre"] == 0
+    perform(world, job("genre", tick=2))
+    assert world.metrics.counted["duplicates_total", "answers.precompute"] == 1
 
 
 ROW = declared_answers.declared().kinds.trending
