@@ -63,10 +63,10 @@ class MemorySessions:
     def add_turns(self, session_id: str, owner: str, turns: object) -> Session:
         raise NotImplementedError
 
-    def summarise(self, session: Session) -> bool:
+    def summarise(self, session: Session) -> Session | None:
         raise NotImplementedError
 
-    def reword(self, session: Session) -> bool:
+    def reword(self, session: Session) -> Session | None:
         raise NotImplementedError
 
     def retract(self, given: Given, note: str) -> Session | None:
