@@ -496,10 +496,10 @@ class FakeCatalogueStore:
     """`CatalogueStore`."""
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
-        self._catalogue = catalogue
+        self._catalogue = None if catalogue is None else _versioned(catalogue)
 
     def version(self) -> str | None:
-        return None if self._catalogue is None else str(hash(tuple(self._catalogue.titles.items())))
+        return None if self._catalogue is None else self._catalogue.version
 
     def load(self) -> Catalogue:
         if self._catalogue is None:
@@ -509,8 +509,13 @@ class FakeCatalogueStore:
     def publish(self, catalogue: Catalogue) -> bool:
         if self._catalogue is not None and dict(self._catalogue.titles) == dict(catalogue.titles):
             return False
-        self._catalogue = catalogue
+        self._catalogue = _versioned(catalogue)
         return True
+
+
+def _versioned(catalogue: Catalogue) -> Catalogue:
+    titles = catalogue.titles
+    return Catalogue(titles.values(), str(hash(tuple(titles.items()))))
 
 
 class FakeHotUsers:

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 MAX_SPOOL_BYTES = 64 * 1024 * 1024
 BUDGETS = "SERVING_TEST_BUDGETS"
 ISSUER, AUDIENCE = "https://issuer.test", "mangaassist"
+CATALOGUE_VERSION = "1"
 
 
 class MemoryCatalogue:
@@ -47,13 +48,14 @@ class MemoryCatalogue:
         self._titles = titles
 
     def version(self) -> str | None:
-        return "1"
+        return CATALOGUE_VERSION
 
     def load(self) -> Catalogue:
-        return Catalogue(
+        titles = (
             Title(f"t{n}", f"Title {n}", popularity=n, genres=("Action",))
             for n in range(self._titles)
         )
+        return Catalogue(titles, CATALOGUE_VERSION)
 
     def publish(self, catalogue: Catalogue) -> bool:
         return False
