@@ -78,12 +78,11 @@ def _served(fields: Mapping[bytes, bytes], event: AnswerServed | RecommendationS
     preview = header.preview(head)
     own_key = _own_key(event)
     if source is ServedFrom.PRECOMPUTED and own_key is not None:
+        # Neither another user's nor one of another catalogue was shown as it was found.
         if header.key_hash != hash_of(own_key):
-            return Served(
-                ServedFrom.FALLBACK
-            )  # another user's, which the request path did not show
+            return Served(ServedFrom.FALLBACK)
         if isinstance(event, OF_A_CATALOGUE) and event.catalogue != catalogue_in(preview):
-            return Served(ServedFrom.FALLBACK, is_outdated=True)  # nor this, as it was found
+            return Served(ServedFrom.FALLBACK, is_outdated=True)
     return Served(
         source,
         version=header.version,

@@ -55,7 +55,7 @@ def store(
     version = version_at(generated_at)
     answers = {locale: render(rows, phrases, locale) for locale in LOCALES}
     bodies = [answers[locale].body(version, generated_at) for locale in LOCALES]
-    previews = [answers[locale].text[:PREVIEW_CHARS] for locale in LOCALES]
+    previews = [answers[locale].text[:PREVIEW_CHARS].replace("\n", " ") for locale in LOCALES]
     return StoredAnswer(
         key_hash=hash_of(recommendation_key(user_id)),
         version=version,

@@ -76,6 +76,7 @@ def test_the_catalogue_that_it_is_of_is_named_beside_the_previews() -> None:
         made = store("ann", each, texts.declared(), NOW, Lifetime(60, 600), catalogue_version="v-1")
         assert catalogue_in(made.preview) == "v-1"
         assert b"v-1" not in made.body
+    assert "Two lines" in preview_in(made.preview, "en")
     assert "v-1" not in preview_in(unpack(stored(), "ann", "en").preview, "en")
 
 
