@@ -76,7 +76,7 @@ class DynamoDBCatalogue:
         data = b"".join(self._chunks(pointer.version))
         if hashlib.sha256(data).hexdigest() != pointer.version:
             raise Transient("the catalogue was replaced while it was being read")
-        return load_snapshot(data)
+        return load_snapshot(data, pointer.version)
 
     def publish(self, catalogue: Catalogue) -> bool:
         """Make this the catalogue; False where it is already."""

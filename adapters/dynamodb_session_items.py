@@ -3,7 +3,8 @@
 Key `session_id`; attributes `owner`, `turns`, a map by event id, `updated_at`, `expires_at` (the
 table's TTL, epoch seconds), `pruned_through`, the place of the newest turn that was dropped, so
 that a late duplicate of a dropped turn does not come back, `summary` with `summarised_through`, the
-place of the newest turn that it covers, and `retractions`. Items stay below 400 KB.
+place of the newest turn that it covers, `retractions`, and `revision`: microseconds since 1970 of
+the last change, or one more than before where that is later. Items stay below 400 KB.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,14 +37,36 @@ class Update:
     """The parts of an update expression, filled in as needed."""
 
     sets: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
     conditions: list[str] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
     values: dict[str, "AttributeValueTypeDef"] = field(default_factory=dict)
 
     @property
-    def setting(self) -> str:
-        """The expression that does what is in `sets`."""
-        return "SET " + ", ".join(self.sets)
+    def expression(self) -> str:
+        """What is set and removed."""
+        removing = " REMOVE " + ", ".join(self.removed) if self.removed else ""
+        return "SET " + ", ".join(self.sets) + removing
+
+    def stamped(self, revision: int) -> "Update":
+        """The same, making this the revision under the condition that it is a greater one."""
+        return replace(
+            self,
+            sets=[*self.sets, "revision = :revision"],
+            conditions=[
+                *self.conditions,
+                "(attribute_not_exists(revision) OR revision < :revision)",
+            ],
+            values={**self.values, ":revision": {"N": str(revision)}},
+        )
+
+    def counted(self) -> "Update":
+        """The same, making the revision one more than it is."""
+        return replace(
+            self,
+            sets=[*self.sets, "revision = revision + :next"],
+            values={**self.values, ":next": {"N": "1"}},
+        )
 
 
 def adding(turns: Sequence[Turn]) -> Update:
@@ -71,14 +94,17 @@ def answering(turns: Sequence[Turn]) -> Update:
 
 
 def retracting(event_id: str, answer_id: str, note: str) -> Update:
-    """What puts a note in place of this answer of a turn."""
+    """What puts a note in place of this answer of a turn, once."""
     return Update(
         sets=[
             "turns.#turn.answer_preview = :note",
             "turns.#turn.is_retracted = :yes",
             "retractions = if_not_exists(retractions, :zero) + :one",
         ],
-        conditions=["turns.#turn.answer_id = :answer"],
+        conditions=[
+            "turns.#turn.answer_id = :answer",
+            "attribute_not_exists(turns.#turn.is_retracted)",
+        ],
         names={"#turn": event_id},
         values={
             ":note": {"S": note},
@@ -87,6 +113,21 @@ def retracting(event_id: str, answer_id: str, note: str) -> Update:
             ":one": {"N": "1"},
             ":answer": {"S": answer_id},
         },
+    )
+
+
+def pruning(surplus: Sequence[Turn]) -> Update:
+    """What drops these turns, unless later ones were dropped already."""
+    names = {f"#{at}": turn.event_id for at, turn in enumerate(surplus)}
+    return Update(
+        sets=["pruned_through = :through"],
+        removed=[f"turns.{name}" for name in names],
+        conditions=[
+            "attribute_exists(session_id)",
+            "(attribute_not_exists(pruned_through) OR pruned_through <= :through)",
+        ],
+        names=names,
+        values={":through": {"S": max(turn.place for turn in surplus)}},
     )
 
 
@@ -163,7 +204,8 @@ def stored(item: "Attributes") -> Stored:
         turns,
         _text(item, "summary"),
         _text(item, "summarised_through"),
-        int(item["retractions"]["N"]) if "retractions" in item else 0,
+        _count(item, "retractions"),
+        _count(item, "revision"),
     )
     return Stored(session, float(item["expires_at"]["N"]), _text(item, "pruned_through"))
 
@@ -182,6 +224,10 @@ def _turn(event_id: str, told: "Attributes") -> Turn:
 
 def _text(item: "Attributes", name: str) -> str:
     return item[name]["S"] if name in item else ""
+
+
+def _count(item: "Attributes", name: str) -> int:
+    return int(item[name]["N"]) if name in item else 0
 
 
 def number(value: float) -> "AttributeValueTypeDef":

@@ -1,12 +1,11 @@
 """Sessions in DynamoDB, one item each, as `adapters/dynamodb_session_items.py` describes it.
 
 An item's expiry is also honoured on read, since DynamoDB deletes late. A call is one conditional
-UpdateItem; the first of a session also a PutItem, and about every tenth of a long session one that
-prunes. Needs GetItem, PutItem, UpdateItem.
+UpdateItem, two where another writer's clock was ahead; the first of a session also a PutItem, and
+about every tenth of a long session one that prunes. Needs GetItem, PutItem, UpdateItem.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
 
 from botocore.exceptions import ClientError
 
@@ -14,27 +13,23 @@ from adapters.aws_clients import AwsClients
 from adapters.aws_errors import REFUSED_CODES, code_of, translated
 from adapters.dynamodb_session_items import (
     KEPT_BYTES,
-    Stored,
     Update,
     adding,
     answering,
     attributes,
     newest,
     number,
+    pruning,
     retracting,
     size_bytes,
     stored,
     summarising,
     writes,
 )
+from adapters.dynamodb_session_writes import SessionWrites, found_by
 from domain.errors import OwnedByAnother, Transient
 from domain.ports import Clock, Given
 from domain.sessions import Session, Turn
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import UpdateItemInputTypeDef
-
-    from adapters.dynamodb_session_items import Attributes
 
 PRUNE_SLACK = 10
 """Turns beyond what a session keeps before they are pruned: one write more in ten, not in two."""
@@ -50,6 +45,7 @@ class DynamoDBSessions:
         self._table = table
         self._kept_seconds = days * DAY_SECONDS
         self._clock = clock
+        self._writes = SessionWrites(aws, table, clock)
 
     def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
         """Add turns in one write, by event id; the session as it is after that.
@@ -77,44 +73,53 @@ class DynamoDBSessions:
             return None
         return newest(found.session)
 
-    def summarise(self, session: Session) -> bool:
-        """Keep the session's summary, unless one that covers as much is there; whether it is.
+    def summarise(self, session: Session) -> Session | None:
+        """Keep the session's summary, unless one that covers as much is there.
 
-        Not either where an answer was taken back meanwhile, which it may speak of.
+        Not either where an answer was taken back meanwhile, which it may speak of. The session
+        after that, None where it was not kept.
         """
         update = summarising(session)
         update.conditions.append(
             "(attribute_not_exists(summarised_through) OR summarised_through < :through)"
         )
-        return self._changed(session.session_id, update) is not None
+        return _kept(self._changed(session.session_id, update))
 
-    def reword(self, session: Session) -> bool:
-        """Replace the session's summary by another one of the same turns.
+    def reword(self, session: Session) -> Session | None:
+        """Replace the session's summary by another one of the same turns; the session after that.
 
-        False, and nothing done, where one of other turns is there or another answer was taken back.
+        None, and nothing done, where one of other turns is there or another answer was taken back.
         """
         update = summarising(session)
         update.conditions.append("summarised_through = :through")
-        return self._changed(session.session_id, update) is not None
+        return _kept(self._changed(session.session_id, update))
 
     def retract(self, given: Given, note: str) -> Session | None:
         """Put the note in place of the answer; the session after that.
 
-        None where the turn is not there, or has another answer.
+        None where the turn is not there, or has another answer. Done again, it changes nothing.
         """
-        update = retracting(given.event_id, given.answer_id, note)
+        update, now = retracting(given.event_id, given.answer_id, note), self._clock()
         update.conditions.append("expires_at > :now")
-        update.values[":now"] = number(self._clock())
-        found = self._changed(given.session_id, update)
-        return newest(found) if found is not None else None
+        update.values[":now"] = number(now)
+        with translated("dynamodb"):
+            try:
+                return newest(self._writes.change(given.session_id, update))
+            except ClientError as error:
+                if code_of(error) not in REFUSED_CODES:
+                    raise
+                found = found_by(error)
+        if found is None or found.expires_at <= now:
+            return None
+        turn = found.session.turns.get(given.event_id)
+        is_done = turn is not None and turn.is_retracted and turn.answer_id == given.answer_id
+        return newest(found.session) if is_done else None
 
     def _changed(self, session_id: str, update: Update) -> Session | None:
         """The session after the update, or None where it did not meet the conditions."""
-        request = self._request(session_id, update.setting, update)
-        request["ReturnValues"] = "ALL_NEW"
         with translated("dynamodb"):
             try:
-                return stored(self._aws.dynamodb.update_item(**request)["Attributes"]).session
+                return self._writes.change(session_id, update)
             except ClientError as error:
                 if code_of(error) not in REFUSED_CODES:
                     raise
@@ -127,7 +132,7 @@ class DynamoDBSessions:
             except ClientError as error:
                 if code_of(error) not in REFUSED_CODES:
                     raise
-                found = _found_by(error)
+                found = found_by(error)
             if found is None or found.expires_at <= self._clock():
                 created = self._create(session_id, owner, turns)
                 if created is not None:
@@ -174,15 +179,11 @@ class DynamoDBSessions:
             ":owner": {"S": owner},
             ":oldest": {"S": min(turn.place for turn in turns)},
         }
-        request = self._request(session_id, update.setting, update)
-        request["ReturnValues"] = "ALL_NEW"
-        request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
-        answer = self._aws.dynamodb.update_item(**request)
-        return stored(answer["Attributes"]).session
+        return self._writes.change(session_id, update)
 
     def _create(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session | None:
         """The new session, or None where somebody else was quicker."""
-        now = self._clock()
+        now, revision = self._clock(), self._writes.revision()
         try:
             self._aws.dynamodb.put_item(
                 TableName=self._table,
@@ -192,6 +193,7 @@ class DynamoDBSessions:
                     "turns": {"M": {turn.event_id: attributes(turn) for turn in turns}},
                     "updated_at": number(now),
                     "expires_at": number(self._expiry(now)),
+                    "revision": number(revision),
                 },
                 ConditionExpression="attribute_not_exists(session_id) OR expires_at <= :now",
                 ExpressionAttributeValues={":now": number(now)},
@@ -200,7 +202,7 @@ class DynamoDBSessions:
             if code_of(error) in REFUSED_CODES:
                 return None
             raise
-        return Session(session_id, owner).with_turns(turns)
+        return Session(session_id, owner, revision=revision).with_turns(turns)
 
     def _pruned(self, session: Session) -> Session:
         kept = newest(session)
@@ -211,38 +213,16 @@ class DynamoDBSessions:
         return kept
 
     def _prune(self, session: Session, surplus: Sequence[Turn]) -> None:
-        update = Update(values={":through": {"S": max(turn.place for turn in surplus)}})
-        update.conditions.append(
-            "attribute_exists(session_id) AND "
-            "(attribute_not_exists(pruned_through) OR pruned_through <= :through)"
-        )
-        update.names = {f"#{at}": turn.event_id for at, turn in enumerate(surplus)}
-        removed = ", ".join(f"turns.{name}" for name in update.names)
-        expression = f"SET pruned_through = :through REMOVE {removed}"
         try:
-            self._aws.dynamodb.update_item(**self._request(session.session_id, expression, update))
+            self._writes.prune(session.session_id, pruning(surplus))
         except ClientError as error:
             # Somebody else has pruned further: the next write finds what is left to prune.
             if code_of(error) not in REFUSED_CODES:
                 raise
 
-    def _request(
-        self, session_id: str, expression: str, update: Update
-    ) -> "UpdateItemInputTypeDef":
-        return {
-            "TableName": self._table,
-            "Key": {"session_id": {"S": session_id}},
-            "UpdateExpression": expression,
-            "ConditionExpression": " AND ".join(update.conditions),
-            "ExpressionAttributeNames": update.names,
-            "ExpressionAttributeValues": update.values,
-        }
-
     def _expiry(self, now: float) -> int:
         return int(now) + self._kept_seconds
 
 
-def _found_by(error: ClientError) -> Stored | None:
-    """The item that did not meet the condition, or None where there is no item."""
-    item = cast("Attributes | None", error.response.get("Item"))
-    return stored(item) if item else None
+def _kept(session: Session | None) -> Session | None:
+    return newest(session) if session is not None else None

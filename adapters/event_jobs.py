@@ -9,8 +9,15 @@ from dataclasses import dataclass
 from adapters.msgpack_wire import decode_event, encode_job, largest_job_bytes
 from domain.answers import Header, hash_of
 from domain.errors import Malformed
-from domain.events import AnswerServed, Event, RecommendationServed, Served, ServedFrom
-from domain.personal_answers import recommendation_key
+from domain.events import (
+    AnswerServed,
+    Event,
+    QuestionTaken,
+    RecommendationServed,
+    Served,
+    ServedFrom,
+)
+from domain.personal_answers import catalogue_in, recommendation_key
 from domain.questions import QuestionKind
 from domain.reactions import react
 from domain.response_cache import answer_id_of
@@ -18,6 +25,7 @@ from domain.response_cache import answer_id_of
 EVENT, FOUND, HEAD = b"e", b"f", b"h"
 """The fields of an entry, as `adapters/redis_functions.lua` writes them."""
 
+OF_A_CATALOGUE = (QuestionTaken, RecommendationServed)
 _FOUND = {b"1": ServedFrom.PRECOMPUTED, b"2": ServedFrom.FALLBACK}
 
 
@@ -38,7 +46,7 @@ def translate(fields: Mapping[bytes, bytes]) -> Translated:
     event = decode_event(encoded)
     served = None
     if isinstance(event, (AnswerServed, RecommendationServed)):
-        served = _served(fields, _own_key(event))
+        served = _served(fields, event)
     return Translated(type(event).type, _jobs(event, served), event.traceparent)
 
 
@@ -60,21 +68,26 @@ def _own_key(event: AnswerServed | RecommendationServed) -> str | None:
     return None if is_shared or not event.owner else recommendation_key(event.owner)
 
 
-def _served(fields: Mapping[bytes, bytes], own_key: str | None) -> Served:
+def _served(fields: Mapping[bytes, bytes], event: AnswerServed | RecommendationServed) -> Served:
     source = _FOUND.get(fields.get(FOUND, b""), ServedFrom.NOTHING)
     head = fields.get(HEAD, b"")
     try:
         header = Header.unpack(head)
     except Malformed:
         return Served(source)  # what is wrong with a stored answer must not cost the event
-    is_own = own_key is None or header.key_hash == hash_of(own_key)
-    if source is ServedFrom.PRECOMPUTED and not is_own:
-        return Served(ServedFrom.FALLBACK)  # another user's, which the request path did not show
+    preview = header.preview(head)
+    own_key = _own_key(event)
+    if source is ServedFrom.PRECOMPUTED and own_key is not None:
+        # Neither another user's nor one of another catalogue was shown as it was found.
+        if header.key_hash != hash_of(own_key):
+            return Served(ServedFrom.FALLBACK)
+        if isinstance(event, OF_A_CATALOGUE) and event.catalogue != catalogue_in(preview):
+            return Served(ServedFrom.FALLBACK, is_outdated=True)
     return Served(
         source,
         version=header.version,
         generated_at=header.generated_at,
         soft_expires_at=header.soft_expires_at,
-        preview=header.preview(head),
+        preview=preview,
         answer_id=answer_id_of(header.key_hash, header.version),
     )

@@ -103,12 +103,12 @@ def dump_snapshot(catalogue: Catalogue) -> bytes:
     return _SNAPSHOT_MAGIC + zstandard.ZstdCompressor(level=6).compress(titles)
 
 
-def load_snapshot(data: bytes) -> Catalogue:
+def load_snapshot(data: bytes, version: str = "") -> Catalogue:
     """The catalogue that `dump_snapshot` wrote; raises Malformed for any other bytes."""
     if not data.startswith(_SNAPSHOT_MAGIC):
         raise Malformed("not a catalogue snapshot of this version")
     try:
         packed = zstandard.ZstdDecompressor().decompress(data[len(_SNAPSHOT_MAGIC) :])
-        return Catalogue(msgspec.msgpack.decode(packed, type=list[Title]))
+        return Catalogue(msgspec.msgpack.decode(packed, type=list[Title]), version)
     except (zstandard.ZstdError, msgspec.MsgspecError, ValueError) as error:
         raise Malformed(f"a damaged catalogue snapshot: {error}") from error

@@ -2,9 +2,9 @@
 
 `session:<id>` has the last turns and the summary, which is what an answer needs, and
 `session_history:<id>` all turns: JSON with a TTL, compressed where it is long; losing one costs a
-read of DynamoDB. Copies of one session may be written in any order: a copy with fewer or older
-turns never replaces one with more or newer ones. `session_owner:<id>` is claimed by the request
-path, and renewed or put right here.
+read of DynamoDB. Copies of one session may be written in any order: one of an older revision never
+replaces one of a newer. `session_owner:<id>` is claimed by the request path, and renewed or put
+right here.
 """
 
 from collections.abc import Sequence
@@ -21,13 +21,12 @@ COMPRESSED_BYTES = 2048
 """What is longer is compressed: zstd at level 1 makes a fifth of it in 10 to 20 µs."""
 MAX_HISTORY_BYTES = 1024 * 1024
 
-# A session only ever gains turns and drops its oldest, so that the sum of their times grows, if by
-# little where an answer comes or goes. It is the first number of a value, compressed or not.
+# The revision is the first number of a value, compressed or not.
 _REPLACE = """
 local stored = redis.pcall('GET', KEYS[1])
 if type(stored) == 'string' then
-  local newness = tonumber(string.match(stored, '^[^%d]*([%d.eE+-]+)'))
-  if newness and newness > tonumber(ARGV[2]) then return 0 end
+  local revision = tonumber(string.match(stored, '^[^%d]*(%d+)'))
+  if revision and revision > tonumber(ARGV[2]) then return 0 end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
 return 1
@@ -48,7 +47,7 @@ def session_history_key(session_id: str) -> str:
 
 
 class _Copy(msgspec.Struct, frozen=True, kw_only=True):
-    newness: float
+    revision: int
     session_id: str
     owner: str
     turns: Sequence[Turn]
@@ -77,17 +76,16 @@ class RedisSessions:
         self._owner_seconds = owner_seconds
 
     def put(self, sessions: Sequence[Session]) -> None:
-        """Replace the copies, and renew whose the sessions are."""
+        """Replace copies of older revisions, and renew whose the sessions are."""
         pipeline = self._redis.pipeline(transaction=False)
         for session in sessions:
-            newness = repr(_newness(session))
             pipeline.eval(
-                _REPLACE, 1, session_copy_key(session.session_id), encode_copy(session), newness,
-                self._copy_seconds,
+                _REPLACE, 1, session_copy_key(session.session_id), encode_copy(session),
+                session.revision, self._copy_seconds,
             )  # fmt: skip
             pipeline.eval(
                 _REPLACE, 1, session_history_key(session.session_id), encode_history(session),
-                newness, self._history_seconds,
+                session.revision, self._history_seconds,
             )  # fmt: skip
             pipeline.set(_OWNER + session.session_id, session.owner, ex=self._owner_seconds)
         with translated():
@@ -101,29 +99,36 @@ class RedisSessions:
 
 def encode_copy(session: Session) -> bytes:
     """The last turns and the summary as they are stored, turns by time."""
-    return _packed(session.last(), _newness(session))
+    return _packed(session.last())
 
 
 def encode_history(session: Session) -> bytes:
     """All turns and the summary as they are stored, turns by time."""
-    return _packed(session, _newness(session))
+    return _packed(session)
 
 
 def decode_copy(stored: bytes) -> Session:
     """The session in a stored value; raises Malformed."""
     try:
         copy = _decode(_plain(stored))
-        _require_newness(stored, copy.newness)
+        _require_revision(stored, copy.revision)
     except (msgspec.DecodeError, zstandard.ZstdError, ValueError, RecursionError) as error:
         raise Malformed("the copy of a session cannot be read") from error
     turns = {turn.event_id: turn for turn in copy.turns}
-    return Session(copy.session_id, copy.owner, turns, copy.summary, copy.summarised_through)
+    return Session(
+        copy.session_id,
+        copy.owner,
+        turns,
+        copy.summary,
+        copy.summarised_through,
+        revision=copy.revision,
+    )
 
 
-def _packed(session: Session, newness: float) -> bytes:
+def _packed(session: Session) -> bytes:
     plain = _encode(
         _Copy(
-            newness=newness,
+            revision=session.revision,
             session_id=session.session_id,
             owner=session.owner,
             turns=session.in_order(),
@@ -133,7 +138,7 @@ def _packed(session: Session, newness: float) -> bytes:
     )
     if len(plain) < COMPRESSED_BYTES:
         return plain
-    return b"zstd %r " % newness + zstandard.ZstdCompressor(level=1).compress(plain)
+    return b"zstd %d " % session.revision + zstandard.ZstdCompressor(level=1).compress(plain)
 
 
 def _plain(stored: bytes) -> bytes:
@@ -145,16 +150,7 @@ def _plain(stored: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(compressed, max_output_size=MAX_HISTORY_BYTES)
 
 
-def _require_newness(stored: bytes, newness: float) -> None:
-    """Raises ValueError where a compressed value says another age outside than inside."""
-    if stored.startswith(b"zstd ") and float(stored.split(b" ", 2)[1]) != newness:
-        raise ValueError("two ages")
-
-
-def _newness(session: Session) -> float:
-    """Grows with every turn, its answer, the end of this one, and with what the summary covers."""
-    covered = session.summarised_through.partition("#")[0]
-    turns = sum(
-        turn.at + bool(turn.answer_preview) + turn.is_retracted for turn in session.in_order()
-    )
-    return round(turns + float(covered or 0), 3)
+def _require_revision(stored: bytes, revision: int) -> None:
+    """Raises ValueError where a compressed value says another revision outside than inside."""
+    if stored.startswith(b"zstd ") and int(stored.split(b" ", 2)[1]) != revision:
+        raise ValueError("two revisions")

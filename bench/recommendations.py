@@ -151,10 +151,18 @@ class Ours:
 
     def prepare(self, users: Iterable[str]) -> None:
         """Put a recommendation of the common size where the request path finds it."""
-        titles = SampleCatalogue().load().by_popularity[:10]
-        rows = [(title, 1.0) for title in titles]
+        catalogue = SampleCatalogue().load()
+        rows = [(title, 1.0) for title in catalogue.by_popularity[:10]]
+        lifetime = Lifetime(3600, 36_000)
         for user in users:
-            stored = store(user, rows, texts.declared(), time.time(), Lifetime(3600, 36_000))
+            stored = store(
+                user,
+                rows,
+                texts.declared(),
+                time.time(),
+                lifetime,
+                catalogue_version=catalogue.version,
+            )
             self._redis.set(recommendation_key(user), stored.pack(), ex=3600)
 
     def ask(self, sort: str, count: int, skip: int = 0, label: str = "") -> Iterator[Sample]:

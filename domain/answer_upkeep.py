@@ -35,10 +35,13 @@ def set_upkeep(event: Event, kind: str, served: Served) -> Sequence[Job]:
 
 
 def recommendation_upkeep(event: Event, owner: str, served: Served) -> Sequence[Job]:
-    """A stale one is made anew. One that is missing the request path makes, and says so itself."""
+    """A stale one is made anew, and one of another catalogue.
+
+    One that is missing the request path makes, and says so itself.
+    """
     if served.source is ServedFrom.NOTHING:
         return set_upkeep(event, QuestionKind.RECOMMENDATION.value, served)
-    if served.stale_at(event.occurred_at):
+    if served.is_outdated or served.stale_at(event.occurred_at):
         return [RefreshRecommendation(**header(event), user_id=owner)]
     return []
 

@@ -117,15 +117,21 @@ def published_between(published: str) -> tuple[date, date]:
 
 
 class Catalogue:
-    """All titles, by id, by popularity, by genre and by date. Build once, share freely."""
+    """All titles, by id, by popularity, by genre and by date. Build once, share freely.
 
-    __slots__ = ("_by_slug", "_demographics", "_genres", "_newest", "by_popularity", "titles")
+    `version` is that of the snapshot it was loaded from; empty where it is from no store.
+    """
+
+    __slots__ = (
+        "_by_slug", "_demographics", "_genres", "_newest", "by_popularity", "titles", "version",
+    )  # fmt: skip
 
     titles: Mapping[str, Title]
     by_popularity: tuple[Title, ...]
     """Every title that may stand in a list, most popular first; ties by id."""
 
-    def __init__(self, titles: Iterable[Title]) -> None:
+    def __init__(self, titles: Iterable[Title], version: str = "") -> None:
+        self.version = version
         by_id: dict[str, Title] = {}
         for title in titles:
             if title.id in by_id:

@@ -73,10 +73,13 @@ class AnswerServed(Event):
 class QuestionTaken(AnswerServed):
     """A question was taken, and answered only where its own answer was found with it.
 
-    Otherwise an `AnswerCompleted` follows, once there is an answer.
+    Otherwise an `AnswerCompleted` follows, once there is an answer. `catalogue` is the version of
+    what a user's own answer may name; one that was made of another was not given as it was found.
     """
 
     type: ClassVar[str] = "question.taken"
+
+    catalogue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,13 +163,17 @@ class FeaturesChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecommendationServed(Event):
-    """A user was shown what is recommended, outside of any session; comes with a `Served`."""
+    """A user was shown what is recommended, outside of any session; comes with a `Served`.
+
+    `catalogue` as of a `QuestionTaken`.
+    """
 
     type: ClassVar[str] = "recommendation.served"
     is_audited: ClassVar[bool] = True
 
     owner: str
     locale: Locale
+    catalogue: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +248,8 @@ class Served:
     preview: str = ""
     answer_id: str = ""
     """Of what the model answered, where it is the model's."""
+    is_outdated: bool = False
+    """Whether the user's own answer was there, but made of another catalogue."""
 
     def stale_at(self, when: float) -> bool:
         """Whether the answer was past its soft expiry at that time."""

@@ -1,7 +1,8 @@
 """A user's recommendation as it lies in Redis: a stored answer for one user, in every locale.
 
 The body names its owner on the first line, then holds a ready JSON body for each locale in the
-order of LOCALES. What names another owner, or lies under another key, is no answer.
+order of LOCALES. What names another owner, or lies under another key, is no answer. The preview
+has a line for each locale, then the version of the catalogue that the titles are from.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from domain.events import Locale
 from domain.sentences import Phrases
 
 LOCALES: tuple[Locale, ...] = ("ja", "en")
+_PREVIEW_LINES = len(LOCALES) + 1
 
 Rows = Sequence[tuple[Title, float]]
 
@@ -41,19 +43,26 @@ def render(rows: Rows, phrases: Phrases, locale: Locale) -> Answer:
 
 
 def store(
-    user_id: str, rows: Rows, phrases: Phrases, generated_at: float, lifetime: Lifetime
+    user_id: str,
+    rows: Rows,
+    phrases: Phrases,
+    generated_at: float,
+    lifetime: Lifetime,
+    *,
+    catalogue_version: str,
 ) -> StoredAnswer:
     """The recommendation as it is stored; its version is the time of what it was made of."""
     version = version_at(generated_at)
     answers = {locale: render(rows, phrases, locale) for locale in LOCALES}
     bodies = [answers[locale].body(version, generated_at) for locale in LOCALES]
+    previews = [answers[locale].text[:PREVIEW_CHARS].replace("\n", " ") for locale in LOCALES]
     return StoredAnswer(
         key_hash=hash_of(recommendation_key(user_id)),
         version=version,
         generated_at=generated_at,
         soft_expires_at=generated_at + lifetime.ttl_seconds,
         hard_expires_at=generated_at + lifetime.hard_ttl_seconds,
-        preview="\n".join(answers[locale].text[:PREVIEW_CHARS] for locale in LOCALES),
+        preview="\n".join([*previews, catalogue_version]),
         body=b"\n".join([user_id.encode(), *bodies]),
     )
 
@@ -71,8 +80,13 @@ def unpack(stored: bytes, user_id: str, locale: Locale) -> StoredAnswer:
 
 def preview_in(preview: str, locale: Locale) -> str:
     """The beginning of the text in one locale, of the preview of all."""
-    previews = preview.split("\n")
-    return previews[LOCALES.index(locale)] if len(previews) == len(LOCALES) else preview
+    lines = preview.split("\n")
+    return lines[LOCALES.index(locale)] if len(lines) == _PREVIEW_LINES else preview
+
+
+def catalogue_in(preview: str) -> str:
+    """The version of the catalogue that a whole preview names."""
+    return preview.rpartition("\n")[2]
 
 
 def version_at(generated_at: float) -> int:

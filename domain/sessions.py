@@ -51,7 +51,8 @@ class Session:
 
     `summary` says what the turns through the place `summarised_through` were about, also those
     that are not kept any more. A turn that comes later than its summary is not in it. `retractions`
-    grows with each answer that is taken back, which a summary may have to be made anew for.
+    counts the answers that were taken back, which a summary may have to be made anew for.
+    `revision` tells the later of two states, and is no part of what either says.
     """
 
     session_id: str
@@ -60,6 +61,7 @@ class Session:
     summary: str = ""
     summarised_through: str = ""
     retractions: int = 0
+    revision: int = field(default=0, compare=False)
 
     def in_order(self) -> Sequence[Turn]:
         """The turns by time; those of one instant by event id."""

@@ -1,25 +1,26 @@
 """Answers that are one user's own: the stored one, else one that is made while the user waits.
 
 A turn here has the one round trip of every question. Where that finds no answer of the user's, the
-popular titles that came with it wait until a recommendation is made or the time is over. What is
+popular titles that came with it wait until a recommendation is made or the time is over. Of one
+that was made of another catalogue only the titles that are in this one too are shown. What is
 answered after the round trip is told to the session by an event of its own.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from config import texts
-from domain.answers import AnswerKey, Damage, Damaged
+from domain.answers import AnswerKey, Damage, Damaged, StoredAnswer
 from domain.catalogue import Catalogue
 from domain.errors import MangaAssistError
 from domain.events import QuestionTaken, RecommendationServed
-from domain.personal_answers import recommendation_key, render, unpack, version_at
+from domain.personal_answers import catalogue_in, recommendation_key, render, unpack, version_at
 from domain.questions import Question
-from domain.recommendations import presentable
+from domain.recommendations import Recommended, presentable
 from serving.answers import Seen, Source
 from serving.completing import Completed, CompletingTurn
 from serving.desk import Desk
@@ -59,7 +60,7 @@ class PersonalAnswers:
 class PersonalTurn(CompletingTurn):
     """One question for recommendations, of a user or of somebody unknown."""
 
-    __slots__ = ("answers", "limit", "spent")
+    __slots__ = ("answers", "catalogue_version", "limit", "spent")
 
     def __init__(
         self,
@@ -69,7 +70,11 @@ class PersonalTurn(CompletingTurn):
         question: Question,
         event: QuestionTaken | RecommendationServed,
     ) -> None:
+        catalogue = answers.catalogue()
+        if event.owner and catalogue is not None:
+            event = replace(event, catalogue=catalogue.version)
         super().__init__(desk, exchange, question, event)
+        self.catalogue_version = event.catalogue
         self.answers = answers
         self.limit = answers.limit
         self.spent = Spent()
@@ -88,11 +93,7 @@ class PersonalTurn(CompletingTurn):
         if type(stored) is bytes and not is_fallback:
             mine = self._mine(stored)
             if mine is not None:
-                is_stale = self.event.occurred_at > mine.soft_expires_at
-                if is_stale:
-                    self._complete(Completed(mine, "stale", "stale"))
-                else:
-                    self._complete(Completed(mine, "precomputed", "fresh"))
+                self._complete(mine)
                 return
             stored, is_fallback, self.is_told = None, True, False
         self.answers.keep_task(asyncio.create_task(self._make(stored, is_fallback)))
@@ -129,7 +130,8 @@ class PersonalTurn(CompletingTurn):
 
         guarded(respond, self.route, self.exchange, self.desk.meters.refused)
 
-    def _mine(self, stored: bytes) -> Seen | None:
+    def _mine(self, stored: bytes) -> Completed | None:
+        """The user's own answer in these bytes, as far as the catalogue has its titles."""
         try:
             answer = unpack(stored, self.event.owner, self.question.locale)
         except Damaged as error:
@@ -137,13 +139,25 @@ class PersonalTurn(CompletingTurn):
             # The one that is made now could not replace it: what it says of its age is damaged too.
             self.desk.stock.drop(self.place.key, stored, self.desk.redis_seconds)
             return None
-        return Seen(
+        if catalogue_in(answer.preview) != self.catalogue_version:
+            return self._outdated(answer)
+        seen = Seen(
             b"",
             answer.body,
             answer.generated_at,
             answer.soft_expires_at,
             answer.hard_expires_at,
         )
+        if self.event.occurred_at > answer.soft_expires_at:
+            return Completed(seen, "stale", "stale")
+        return Completed(seen, "precomputed", "fresh")
+
+    def _outdated(self, answer: StoredAnswer) -> Completed | None:
+        """What is left of an answer of another catalogue; who reads the event has it made anew."""
+        self.is_told = False
+        made = Made(self.event.owner, recommended(answer.body), (), answer.generated_at)
+        left = self._rendered(made)
+        return Completed(left, "stale", "stale") if left is not None else None
 
     def _rendered(self, made: Made) -> Seen | None:
         catalogue = self.answers.catalogue()
@@ -174,6 +188,25 @@ class _Body(msgspec.Struct):
     answer: _Items
     generated_at: str
     version: int
+
+
+class _Scored(msgspec.Struct):
+    id: str
+    score: float
+
+
+class _ScoredItems(msgspec.Struct):
+    items: list[_Scored]
+
+
+class _ScoredBody(msgspec.Struct):
+    answer: _ScoredItems
+
+
+def recommended(body: bytes) -> Sequence[Recommended]:
+    """Which titles a stored body recommends, best first."""
+    items = msgspec.json.decode(body + b"}", type=_ScoredBody).answer.items
+    return [Recommended(item.id, item.score) for item in items]
 
 
 def cut(body: bytes, limit: int) -> bytes:

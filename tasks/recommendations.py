@@ -110,12 +110,20 @@ class Upkeep:
 
 def put(found: Recommendation, recent: Sequence[str], ports: Ports) -> str:
     """Write a recommendation as it will be sent; what came of it."""
-    rows = presentable(found.items, ports.catalogue.load(), set(recent), _limit())
+    catalogue = ports.catalogue.load()
+    rows = presentable(found.items, catalogue, set(recent), _limit())
     if not rows:
         return "unfit"
     row = answers.declared().kinds.recommendation
     lifetime = Lifetime(row.ttl_seconds, row.hard_ttl_seconds)
-    stored = store(found.user_id, rows, texts.declared(), found.generated_at, lifetime)
+    stored = store(
+        found.user_id,
+        rows,
+        texts.declared(),
+        found.generated_at,
+        lifetime,
+        catalogue_version=catalogue.version,
+    )
     written = ports.recommendations.put(found.user_id, stored)
     return "superseded" if written is Written.SUPERSEDED else "made"
 

@@ -65,7 +65,10 @@ def _taken_back(given: Given, locale: Locale, ports: Ports) -> Session | None:
     turn = session.turns.get(given.event_id) if session is not None else None
     if session is None or turn is None or turn.place > session.summarised_through:
         return session
-    reworded = replace(session, summary=ports.summarise(session.summary, [turn]))
-    if reworded.summary != session.summary and not ports.sessions.reword(reworded):
+    summary = ports.summarise(session.summary, [turn])
+    if summary == session.summary:
+        return session
+    reworded = ports.sessions.reword(replace(session, summary=summary))
+    if reworded is None:
         raise Transient("the summary of a session is being written")
     return reworded

@@ -85,7 +85,7 @@ def _summarised(session: Session, ports: Ports) -> Session:
     summary = ports.summarise(session.summary, turns)
     longer = replace(session, summary=summary, summarised_through=turns[-1].place)
     # Who was quicker has covered the same turns, and tells the request path.
-    return longer if ports.sessions.summarise(longer) else session
+    return ports.sessions.summarise(longer) or session
 
 
 def _copy(sessions: Sequence[Session], ports: Ports) -> None:

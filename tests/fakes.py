@@ -254,8 +254,7 @@ class FakeSessions:
         for turn in turns[:-MAX_TURNS]:
             self._pruned[session_id] = (turn.at, turn.event_id)
         kept = {turn.event_id: turn for turn in turns[-MAX_TURNS:]}
-        self._sessions[session_id] = replace(session, turns=kept)
-        return self._sessions[session_id]
+        return self._changed(replace(session, turns=kept))
 
     def get(self, session_id: str, owner: str) -> Session | None:
         if session_id in self.failing:
@@ -263,16 +262,16 @@ class FakeSessions:
         session = self._sessions.get(session_id)
         return session if session is not None and session.owner == owner else None
 
-    def summarise(self, session: Session) -> bool:
+    def summarise(self, session: Session) -> Session | None:
         found = self._same(session)
         if found is None or found.summarised_through >= session.summarised_through:
-            return False
+            return None
         return self._summarised(found, session)
 
-    def reword(self, session: Session) -> bool:
+    def reword(self, session: Session) -> Session | None:
         found = self._same(session)
         if found is None or found.summarised_through != session.summarised_through:
-            return False
+            return None
         return self._summarised(found, session)
 
     def retract(self, given: Given, note: str) -> Session | None:
@@ -282,25 +281,25 @@ class FakeSessions:
         turn = found.turns.get(given.event_id) if found is not None else None
         if found is None or turn is None or turn.answer_id != given.answer_id:
             return None
+        if turn.is_retracted:
+            return found
         turns = {**found.turns, given.event_id: turn.retracted(note)}
-        changed = replace(found, turns=turns, retractions=found.retractions + 1)
-        self._sessions[given.session_id] = changed
-        return changed
+        return self._changed(replace(found, turns=turns, retractions=found.retractions + 1))
 
     def _same(self, session: Session) -> Session | None:
         """The session of that owner, with as many answers taken back."""
         found = self.get(session.session_id, session.owner)
         return found if found and found.retractions == session.retractions else None
 
-    def _summarised(self, found: Session, session: Session) -> bool:
-        self._sessions[session.session_id] = replace(
-            found, summary=session.summary, summarised_through=session.summarised_through
+    def _summarised(self, found: Session, session: Session) -> Session:
+        return self._changed(
+            replace(found, summary=session.summary, summarised_through=session.summarised_through)
         )
-        return True
 
-
-def _newness(session: Session) -> int:
-    return sum(1 + bool(turn.answer_preview) + turn.is_retracted for turn in session.turns.values())
+    def _changed(self, session: Session) -> Session:
+        changed = replace(session, revision=session.revision + 1)
+        self._sessions[session.session_id] = changed
+        return changed
 
 
 class FakeSessionCopies:
@@ -316,7 +315,7 @@ class FakeSessionCopies:
             raise self.fail
         for session in sessions:
             found = self.copies.get(session.session_id)
-            if found is None or _newness(found) <= _newness(session):
+            if found is None or found.revision <= session.revision:
                 self.copies[session.session_id] = session
 
     def restore_owner(self, session_id: str, owner: str) -> None:
@@ -504,10 +503,10 @@ class FakeCatalogueStore:
     """`CatalogueStore`."""
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
-        self._catalogue = catalogue
+        self._catalogue = None if catalogue is None else _versioned(catalogue)
 
     def version(self) -> str | None:
-        return None if self._catalogue is None else str(hash(tuple(self._catalogue.titles.items())))
+        return None if self._catalogue is None else self._catalogue.version
 
     def load(self) -> Catalogue:
         if self._catalogue is None:
@@ -517,8 +516,13 @@ class FakeCatalogueStore:
     def publish(self, catalogue: Catalogue) -> bool:
         if self._catalogue is not None and dict(self._catalogue.titles) == dict(catalogue.titles):
             return False
-        self._catalogue = catalogue
+        self._catalogue = _versioned(catalogue)
         return True
+
+
+def _versioned(catalogue: Catalogue) -> Catalogue:
+    titles = catalogue.titles
+    return Catalogue(titles.values(), str(hash(tuple(titles.items()))))
 
 
 class FakeHotUsers:

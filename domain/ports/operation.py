@@ -35,7 +35,7 @@ class CatalogueStore(Protocol):
         ...
 
     def load(self) -> Catalogue:
-        """The current catalogue; raises Transient before the first import."""
+        """The current catalogue, with its version; raises Transient before the first import."""
         ...
 
     def publish(self, catalogue: Catalogue) -> bool:

@@ -8,7 +8,11 @@ from domain.sessions import Session, Turn
 
 
 class Sessions(Protocol):
-    """The conversations, durable."""
+    """The conversations, durable.
+
+    Every change gives a session a greater `revision` than it ever had, also after the store lost
+    changes, as far as clocks are right.
+    """
 
     def add_turns(self, session_id: str, owner: str, turns: Sequence[Turn]) -> Session:
         """Add turns in one write, by event id; the session as it is after that.
@@ -21,10 +25,11 @@ class Sessions(Protocol):
         """The session, or None where there is none of that owner."""
         ...
 
-    def summarise(self, session: Session) -> bool:
-        """Keep the session's summary, unless one that covers as much is there; whether it is.
+    def summarise(self, session: Session) -> Session | None:
+        """Keep the session's summary, unless one that covers as much is there.
 
-        Not either where an answer was taken back meanwhile, which it may speak of.
+        Not either where an answer was taken back meanwhile, which it may speak of. The session
+        after that, None where it was not kept.
         """
         ...
 
@@ -32,14 +37,14 @@ class Sessions(Protocol):
         """Put the note in place of the answer; the session after that.
 
         None where the turn is not there, or has another answer. A turn that was given the answer
-        does not get it back, whatever comes later.
+        does not get it back, whatever comes later. Done again, it changes nothing.
         """
         ...
 
-    def reword(self, session: Session) -> bool:
-        """Replace the session's summary by another one of the same turns.
+    def reword(self, session: Session) -> Session | None:
+        """Replace the session's summary by another one of the same turns; the session after that.
 
-        False, and nothing done, where one of other turns is there or another answer was taken back.
+        None, and nothing done, where one of other turns is there or another answer was taken back.
         """
         ...
 
@@ -56,7 +61,7 @@ class SessionCopies(Protocol):
     """What the request path knows of sessions; losing a copy costs one read."""
 
     def put(self, sessions: Sequence[Session]) -> None:
-        """Replace the copies, and renew whose the sessions are."""
+        """Replace copies of older revisions, and renew whose the sessions are."""
         ...
 
     def restore_owner(self, session_id: str, owner: str) -> None:

@@ -70,6 +70,7 @@ def test_a_catalogue_can_be_replaced_and_come_back(store: CatalogueStore) -> Non
     for each in (first, second, first, second, catalogue("3"), first):
         assert store.publish(each)
         assert dict(store.load().titles) == dict(each.titles)
+        assert store.load().version == store.version()
         versions.append(store.version())
     assert versions[0] == versions[2] == versions[5]
 

@@ -33,7 +33,14 @@ def kept(request: pytest.FixtureRequest, clock: FakeClock) -> Recommendations:
 
 
 def made(at: float, user_id: str = "ann") -> StoredAnswer:
-    return store(user_id, [(title("a"), 1.0)], texts.declared(), at, Lifetime(60, 600))
+    return store(
+        user_id,
+        [(title("a"), 1.0)],
+        texts.declared(),
+        at,
+        Lifetime(60, 600),
+        catalogue_version="v-1",
+    )
 
 
 def test_a_later_recommendation_stands_in_whatever_order_they_come(kept: Recommendations) -> None:

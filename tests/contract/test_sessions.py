@@ -221,6 +221,11 @@ def test_a_summary_outlives_the_turns_that_it_covers(sessions: Sessions, session
 NOTE = "taken back"
 
 
+def there(session: Session | None) -> Session:
+    assert session is not None
+    return session
+
+
 def answered(event_id: str, at: float = NOW, answer_id: str = "a-1") -> Turn:
     return replace(turn(event_id, at), answer_id=answer_id)
 
@@ -232,9 +237,45 @@ def test_a_note_takes_the_place_of_an_answer(sessions: Sessions, session_id: str
     assert found is not None
     assert found.turns == {"e1": answered("e1").retracted(NOTE), "e2": kept}
     assert found == sessions.get(session_id, "ann")
-    again = sessions.retract(Given("a-1", session_id, "e1"), NOTE)
-    assert again is not None
-    assert again.turns == found.turns
+
+
+def test_taking_an_answer_back_again_changes_nothing(sessions: Sessions, session_id: str) -> None:
+    given, through = Given("a-1", session_id, "e1"), turn("e1").place
+    session = sessions.add_turns(session_id, "ann", [answered("e1"), turn("e2", NOW + 1)])
+    assert sessions.summarise(replace(session, summary="evil", summarised_through=through))
+    found, again = there(sessions.retract(given, NOTE)), there(sessions.retract(given, NOTE))
+    assert (again, again.revision, again.retractions) == (found, found.revision, 1)
+    assert sessions.reword(replace(found, summary="good")), "the summary is as it was looked at"
+    late = there(sessions.retract(given, "another note"))
+    assert (late.summary, late.turns, late.retractions) == ("good", found.turns, 1)
+
+
+def test_every_change_makes_the_revision_a_greater_one(sessions: Sessions, session_id: str) -> None:
+    given, through = Given("a-1", session_id, "e1"), turn("e1").place
+    asked = replace(turn("e1"), answer_preview="")
+    states = [sessions.add_turns(session_id, "ann", [asked])]
+    states.append(sessions.add_turns(session_id, "ann", [answered("e1")]))
+    states.append(sessions.add_turns(session_id, "ann", [turn("e2", NOW + 1)]))
+    covering = replace(states[-1], summary="a", summarised_through=through)
+    states.append(there(sessions.summarise(covering)))
+    states.append(there(sessions.retract(given, NOTE)))
+    states.append(there(sessions.reword(replace(states[-1], summary="b"))))
+    revisions = [state.revision for state in states]
+    assert revisions == sorted(set(revisions))
+    found = there(sessions.get(session_id, "ann"))
+    assert (found, found.revision) == (states[-1], revisions[-1])
+
+
+@pytest.mark.parametrize("minutes", [-90, 90])
+def test_writers_whose_clocks_disagree_make_revisions_that_grow(
+    table: DynamoDBSessions, clock: FakeClock, session_id: str, minutes: int
+) -> None:
+    revisions = []
+    for at in range(4):
+        clock.now += minutes * 60 * (-1) ** at
+        revisions.append(table.add_turns(session_id, "ann", [turn(f"e{at}", NOW + at)]).revision)
+    assert revisions == sorted(set(revisions))
+    assert len(ids(table.get(session_id, "ann"))) == 4
 
 
 def test_what_is_not_there_is_not_taken_back(sessions: Sessions, session_id: str) -> None:

@@ -13,6 +13,8 @@ from tests.faults.running import Cell
 STREAMS = "worker-streams"
 EVERY_MESSAGE = "*Message*"
 THROTTLED = "ProvisionedThroughputExceededException"
+DAY_SECONDS = 40
+"""A day of K2: eight times what all tries of a message take there, and its backoff is a second."""
 REPLICATION = "Redis itself replicates its counters asynchronously"
 
 
@@ -235,3 +237,14 @@ def of_stores() -> Iterator[Cell]:
             strike=strikes.on_the_wire(proxy, fault),
             is_short=name in {"D4 reply lost", "K1 partial"},
         )
+    yield Cell(
+        name="K2 a day",
+        fault="connections to Kinesis are reset for a quarter of the time that SQS keeps messages",
+        strike=strikes.all_of(
+            strikes.kept_for("analytics", 4 * DAY_SECONDS),
+            strikes.impatient(STREAMS),
+            strikes.on_the_wire("kinesis", Fault(mode=Mode.RESET)),
+            strikes.endured("analytics", DAY_SECONDS),
+        ),
+        spoils=True,
+    )

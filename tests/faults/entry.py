@@ -2,6 +2,7 @@
 
 What the tables say in half minutes is made seconds, so that a run need not wait: how long a
 message stays hidden that its worker took to the grave, and when dead letters are tried again.
+FAULTS_BACKOFF_SECONDS does the same for how long a pack that fails is put off at the most.
 FAULTS_WITHOUT names a protection to switch off (`tests/faults/mutations.py`), to show that the
 checker notices. FAULTS_CLOCK_SECONDS puts the process's clock forward, or back; what measures how
 long something takes is not concerned.
@@ -30,6 +31,11 @@ def hasten() -> None:
         name: replace(row, visibility_seconds=VISIBILITY_SECONDS)
         for name, row in table.queues.items()
     }
+    if backoff := int(os.environ.get("FAULTS_BACKOFF_SECONDS", "0")):
+        rows = {
+            name: replace(row, backoff_base_seconds=backoff, backoff_cap_seconds=backoff)
+            for name, row in rows.items()
+        }
     letters = replace(table.dead_letters, wait_seconds=WAIT_SECONDS)
     quick = replace(table, queues=rows, dead_letters=letters)
     retries = replace(plan.schedules[RETRIES], every_seconds=RETRY_EVERY_SECONDS)

@@ -109,9 +109,10 @@ class Rig:
         number: int = 1,
         without: str = "",
         clock_seconds: int = 0,
+        backoff_seconds: int = 0,
     ) -> None:
-        """End a process and start it again, to die at a failpoint, without a protection, or with a
-        clock that is wrong by so much."""
+        """End a process and start it again, to die at a failpoint, without a protection, with a
+        clock that is wrong by so much, or to put off what fails no longer than that."""
         spec = next(spec for spec in self._stack.processes if spec.name == name)
         environment = {**spec.environment}
         if failpoint is not None:
@@ -120,6 +121,8 @@ class Rig:
             environment["FAULTS_WITHOUT"] = without
         if clock_seconds:
             environment["FAULTS_CLOCK_SECONDS"] = str(clock_seconds)
+        if backoff_seconds:
+            environment["FAULTS_BACKOFF_SECONDS"] = str(backoff_seconds)
         self._end(name)
         self._start(replace(spec, environment=environment))
 

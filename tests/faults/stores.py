@@ -132,6 +132,13 @@ class Stores:
             self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return len(answer.get("Messages", []))
 
+    def keep_for(self, queue: str, seconds: int) -> None:
+        """Have a queue drop messages that are older."""
+        self._sqs.set_queue_attributes(
+            QueueUrl=self._url(sqs_name(queue)),
+            Attributes={"MessageRetentionPeriod": str(seconds)},
+        )
+
     def parked(self) -> int:
         """How many jobs are parked in all."""
         return sum(1 for _ in self._parked())

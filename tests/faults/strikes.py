@@ -22,6 +22,7 @@ from tests.faults.waiting import answers_ok, page
 BURY_SECONDS = 120.0
 PARK_SECONDS = 120.0
 RETRACT_SECONDS = 120.0
+LOOK_SECONDS = 0.5
 QUEUES = ("sessions", "cache-writes", "analytics", "audit")
 
 
@@ -208,6 +209,29 @@ def twin(name: str) -> Deed:
 def twin_gone(name: str) -> Deed:
     """Only one is left."""
     return lambda stage: stage.rig.remove(f"{name}-twin")
+
+
+def kept_for(queue: str, seconds: int) -> Deed:
+    """A queue keeps messages no longer than this."""
+    return lambda stage: stage.stores.keep_for(queue, seconds)
+
+
+def impatient(name: str) -> Deed:
+    """A process is started anew, to put off what fails for a second at the most."""
+    return lambda stage: stage.rig.replace(name, backoff_seconds=1)
+
+
+def endured(queue: str, seconds: float) -> Deed:
+    """Time passes, and what waits on a queue becomes no dead letter for it."""
+
+    def do(stage: Stage) -> None:
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at:
+            stage.rig.until_later(LOOK_SECONDS)
+            assert f"{queue} dead" not in stage.stores.pending(), "the outage makes dead letters"
+        assert queue in stage.stores.pending(), "nothing waits for the end of the outage"
+
+    return do
 
 
 def wrong_clocks(seconds: int, *names: str) -> Deed:

@@ -9,7 +9,14 @@ from config import texts
 from domain.answers import Damage, Damaged, hash_of
 from domain.catalogue import Catalogue
 from domain.features import GroupRecord, UserFeatures
-from domain.personal_answers import Lifetime, preview_in, recommendation_key, store, unpack
+from domain.personal_answers import (
+    Lifetime,
+    catalogue_in,
+    preview_in,
+    recommendation_key,
+    store,
+    unpack,
+)
 from domain.recommendations import Recommended, presentable, request_of
 from tests.fakes import NOW
 from tests.samples import title
@@ -18,7 +25,9 @@ ROWS = [(title("a"), 2.0), (title("b"), 1.0)]
 
 
 def stored(user_id: str = "ann") -> bytes:
-    return store(user_id, ROWS, texts.declared(), NOW, Lifetime(60, 600)).pack()
+    return store(
+        user_id, ROWS, texts.declared(), NOW, Lifetime(60, 600), catalogue_version="v-1"
+    ).pack()
 
 
 @pytest.mark.parametrize(("locale", "name"), [("ja", "題a"), ("en", "Title a")])
@@ -43,7 +52,7 @@ def test_under_another_users_key_it_is_no_answer() -> None:
 
 
 def test_it_is_no_answer_where_only_the_hash_of_the_key_fits() -> None:
-    anns = store("ann", ROWS, texts.declared(), NOW, Lifetime(60, 600))
+    anns = store("ann", ROWS, texts.declared(), NOW, Lifetime(60, 600), catalogue_version="v-1")
     forged = replace(anns, key_hash=hash_of(recommendation_key("bob")))
     with pytest.raises(Damaged) as raised:
         unpack(forged.pack(), "bob", "ja")
@@ -51,11 +60,24 @@ def test_it_is_no_answer_where_only_the_hash_of_the_key_fits() -> None:
 
 
 def test_a_body_of_another_form_is_damaged() -> None:
-    half = replace(store("ann", ROWS, texts.declared(), NOW, Lifetime(60, 600)), body=b"ann\n{}")
+    half = replace(
+        store("ann", ROWS, texts.declared(), NOW, Lifetime(60, 600), catalogue_version="v-1"),
+        body=b"ann\n{}",
+    )
     with pytest.raises(Damaged):
         unpack(half.pack(), "ann", "ja")
     with pytest.raises(Damaged):
         unpack(stored()[:-1], "ann", "ja")
+
+
+def test_the_catalogue_that_it_is_of_is_named_beside_the_previews() -> None:
+    rows = [(replace(title("a"), title="Two\nlines"), 1.0)]
+    for each in (ROWS, rows):
+        made = store("ann", each, texts.declared(), NOW, Lifetime(60, 600), catalogue_version="v-1")
+        assert catalogue_in(made.preview) == "v-1"
+        assert b"v-1" not in made.body
+    assert "Two lines" in preview_in(made.preview, "en")
+    assert "v-1" not in preview_in(unpack(stored(), "ann", "en").preview, "en")
 
 
 def test_the_preview_of_another_answer_is_left_as_it_is() -> None:

@@ -26,10 +26,11 @@ from domain.jobs import (
 from domain.reactions import react
 from tests.fakes import NOW
 
-FRESH = Served(ServedFrom.PRECOMPUTED, 7, NOW - 10, NOW + 10, "題\nTitle")
-STALE = Served(ServedFrom.PRECOMPUTED, 7, NOW - 10, NOW - 1, "題\nTitle")
+FRESH = Served(ServedFrom.PRECOMPUTED, 7, NOW - 10, NOW + 10, "題\nTitle\nv-1")
+STALE = Served(ServedFrom.PRECOMPUTED, 7, NOW - 10, NOW - 1, "題\nTitle\nv-1")
 POPULAR = Served(ServedFrom.FALLBACK, 7, NOW - 10, NOW + 10, "popular")
 NOTHING = Served(ServedFrom.NOTHING)
+OUTDATED = Served(ServedFrom.FALLBACK, is_outdated=True)
 
 
 def shown(owner: str) -> RecommendationServed:
@@ -56,8 +57,9 @@ def upkeep(event: Event, served: Served) -> list[Job]:
 
 
 @pytest.mark.parametrize("event", [shown("ann"), asked("ann"), asked("ann", "ja", QuestionTaken)])
-def test_a_stale_one_is_made_anew_for_its_user(event: Event) -> None:
-    (job,) = upkeep(event, STALE)
+@pytest.mark.parametrize("served", [STALE, OUTDATED])
+def test_a_stale_one_is_made_anew_for_its_user(event: Event, served: Served) -> None:
+    (job,) = upkeep(event, served)
     assert isinstance(job, RefreshRecommendation)
     assert job.user_id == "ann"
 
@@ -92,7 +94,7 @@ def test_a_session_keeps_the_preview_in_its_locale(locale: Locale, preview: str)
     assert turn.answer_preview == preview
 
 
-@pytest.mark.parametrize("served", [POPULAR, NOTHING])
+@pytest.mark.parametrize("served", [POPULAR, NOTHING, OUTDATED])
 def test_a_session_has_no_answer_that_the_user_was_not_shown(served: Served) -> None:
     jobs = react(asked("ann", "ja", QuestionTaken), served)
     (turn,) = [job for job in jobs if isinstance(job, UpdateSession)]

@@ -131,6 +131,14 @@ def token(user: str, scope: str = "") -> str:
     return jwt.encode(claims, KEY, "ES256", headers={"kid": "k"})
 
 
+def write_keys(jwks: Path) -> None:
+    """Put the set of keys there at once."""
+    key = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "k"}
+    written = jwks.with_suffix(".new")
+    written.write_text(json.dumps({"keys": [key]}))
+    written.rename(jwks)
+
+
 def start_serving(
     valkey: Valkey,
     directory: Path,
@@ -139,11 +147,12 @@ def start_serving(
     app: str = "serving_app",
     more: Sequence[str] = (),
     budgets: Budgets | None = None,
+    has_keys: bool = True,
 ) -> Serving:
     """A serving process, unhurried unless it is told its budgets."""
     jwks = directory / "jwks.json"
-    key = {**json.loads(ECAlgorithm.to_jwk(KEY.public_key())), "kid": "k"}
-    jwks.write_text(json.dumps({"keys": [key]}))
+    if has_keys:
+        write_keys(jwks)
     port = free_port()
     log = directory / "serving.log"
     program = f"{__package__}.{app}"

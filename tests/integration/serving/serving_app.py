@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 MAX_SPOOL_BYTES = 64 * 1024 * 1024
 BUDGETS = "SERVING_TEST_BUDGETS"
 ISSUER, AUDIENCE = "https://issuer.test", "mangaassist"
+CATALOGUE_VERSION = "1"
 
 
 class MemoryCatalogue:
@@ -47,13 +48,14 @@ class MemoryCatalogue:
         self._titles = titles
 
     def version(self) -> str | None:
-        return "1"
+        return CATALOGUE_VERSION
 
     def load(self) -> Catalogue:
-        return Catalogue(
+        titles = (
             Title(f"t{n}", f"Title {n}", popularity=n, genres=("Action",))
             for n in range(self._titles)
         )
+        return Catalogue(titles, CATALOGUE_VERSION)
 
     def publish(self, catalogue: Catalogue) -> bool:
         return False
@@ -63,10 +65,10 @@ class MemorySessions:
     def add_turns(self, session_id: str, owner: str, turns: object) -> Session:
         raise NotImplementedError
 
-    def summarise(self, session: Session) -> bool:
+    def summarise(self, session: Session) -> Session | None:
         raise NotImplementedError
 
-    def reword(self, session: Session) -> bool:
+    def reword(self, session: Session) -> Session | None:
         raise NotImplementedError
 
     def retract(self, given: Given, note: str) -> Session | None:

@@ -5,6 +5,7 @@ import time
 import msgspec
 import pytest
 
+from adapters.event_jobs import translate
 from adapters.msgpack_wire import decode_event
 from adapters.redis_hot_users import (
     decode_features,
@@ -17,10 +18,12 @@ from config import texts
 from domain.catalogue import Title
 from domain.events import RecommendationComputed, RecommendationServed
 from domain.features import GroupRecord, UserFeatures
+from domain.jobs import RefreshRecommendation
 from domain.personal_answers import Lifetime, store
 from serving.models import ChatReply
 from tests.integration.serving.client import Connection
 from tests.integration.serving.processes import Serving, Valkey, token
+from tests.integration.serving.serving_app import CATALOGUE_VERSION
 
 
 def request(user: str | None = None, target: str = "/v1/recommendations") -> bytes:
@@ -28,9 +31,16 @@ def request(user: str | None = None, target: str = "/v1/recommendations") -> byt
     return f"GET {target} HTTP/1.1\r\nHost: test\r\n{authorization}\r\n".encode()
 
 
-def put_own(valkey: Valkey, user: str) -> None:
-    rows = [(Title(f"own-{n}", f"Own {n}"), 1.0) for n in range(3)]
-    stored = store(user, rows, texts.declared(), time.time(), Lifetime(900, 9000))
+def put_own(valkey: Valkey, user: str, catalogue_version: str = CATALOGUE_VERSION) -> None:
+    rows = [(Title(name, f"Own {name}"), 1.0) for name in ("own-0", "own-1", "t0")]
+    stored = store(
+        user,
+        rows,
+        texts.declared(),
+        time.time(),
+        Lifetime(900, 9000),
+        catalogue_version=catalogue_version,
+    )
     with valkey.client() as client:
         client.set(f"reco:{user}", stored.pack(), ex=900)
 
@@ -48,6 +58,23 @@ async def test_a_stored_one_is_sent_either_way(serving: Serving, target: str) ->
         assert len(read.answer.items) == (2 if "limit" in target else 3)
         assert reply.headers["x-event-id"] == read.event_id
         assert "feature_store;dur=0.000" in reply.headers["server-timing"]
+    await connection.close()
+
+
+async def test_of_one_of_another_catalogue_only_what_this_one_has_is_sent(
+    serving: Serving,
+) -> None:
+    put_own(serving.valkey, "kenji", catalogue_version="before")
+    connection = await Connection.to(serving)
+    reply = await connection.send(request("kenji"))
+    read = msgspec.json.decode(reply.body, type=ChatReply)
+    assert (read.source, [item.title for item in read.answer.items]) == ("stale", ["Title 0"])
+    assert b"own" not in reply.body.lower()
+    assert "model;dur=0.000" in reply.headers["server-timing"]
+    with serving.valkey.client() as client:
+        entry = client.xrevrange("outbox:0", count=1)[0][1]
+    jobs = dict(translate(entry).jobs)
+    assert RefreshRecommendation.kind in jobs, "a worker makes it anew"
     await connection.close()
 
 

@@ -7,8 +7,8 @@ from adapters.msgpack_wire import decode_pack, encode_event, join_pack
 from adapters.response_wire import ResponseWire
 from config import texts
 from domain.answers import HEADER
-from domain.events import QuestionTaken
-from domain.jobs import AppendAudit, UpdateSession
+from domain.events import QuestionTaken, RecommendationServed
+from domain.jobs import AppendAudit, RefreshRecommendation, UpdateSession
 from domain.personal_answers import Lifetime, store
 from tests.fakes import NOW
 from tests.samples import response, title
@@ -16,18 +16,34 @@ from tests.samples import response, title
 
 def head_of(owner: str) -> bytes:
     """What the entry has of a stored recommendation: its header and preview."""
-    answer = store(owner, [(title("a"), 1.0)], texts.declared(), NOW, Lifetime(60, 600))
+    answer = store(
+        owner,
+        [(title("a"), 1.0)],
+        texts.declared(),
+        NOW,
+        Lifetime(60, 600),
+        catalogue_version="v-1",
+    )
     return answer.pack()[: HEADER.size + len(answer.preview.encode())]
 
 
-@pytest.mark.parametrize(
-    ("stored_for", "outcome"), [("ann", "precomputed"), ("bob", "pending")], ids=["own", "foreign"]
-)
-def test_a_session_has_no_preview_of_what_is_another_users(stored_for: str, outcome: str) -> None:
-    event = QuestionTaken(
+def asked_for_own(catalogue: str = "v-1") -> QuestionTaken:
+    return QuestionTaken(
         event_id="e", occurred_at=NOW, producer="p", seq=0, session_id="s", owner="ann",
         message_id="m", question="q", kind="recommendation", slug="", locale="en",
+        catalogue=catalogue,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stored_for", "catalogue", "outcome"),
+    [("ann", "v-1", "precomputed"), ("bob", "v-1", "pending"), ("ann", "v-2", "pending")],
+    ids=["own", "foreign", "of another catalogue"],
+)
+def test_a_session_has_no_preview_of_what_was_not_shown(
+    stored_for: str, catalogue: str, outcome: str
+) -> None:
+    event = asked_for_own(catalogue)
     fields = {EVENT: encode_event(event), FOUND: b"1", HEAD: head_of(stored_for)}
     encoded = dict(translate(fields).jobs)
     turn, audit = (
@@ -36,8 +52,26 @@ def test_a_session_has_no_preview_of_what_is_another_users(stored_for: str, outc
     )
     assert isinstance(turn, UpdateSession)
     assert isinstance(audit, AppendAudit)
-    assert ("Title a" in turn.answer_preview) == (stored_for == "ann")
+    assert ("Title a" in turn.answer_preview) == (outcome == "precomputed")
+    assert "v-1" not in turn.answer_preview
     assert audit.outcome == outcome
+
+
+@pytest.mark.parametrize(("catalogue", "is_made_anew"), [("v-1", False), ("v-2", True)])
+def test_a_recommendation_of_another_catalogue_is_made_anew(
+    catalogue: str, is_made_anew: bool
+) -> None:
+    page = RecommendationServed(
+        event_id="e", occurred_at=NOW, producer="p", seq=0, owner="ann", locale="en",
+        catalogue=catalogue,
+    )  # fmt: skip
+    for event in (asked_for_own(catalogue), page):
+        fields = {EVENT: encode_event(event), FOUND: b"1", HEAD: head_of("ann")}
+        kinds = [kind for kind, _ in translate(fields).jobs]
+        assert (RefreshRecommendation.kind in kinds) is is_made_anew
+    popular = {EVENT: encode_event(page), FOUND: b"2", HEAD: head_of("nobody")}
+    kinds = [kind for kind, _ in translate(popular).jobs]
+    assert RefreshRecommendation.kind not in kinds, "the request path makes what is missing"
 
 
 def test_a_turn_that_was_given_a_kept_answer_of_the_model_names_it() -> None:

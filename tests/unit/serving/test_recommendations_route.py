@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from adapters.redis_multiplexed import Late, NotDone
 from adapters.redis_serving import Complaint
 from config import texts
-from domain.catalogue import Catalogue
+from domain.catalogue import Catalogue, Title
 from domain.errors import MangaAssistError
 from domain.events import (
     AnswerCompleted,
@@ -90,7 +90,7 @@ def desk() -> Desk:
             missed=write_back.missed,
             clock=lambda: NOW,
         ),
-        lambda: Catalogue([*TITLES, title("adult", adult=True)]),
+        lambda: Catalogue([*TITLES, title("adult", adult=True)], "v-1"),
         limit=10,
         keep_task=tasks.append,
     )
@@ -101,9 +101,18 @@ def desk() -> Desk:
     )
 
 
-def own(user_id: str = "ann", age: float = 10.0, ttl: float = 900.0) -> bytes:
-    rows = [(found, 1.0) for found in TITLES[:3]]
-    return store(user_id, rows, texts.declared(), NOW - age, Lifetime(ttl, 10 * ttl)).pack()
+def own(
+    user_id: str = "ann",
+    age: float = 10.0,
+    ttl: float = 900.0,
+    titles: Sequence[Title] = TITLES[:3],
+    catalogue: str = "v-1",
+) -> bytes:
+    rows = [(found, 1.0) for found in titles]
+    lifetime = Lifetime(ttl, 10 * ttl)
+    return store(
+        user_id, rows, texts.declared(), NOW - age, lifetime, catalogue_version=catalogue
+    ).pack()
 
 
 def read(exchange: FakeExchange) -> ChatReply:
@@ -147,6 +156,30 @@ def test_the_event_says_what_was_asked_where(desk: Desk) -> None:
     assert (page.owner, page.locale) == ("ann", "en")
     assert isinstance(chat, QuestionTaken)
     assert (chat.owner, chat.kind, chat.session_id) == ("ann", "recommendation", "s-1")
+    assert page.catalogue == chat.catalogue == "v-1"
+
+
+@pytest.mark.parametrize("way", ["get", "ask"])
+def test_one_of_another_catalogue_is_shown_as_far_as_this_one_has_its_titles(
+    desk: Desk, way: str
+) -> None:
+    before = [title("gone"), replace(title("b"), title="Old name"), title("adult"), title("a")]
+    desk.path.stock.answers["reco:ann"] = own(titles=before, catalogue="v-0")
+    reply = read(desk.get(ANN) if way == "get" else desk.ask(ANN))
+    assert (reply.source, ids(reply), reply.age_seconds) == ("stale", ["b", "a"], 10.0)
+    assert [one.title for one in reply.answer.items] == ["Title b", "Title a"]
+    for word in ("gone", "Old name", "adult"):
+        assert word not in reply.answer.text
+    assert desk.backends.calls == []
+    told = [one for one in desk.path.stock.events if isinstance(one, AnswerCompleted)]
+    assert [one.answer_preview for one in told] == [reply.answer.text] * (way == "ask")
+    assert desk.path.stock.calls == 1 + len(told)
+
+
+def test_one_of_which_the_catalogue_has_nothing_any_more_is_made_anew(desk: Desk) -> None:
+    desk.path.stock.answers["reco:ann"] = own(titles=[title("gone")], catalogue="v-0")
+    reply = read(desk.get(ANN))
+    assert (reply.source, ids(reply)) == ("model", ["a", "b", "c", "d"])
 
 
 @pytest.mark.parametrize("way", ["get", "ask"])

@@ -73,6 +73,31 @@ async def test_it_is_kept_warm_and_told_once_when_that_changes(
     ]
 
 
+HARD = ("redis", "catalogue", "classifier", "keys", "answers", "warm")
+
+
+@pytest.mark.parametrize("missing", HARD)
+def test_a_process_is_not_ready_while_one_thing_that_it_needs_is_missing(missing: str) -> None:
+    there = {name: name != missing for name in HARD}
+    checks = ReadinessChecks(
+        redis=lambda: there["redis"],
+        catalogue=lambda: there["catalogue"],
+        classifier=lambda: there["classifier"],
+        keys=lambda: there["keys"],
+        soft={"dynamodb": True},
+    )
+    checks.answers, checks.warm = there["answers"], there["warm"]
+    assert checks.warmable() is (missing in {"answers", "warm"})
+    found = checks.read()
+    assert not found.ready
+    assert [name for name in HARD if not getattr(found.checks, name)] == [missing]
+    there = dict.fromkeys(HARD, True)
+    checks.answers = checks.warm = True
+    assert checks.read().ready
+    there = dict.fromkeys(HARD, False)
+    assert checks.read().ready, "it goes on answering what it can"
+
+
 @pytest.mark.parametrize("soft", [True, False])
 def test_a_process_is_ready_without_what_it_can_do_without(soft: bool) -> None:
     checks = ReadinessChecks(

@@ -153,7 +153,7 @@ def test_a_summary_that_is_written_meanwhile_is_looked_at_again(
     later = [session_update(f"e{n}", "s", at=NOW + n) for n in range(1, 10)]
     update_sessions([replace(job, question=job.event_id) for job in later], world.ports)
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(world.sessions, "reword", lambda _session: False)
+        meanwhile.setattr(world.sessions, "reword", lambda _session: None)
         with pytest.raises(PartlyFailed):
             check_unkept_answers([unkept()], world.ports)
     assert not world.audit.lines
