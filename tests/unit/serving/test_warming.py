@@ -84,6 +84,7 @@ def test_a_process_is_not_ready_while_one_thing_that_it_needs_is_missing(missing
         catalogue=lambda: there["catalogue"],
         classifier=lambda: there["classifier"],
         keys=lambda: there["keys"],
+        version=lambda: "v1",
         soft={"dynamodb": True},
     )
     checks.answers, checks.warm = there["answers"], there["warm"]
