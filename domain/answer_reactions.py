@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from domain.answer_upkeep import answer_upkeep
+from domain.event_ids import event_id_of_look_up
 from domain.events import (
     AnswerCompleted,
     AnswerGenerated,
@@ -13,7 +14,6 @@ from domain.events import (
     QuestionTaken,
     Served,
     ServedFrom,
-    event_id_of_look_up,
 )
 from domain.job_headers import Header, header
 from domain.jobs import (
