@@ -31,6 +31,8 @@ DEPTHS = (
     "ApproximateNumberOfMessagesDelayed",
 )
 
+TRENDING = "what's popular this week"
+
 Found = TypeVar("Found")
 
 
@@ -188,6 +190,14 @@ def running(data_dir: Path, *arguments: str | Path, **variables: str) -> Iterato
     finally:
         if stack.process.poll() is None:
             stack.stop()
+
+
+def assert_one_line(code: int, said: str, part: str) -> None:
+    """A command that could not be done says so in one line."""
+    assert code == 2, said
+    assert said.count("\n") == 1, said
+    assert said.startswith("mangaassist: ")
+    assert part in said
 
 
 def call(method: str, url: str, document: object = None, token: str = "") -> Reply:

@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.system.running import Stack, eventually, run, running
+from tests.system.running import Stack, eventually, run
 
 KINDS = {"trending", "new_releases", "genre", "title", "fallback", "recommendation"}
 POISON = "this was never a Celery message"
@@ -126,29 +126,6 @@ def test_a_question_on_the_command_line_is_answered(stack: Stack) -> None:
     assert "ONE PIECE" in said
     body = json.loads(stack.cli("ask", "what's popular", "--json"))
     assert body["answer"]["kind"] == "trending"
-
-
-def test_an_imported_catalogue_is_what_questions_are_answered_from(
-    lone_stack: Stack, tmp_path: Path
-) -> None:
-    file = tmp_path / "catalogue.jsonl"
-    rows = [{"id": f"x{n}", "title": f"The Chronicle of Owl Number {n}"} for n in range(50)]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows) + "nonsense\n")
-    done = run("import", file, "--merge", "--data-dir", lone_stack.data_dir)
-    assert done.returncode == 0
-    assert "line 51" in done.stderr
-    assert "50 titles" in done.stdout
-    reply = eventually(
-        lambda: lone_stack.ask("The Chronicle of Owl Number 7"),
-        lambda found: found.body["answer"]["kind"] == "title",
-    )
-    assert "Owl" in reply.body["answer"]["text"]
-    _tells_of_a_title(lone_stack)
-    lone_stack.stop()
-    with running(lone_stack.data_dir) as again:
-        doctor = json.loads(again.until_ready().cli("doctor", "--json"))
-    catalogue = next(row for row in doctor if row["what"] == "catalogue")
-    assert catalogue["detail"].startswith("588 titles")
 
 
 def test_a_file_that_is_mostly_bad_is_refused(stack: Stack, tmp_path: Path) -> None:
