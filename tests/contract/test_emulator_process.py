@@ -110,7 +110,7 @@ def test_bad_arguments_are_one_clear_error(arguments: list[str], words: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 2
     assert words in done.stderr

@@ -187,7 +187,7 @@ def aws(
     """AWS with everything provisioned, in the environment of this process and its children."""
     with run_in_thread("sqs", "featurestore") as ours:
         reset = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")  # noqa: S310
-        urllib.request.urlopen(reset, timeout=10).close()  # noqa: S310
+        urllib.request.urlopen(reset, timeout=120).close()  # noqa: S310
         for name, value in {
             "AWS_REGION": "ap-northeast-1",
             "AWS_ACCESS_KEY_ID": "test",
