@@ -43,7 +43,7 @@ class Process:
 
     def end(self, number: signal.Signals) -> int:
         self.popen.send_signal(number)
-        code = self.popen.wait(10)
+        code = self.popen.wait(60)
         if self.popen.stdout is not None:
             self.popen.stdout.close()
         return code
@@ -91,7 +91,7 @@ def test_it_says_where_it_listens_and_leaves_on_sigterm(start: Callable[..., Pro
     waiting = threading.Thread(target=poll)
     waiting.start()
     assert process.end(signal.SIGTERM) == 0
-    waiting.join(10)
+    waiting.join(60)
     assert failures
     sqs.close()
 
@@ -161,7 +161,7 @@ class Load:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(30)
+            thread.join(60)
 
 
 def test_a_kill_under_load_loses_nothing_acknowledged(
@@ -170,7 +170,7 @@ def test_a_kill_under_load_loses_nothing_acknowledged(
     process = start("sqs", "--journal-dir", str(tmp_path))
     sqs = process.client("sqs")
     load = Load(sqs, sqs.create_queue(QueueName="q")["QueueUrl"])
-    assert load.enough.wait(30)
+    assert load.enough.wait(60)
     process.end(signal.SIGKILL)
     load.join()
     sqs.close()
