@@ -28,9 +28,9 @@ from adapters.dynamodb_parking_items import (
     line_key_of,
     line_of,
     list_key,
-    number,
     stored_in,
 )
+from adapters.dynamodb_values import number
 from domain.errors import Permanent, Refused, Transient
 from domain.parking import Parked, parked_again
 from domain.ports import Clock, TaskMetrics

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
+from adapters.dynamodb_values import number
 from domain.errors import Permanent
 from domain.parking import Parked, Reason
 
@@ -108,8 +109,3 @@ def stored_in(item: "Item") -> Stored:
         history=tuple(line["S"] for line in item["history"]["L"]),
     )
     return Stored(parked, float(item["expires_at"]["N"]), int(item["revision"]["N"]))
-
-
-def number(value: float) -> "AttributeValueTypeDef":
-    """A number as DynamoDB takes it."""
-    return {"N": repr(value)}

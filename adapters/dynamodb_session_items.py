@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from adapters.dynamodb_values import number
 from domain.sessions import MAX_TURNS, Session, Turn, once
 
 if TYPE_CHECKING:
@@ -182,8 +183,3 @@ def _turn(event_id: str, told: "Attributes") -> Turn:
 
 def _text(item: "Attributes", name: str) -> str:
     return item[name]["S"] if name in item else ""
-
-
-def number(value: float) -> "AttributeValueTypeDef":
-    """A number as DynamoDB takes it."""
-    return {"N": repr(value)}

@@ -20,13 +20,13 @@ from adapters.dynamodb_session_items import (
     answering,
     attributes,
     newest,
-    number,
     retracting,
     size_bytes,
     stored,
     summarising,
     writes,
 )
+from adapters.dynamodb_values import number
 from domain.errors import OwnedByAnother, Transient
 from domain.ports import Clock, Given
 from domain.sessions import Session, Turn
