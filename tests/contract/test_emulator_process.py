@@ -10,10 +10,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.emulator_clients import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,14 +32,7 @@ class Process:
         self.url = f"http://127.0.0.1:{self.ready['port']}"
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.url,
-            region_name="ap-northeast-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106
-            config=Config(retries={"max_attempts": 0}, max_pool_connections=20),
-        )
+        return client_of(service, self.url, max_pool_connections=20)
 
     def end(self, number: signal.Signals) -> int:
         self.popen.send_signal(number)
