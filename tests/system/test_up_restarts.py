@@ -1,6 +1,6 @@
-"""Any child of `mangaassist up`, and it itself, may end at any time: what it was to do is done.
+"""Any child of `mangaassist up`, and `up` itself, may be killed at any time: its work comes back.
 
-All tests have one stack, of which the last one lets nothing live.
+All tests share one stack; the last one ends it.
 """
 
 import json

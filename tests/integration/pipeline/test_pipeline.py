@@ -218,8 +218,8 @@ def test_two_beats_have_one_effect_per_tick(
 ) -> None:
     ports = connect(Settings(redis_url=valkey_url), Metrics())
     ports.catalogue.publish(Catalogue(map(title, range(12))))
-    clock = (pipeline.still_clock(),)
-    *beats, worker = pipeline.start_all_healthy(clock, clock, ("workers.worker", "precompute"))
+    still = (pipeline.still_clock(),)
+    *beats, worker = pipeline.start_all_healthy(still, still, ("workers.worker", "precompute"))
     kinds = precomputed_kinds()
     duplicates = 'duplicates_total{kind="answers.precompute"}'
     eventually(lambda: worker.metric(duplicates) == len(kinds), 30, "second ticks")

@@ -3,7 +3,7 @@ answered, every event is kept, and all is well again soon after."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,20 +131,9 @@ async def opened(
         publish(published.url)
 
 
-@pytest.fixture(scope="module")
-def serving(published: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """One for all who leave the way to Redis alone; it begins with everything published."""
-    process = start_serving(published, tmp_path_factory.mktemp("serving"))
-    try:
-        wait_until(process.ready, "the request path is ready")
-        yield process
-    finally:
-        stop(process)
-
-
 @pytest.fixture
 async def shop(published: Valkey, serving: Serving) -> AsyncIterator[Shop]:
-    """One that waits for Redis as long as that lives."""
+    """One that waits for Redis as long as that lives, by the process of all who leave it alone."""
     connection = await Connection.to(serving)
     found = Shop(published, serving, connection)
     await found.until("precomputed")
@@ -155,7 +144,7 @@ async def shop(published: Valkey, serving: Serving) -> AsyncIterator[Shop]:
 
 @pytest.fixture
 async def remote_shop(published: Valkey, tmp_path: Path) -> AsyncIterator[RemoteShop]:
-    """The same far from Redis, and nobody else's."""
+    """The same with a way to Redis, and a process, of its own."""
     async with opened(published, tmp_path) as found:
         yield found
 
