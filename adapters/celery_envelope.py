@@ -7,31 +7,25 @@ message can stop a worker. Knows no queue, no task and no job: a pack is bytes.
 
 import binascii
 import json
-import math
-import re
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 import msgspec
 from kombu.exceptions import KombuError
 from kombu.serialization import loads
 
+from adapters.celery_headers import is_acceptable, is_plain_text
 from config.queues import MAX_BODY_BYTES
 
 CONTENT_TYPE = "application/x-msgpack"
 MAX_DEPTH = 32
 MAX_HEADERS = 64
-MAX_TEXT = 1024
-MAX_TIME_LIMIT_SECONDS = 43_200  # SQS keeps no message in flight for longer
 
 HIDDEN = "-"
 """Stands for the arguments in logs: Celery prints the arguments themselves for an empty text."""
 
-_TASK = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,199}")
-_ID = re.compile(r"[A-Za-z0-9_.:\-]{1,128}")
 _SHOWN_BY_CELERY = frozenset({"argsrepr", "kwargsrepr", "shadow"})
 _NOT_SERVED = frozenset({"compression", "eta", "group", "stamps", "stamped_headers", "taskset"})
 _LINKS = frozenset({"callbacks", "errbacks", "chain", "chord"})
@@ -211,14 +205,14 @@ def _headers(value: object) -> dict[str, object]:
         raise Malformed(Reason.HEADERS, "is not a small object")
     headers: dict[str, object] = {}
     for name, item in value.items():
-        if not _is_plain_text(name):
+        if not is_plain_text(name):
             raise Malformed(Reason.HEADERS, "a name is not plain text")
         if name in _NOT_SERVED:
             if item:
                 raise Malformed(Reason.HEADERS, f"{name} is not served")
         elif name not in _SHOWN_BY_CELERY:
             headers[name] = item
-            if not _HEADER_CHECKS.get(name, _is_plain)(item):
+            if not is_acceptable(name, item):
                 reason = Reason.TASK if name == "task" else Reason.HEADERS
                 raise Malformed(reason, f"{name} is not acceptable")
     for name in ("task", "id"):
@@ -226,72 +220,3 @@ def _headers(value: object) -> dict[str, object]:
             raise Malformed(Reason.TASK if name == "task" else Reason.HEADERS, f"no {name}")
     headers["argsrepr"] = headers["kwargsrepr"] = HIDDEN
     return headers
-
-
-def _is_plain_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT and value.isprintable()
-
-
-def _is_plain(value: object) -> bool:
-    return (
-        value is None
-        or isinstance(value, bool)
-        or (isinstance(value, int) and abs(value) < 2**63)
-        or (isinstance(value, float) and math.isfinite(value))
-        or _is_plain_text(value)
-    )
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31
-
-
-def _is_task(value: object) -> bool:
-    return isinstance(value, str) and _TASK.fullmatch(value) is not None
-
-
-def _is_id(value: object) -> bool:
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def _is_optional_id(value: object) -> bool:
-    return value is None or _is_id(value)
-
-
-def _is_time_limit(value: object) -> bool:
-    # Two bad limits leak two pool slots in Celery, which hangs a worker of two.
-    if value is None:
-        return True
-    return isinstance(value, list) and len(value) == 2 and all(_is_seconds(v) for v in value)  # noqa: PLR2004
-
-
-def _is_seconds(value: object) -> bool:
-    return value is None or (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and 0 < value <= MAX_TIME_LIMIT_SECONDS
-    )
-
-
-def _is_expiry(value: object) -> bool:
-    if value is None:
-        return True
-    if not isinstance(value, str):
-        return False
-    try:
-        # Without a zone Celery would read it in the worker's own.
-        return datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
-
-
-_HEADER_CHECKS: Mapping[str, Callable[[object], bool]] = {
-    "task": _is_task,
-    "id": _is_id,
-    "root_id": _is_optional_id,
-    "parent_id": _is_optional_id,
-    "retries": _is_count,
-    "replaced_task_nesting": _is_count,
-    "timelimit": _is_time_limit,
-    "expires": _is_expiry,
-}

@@ -1,11 +1,9 @@
 """Parked jobs in DynamoDB: an item by id, and a line of a list by time that leads to it.
 
-Keys `pk` and `sk`. The job is ("job#<id>", "job"), its payload compressed, with a `revision` that
-every change raises; its line is ("list#<first digit of the id>", "<parked_at>#<id>"). So `get` is
-one read, `each` merges sixteen queries in order of time, `count` reads no payload, and no list
-takes more than a sixteenth of the writes. The item is written first: a line without one is left
-over from a removal and means nothing. Both carry `expires_at`, the table's TTL, which is honoured
-on reads too. Needs GetItem, PutItem, DeleteItem, Query and BatchGetItem.
+`adapters/dynamodb_parking_items.py` describes both. So `get` is one read, `each` merges sixteen
+queries in order of time, `count` reads no payload, and no list takes more than a sixteenth of the
+writes. The item is written first: a line without one is left over from a removal and means
+nothing. The TTL is honoured on reads too. Needs GetItem, PutItem, DeleteItem, Query, BatchGetItem.
 """
 
 import heapq
@@ -13,48 +11,41 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import zstandard
 from botocore.exceptions import ClientError
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import REFUSED_CODES, code_of, translated
+from adapters.dynamodb_parking_items import (
+    LISTS,
+    Stored,
+    attributes,
+    history_of,
+    id_of,
+    key_of,
+    line_key_of,
+    line_of,
+    list_key,
+    stored_in,
+)
+from adapters.dynamodb_values import number
 from domain.errors import Permanent, Refused, Transient
-from domain.parking import Parked, Reason, parked_again
+from domain.parking import Parked, parked_again
 from domain.ports import Clock, TaskMetrics
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import (
-        AttributeValueTypeDef,
-        QueryInputTypeDef,
-        UniversalAttributeValueTypeDef,
-    )
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-    Item = Mapping[str, AttributeValueTypeDef]
-    NewItem = dict[str, UniversalAttributeValueTypeDef]
+    from adapters.dynamodb_parking_items import Item, NewItem
 
-LISTS = "0123456789abcdef"
-MAX_PAYLOAD_BYTES = 1024 * 1024
-MAX_STORED_BYTES = 380 * 1024
-"""An item holds at most 400 KB."""
 PAGE_ITEMS = 25
 THREADS = 8
 CONTENDED_TRIES = 5
 UNPROCESSED_TRIES = 8
 BACKOFF_SECONDS = 0.05
 DAY_SECONDS = 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """The item of a job."""
-
-    parked: Parked
-    expires_at: float
-    revision: int
 
 
 class DynamoDBParking:
@@ -92,9 +83,9 @@ class DynamoDBParking:
         for page in _pages(lines):
             found = self._read(page)
             for line in page:
-                stored = found.get(_id_of(line))
+                stored = found.get(id_of(line))
                 # Another line of the same id is left over from before it was removed.
-                if stored is not None and _line(stored.parked) == line:
+                if stored is not None and line_of(stored.parked) == line:
                     yield stored.parked
 
     def remove(self, parked: Parked) -> bool:
@@ -103,12 +94,12 @@ class DynamoDBParking:
             with translated("dynamodb"):
                 answer = self._aws.dynamodb.delete_item(
                     TableName=self._table,
-                    Key=_key(parked.id),
+                    Key=key_of(parked.id),
                     ConditionExpression="history = :history",
-                    ExpressionAttributeValues={":history": _lines_of(parked)},
+                    ExpressionAttributeValues={":history": history_of(parked)},
                     ReturnValues="ALL_OLD",
                 )
-                self._aws.dynamodb.delete_item(TableName=self._table, Key=_line_key(parked))
+                self._aws.dynamodb.delete_item(TableName=self._table, Key=line_key_of(parked))
         except Refused:
             return False
         return self._alive(answer.get("Attributes")) is not None
@@ -142,15 +133,15 @@ class DynamoDBParking:
         """Write the item unless it was changed meanwhile: then False."""
         now = self._clock()
         item: NewItem = {
-            **_key(parked.id),
-            **_attributes(parked),
-            "expires_at": _number(self._expiry(now)),
-            "revision": _number(revision + 1),
+            **key_of(parked.id),
+            **attributes(parked),
+            "expires_at": number(self._expiry(now)),
+            "revision": number(revision + 1),
         }
         unchanged = "revision = :revision" if revision else "attribute_not_exists(pk)"
-        values: NewItem = {":now": _number(now)}
+        values: NewItem = {":now": number(now)}
         if revision:
-            values[":revision"] = _number(revision)
+            values[":revision"] = number(revision)
         try:
             self._aws.dynamodb.put_item(
                 TableName=self._table,
@@ -165,19 +156,19 @@ class DynamoDBParking:
         return True
 
     def _put_line(self, parked: Parked) -> None:
-        expiry = _number(self._expiry(self._clock()))
-        item: NewItem = {**_line_key(parked), "expires_at": expiry}
+        expiry = number(self._expiry(self._clock()))
+        item: NewItem = {**line_key_of(parked), "expires_at": expiry}
         self._aws.dynamodb.put_item(TableName=self._table, Item=item)
 
-    def _stored(self, parked_id: str) -> _Stored | None:
+    def _stored(self, parked_id: str) -> Stored | None:
         with translated("dynamodb"):
             answer = self._aws.dynamodb.get_item(
-                TableName=self._table, Key=_key(parked_id), ConsistentRead=True
+                TableName=self._table, Key=key_of(parked_id), ConsistentRead=True
             )
         return self._alive(answer.get("Item"))
 
-    def _alive(self, item: "Item | None") -> _Stored | None:
-        found = _stored(item) if item else None
+    def _alive(self, item: "Item | None") -> Stored | None:
+        found = stored_in(item) if item else None
         return found if found is not None and found.expires_at > self._clock() else None
 
     def _lines(self, name: str) -> Iterator[str]:
@@ -211,14 +202,14 @@ class DynamoDBParking:
             "KeyConditionExpression": "pk = :list",
             "FilterExpression": "expires_at > :now",
             "ExpressionAttributeValues": {
-                ":list": {"S": f"list#{name}"},
-                ":now": _number(self._clock()),
+                ":list": list_key(name),
+                ":now": number(self._clock()),
             },
         }
 
-    def _read(self, lines: Sequence[str]) -> Mapping[str, _Stored]:
-        found: dict[str, _Stored] = {}
-        keys = [_key(parked_id) for parked_id in dict.fromkeys(map(_id_of, lines))]
+    def _read(self, lines: Sequence[str]) -> Mapping[str, Stored]:
+        found: dict[str, Stored] = {}
+        keys = [key_of(parked_id) for parked_id in dict.fromkeys(map(id_of, lines))]
         for attempt in range(UNPROCESSED_TRIES):
             with translated("dynamodb"):
                 answer = self._aws.dynamodb.batch_get_item(
@@ -247,66 +238,3 @@ def _chunks(parked: Sequence[Parked], size: int) -> Iterator[Sequence[Parked]]:
 def _pages(lines: Iterator[str]) -> Iterator[Sequence[str]]:
     while page := list(islice(lines, PAGE_ITEMS)):
         yield page
-
-
-def _key(parked_id: str) -> "NewItem":
-    return {"pk": {"S": f"job#{parked_id}"}, "sk": {"S": "job"}}
-
-
-def _line_key(parked: Parked) -> "NewItem":
-    return {"pk": {"S": f"list#{parked.id[0]}"}, "sk": {"S": _line(parked)}}
-
-
-def _line(parked: Parked) -> str:
-    return f"{int(parked.parked_at * 1000):015d}#{parked.id}"
-
-
-def _id_of(line: str) -> str:
-    return line.partition("#")[2]
-
-
-def _attributes(parked: Parked) -> "NewItem":
-    payload = zstandard.ZstdCompressor().compress(parked.payload)
-    if len(payload) > MAX_STORED_BYTES or len(parked.payload) > MAX_PAYLOAD_BYTES:
-        raise Permanent(f"{len(parked.payload)} bytes are too many for an item")
-    return {
-        "queue": {"S": parked.queue},
-        "kind": {"S": parked.kind},
-        "event_id": {"S": parked.event_id},
-        "reason": {"S": parked.reason.value},
-        "detail": {"S": parked.detail},
-        "payload": {"B": payload},
-        "first_sent_at": _number(parked.first_sent_at),
-        "parked_at": _number(parked.parked_at),
-        "receives": _number(parked.receives),
-        "replays": _number(parked.replays),
-        "history": _lines_of(parked),
-    }
-
-
-def _lines_of(parked: Parked) -> "AttributeValueTypeDef":
-    return {"L": [{"S": line} for line in parked.history]}
-
-
-def _stored(item: "Item") -> _Stored:
-    parked = Parked(
-        id=item["pk"]["S"].removeprefix("job#"),
-        queue=item["queue"]["S"],
-        kind=item["kind"]["S"],
-        event_id=item["event_id"]["S"],
-        reason=Reason(item["reason"]["S"]),
-        detail=item["detail"]["S"],
-        payload=zstandard.ZstdDecompressor().decompress(
-            item["payload"]["B"], max_output_size=MAX_PAYLOAD_BYTES
-        ),
-        first_sent_at=float(item["first_sent_at"]["N"]),
-        parked_at=float(item["parked_at"]["N"]),
-        receives=int(item["receives"]["N"]),
-        replays=int(item["replays"]["N"]),
-        history=tuple(line["S"] for line in item["history"]["L"]),
-    )
-    return _Stored(parked, float(item["expires_at"]["N"]), int(item["revision"]["N"]))
-
-
-def _number(value: float) -> "AttributeValueTypeDef":
-    return {"N": repr(value)}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from adapters.dynamodb_values import number
 from domain.sessions import MAX_TURNS, Session, Turn, once
 
 if TYPE_CHECKING:
@@ -228,8 +229,3 @@ def _text(item: "Attributes", name: str) -> str:
 
 def _count(item: "Attributes", name: str) -> int:
     return int(item[name]["N"]) if name in item else 0
-
-
-def number(value: float) -> "AttributeValueTypeDef":
-    """A number as DynamoDB takes it."""
-    return {"N": repr(value)}

@@ -18,7 +18,6 @@ from adapters.dynamodb_session_items import (
     answering,
     attributes,
     newest,
-    number,
     pruning,
     retracting,
     size_bytes,
@@ -27,6 +26,7 @@ from adapters.dynamodb_session_items import (
     writes,
 )
 from adapters.dynamodb_session_writes import SessionWrites, found_by
+from adapters.dynamodb_values import number
 from domain.errors import OwnedByAnother, Transient
 from domain.ports import Clock, Given
 from domain.sessions import Session, Turn

@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from adapters.aws_clients import AwsClients
 from adapters.aws_errors import REFUSED_CODES, code_of, translated
+from adapters.dynamodb_values import number
 from domain.errors import Malformed, MangaAssistError, Transient
 from domain.features import GroupRecord, UserFeatures
 from domain.merging import outcomes
@@ -142,7 +143,7 @@ class DynamoDBUsers:
     ) -> _Item | None:
         """Write these records; the item as it is where somebody else was quicker."""
         sets = ["revision = :next"]
-        values: dict[str, AttributeValueTypeDef] = {":next": _number(item.revision + 1)}
+        values: dict[str, AttributeValueTypeDef] = {":next": number(item.revision + 1)}
         names: dict[str, str] = {}
         for at, (name, record) in enumerate(newer.items()):
             sets.append(f"#g{at} = :g{at}")
@@ -153,9 +154,9 @@ class DynamoDBUsers:
             removal = " REMOVE expires_at"
         else:
             sets.append("expires_at = :expires")
-            values[":expires"] = _number(after.expires_at)
+            values[":expires"] = number(after.expires_at)
         if item.revision:
-            values[":read"] = _number(item.revision)
+            values[":read"] = number(item.revision)
         try:
             self._aws.dynamodb.update_item(
                 TableName=self._table,
@@ -237,11 +238,11 @@ def _record(stored: "Attributes") -> GroupRecord:
 
 def _attributes(record: GroupRecord) -> "AttributeValueTypeDef":
     stored: dict[str, AttributeValueTypeDef] = {
-        "event_time": _number(record.event_time),
+        "event_time": number(record.event_time),
         "values": {"S": _encode(dict(record.values)).decode()},
     }
     if record.expires_at is not None:
-        stored["expires_at"] = _number(record.expires_at)
+        stored["expires_at"] = number(record.expires_at)
     if record.is_deleted:
         stored["deleted"] = {"BOOL": True}
     return {"M": stored}
@@ -249,7 +250,3 @@ def _attributes(record: GroupRecord) -> "AttributeValueTypeDef":
 
 def _key(user_id: str) -> "dict[str, AttributeValueTypeDef]":
     return {"user_id": {"S": user_id}}
-
-
-def _number(value: float) -> "AttributeValueTypeDef":
-    return {"N": repr(value)}

@@ -22,7 +22,8 @@ from bench.processes import HOST, DidNotStartError, Processes
 from bench.report import Claim, Result, Table, duration, figure
 from bench.stack import start_valkey
 from bench.visitors import Site
-from bench.waterfall import at, start
+from bench.waterfall import start
+from bench.waterfall_tables import at
 
 TRACES = {
     "azure": ("trace_azure_chat.csv.gz", "t_s", 1.0),

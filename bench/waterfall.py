@@ -8,7 +8,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,25 +18,19 @@ from bench import machine, ours
 from bench.custom_questions import PRECOMPUTED, Question, mix
 from bench.environments import python_with
 from bench.hit import WrongAnswerError
-from bench.injected import AFTER, AROUND, BEFORE, WAITED_FOR
+from bench.injected import AFTER, AROUND, BEFORE
 from bench.processes import HOST, Processes, answers_ok, free_port, listens, wait_for
 from bench.recommending_backends import put
-from bench.report import RESULTS, Claim, Result, Table, duration, median
+from bench.report import RESULTS, Claim, Result, median
 from bench.stack import CREDENTIALS, Valkey, start_valkey
 from bench.stored import answer
 from bench.visitors import Heard, Site
+from bench.waterfall_tables import OURS_FOR, at, mix_table, own_segments, rest_of, segments_table
 from domain.answers import AnswerKey
 
 OTHER_MS, MIX_MS, WITHOUT_MODEL = 5.0, 5.0, 0.57
 PICTURE = Path(__file__).with_name("waterfall_picture.py")
 DRAWING = ("matplotlib>=3.10,<4",)
-
-OURS_FOR = {
-    "routing": "auth", "classify": "classify", "cache check": "redis", "session": "context",
-    "search": "search", "prompt": "prompt", "model": "model",
-}  # fmt: skip
-"""Which segment of ours does what one of the chain does; what is left over is ours of `send`."""
-AFTERWARDS = ("guardrails", "cache write", "session update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +162,15 @@ def summarise(
     custom = [one for one in heard if one.kind == "custom"]
     made = [one for one in custom if one.source == "model"]
     theirs = {name: median([one.get(name, 0.0) for one in whole]) for name in BEFORE}
-    our_own = _own_segments(made)
+    our_own = own_segments(made)
     if plan.pictures is not None:
         _draw(theirs, our_own, plan.pictures)
-    rest = [_rest(one) for one in whole]
+    rest = [rest_of(one) for one in whole]
     others = [one.other_seconds for one in made]
     without = 1 - len([one for one in heard if one.source == "model"]) / len(heard)
     tables = [
-        _by_segment(theirs, our_own, rest, others),
-        _of_mix(chain, heard, made),
+        segments_table(theirs, our_own, rest, others),
+        mix_table(chain, heard, made),
     ]
     claims = [
         Claim(
@@ -209,99 +203,6 @@ def summarise(
     return Result("waterfall", description, tables, claims, notes, samples)
 
 
-def _own_segments(made: Sequence[Heard]) -> dict[str, float]:
-    """Our median seconds under the names of the chain."""
-    found = {
-        name: median([one.segments.get(own, 0.0) for one in made]) for name, own in OURS_FOR.items()
-    }
-    left = [one.segments["total"] - sum(one.segments.get(s, 0.0) for s in OURS_FOR.values())
-            for one in made]  # fmt: skip
-    return {**found, "send": median(left)}
-
-
-def _rest(segments: Mapping[str, float]) -> float:
-    return sum(v for name, v in segments.items() if name not in (*AROUND, *WAITED_FOR))
-
-
-def _by_segment(
-    theirs: Mapping[str, float],
-    our_own: Mapping[str, float],
-    rest: Sequence[float],
-    others: Sequence[float],
-) -> Table:
-    rows = [
-        [
-            name,
-            f"{BEFORE[name]:g} ms",
-            duration(theirs[name]),
-            f"{AFTER[name]:g} ms",
-            "afterwards" if name in AFTERWARDS else duration(our_own.get(name, 0.0)),
-        ]
-        for name in BEFORE
-        if name not in AROUND
-    ]
-    inner = [name for name in BEFORE if name not in AROUND]
-    outer = [name for name in inner if name not in WAITED_FOR]
-    rows += [
-        [
-            "all of it, p50",
-            f"{sum(BEFORE[name] for name in inner):g} ms",
-            duration(sum(theirs.values()) - sum(theirs[name] for name in AROUND)),
-            f"{sum(AFTER[name] for name in inner):g} ms",
-            duration(sum(our_own.values())),
-        ],
-        [
-            "all but search and model, p50",
-            f"{sum(BEFORE[name] for name in outer):g} ms",
-            duration(at(rest, 0.5)),
-            f"{sum(AFTER[name] for name in outer):g} ms",
-            duration(at(others, 0.5)),
-        ],
-        [
-            "all but search and model, p95",
-            "",
-            duration(at(rest, 0.95)),
-            "",
-            duration(at(others, 0.95)),
-        ],
-    ]
-    columns = ("segment, p50", "said, before", "chain", "said, after", "ours")
-    return Table("A custom question that nobody asked before", columns, rows)
-
-
-def _of_mix(
-    chain: Sequence[Mapping[str, float]], heard: Sequence[Heard], made: Sequence[Heard]
-) -> Table:
-    totals = [sum(one.values()) - sum(one[name] for name in AROUND) for one in chain]
-    asked = sum("model" in one for one in chain) / len(chain)
-    firsts = [one.first_seconds for one in made]
-    sources = sorted({one.source for one in heard})
-    shares = ", ".join(
-        f"{source} {100 * sum(one.source == source for one in heard) / len(heard):.0f}%"
-        for source in sources
-    )
-
-    def row(name: str, seconds: Sequence[float], more: Iterable[str]) -> list[str]:
-        return [name, duration(at(seconds, 0.5)), duration(at(seconds, 0.95)), *more]
-
-    whole = [
-        sum(one.values()) - sum(one[name] for name in AROUND) for one in chain if "model" in one
-    ]
-    rows = [
-        row(
-            "chain", totals,
-            [duration(at(whole, 0.5)), duration(at(whole, 0.95)),
-             f"model {100 * asked:.0f}%, cache {100 * (1 - asked):.0f}%"],
-        ),
-        row(
-            "ours", [one.seen_seconds for one in heard],
-            [duration(at(firsts, 0.5)), duration(at(firsts, 0.95)), shares],
-        ),
-    ]  # fmt: skip
-    columns = ("", "p50", "p95", "first token of a custom one, p50", "p95", "served from")
-    return Table("The whole mix, as the client sees it", columns, rows)
-
-
 def _draw(theirs: Mapping[str, float], our_own: Mapping[str, float], directory: Path) -> None:
     """The picture of both, as SVG and PNG."""
     document = {
@@ -313,9 +214,3 @@ def _draw(theirs: Mapping[str, float], our_own: Mapping[str, float], directory: 
         [python_with("waterfall", DRAWING), PICTURE, directory],
         input=json.dumps(document), text=True, check=True,
     )  # fmt: skip
-
-
-def at(values: Iterable[float], share: float) -> float:
-    """The value below which this share of them lies."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from domain.answer_upkeep import answer_upkeep
+from domain.event_ids import event_id_of_look_up
+from domain.event_records import analytics_of, audit_of
 from domain.events import (
     AnswerCompleted,
     AnswerGenerated,
@@ -13,15 +15,12 @@ from domain.events import (
     QuestionTaken,
     Served,
     ServedFrom,
-    event_id_of_look_up,
 )
 from domain.job_headers import Header, header
 from domain.jobs import (
-    AppendAudit,
     CheckAnswer,
     CheckUnkept,
     CountInteraction,
-    EmitAnalytics,
     Job,
     NotePreference,
     UpdateSession,
@@ -76,10 +75,9 @@ def after_completion(event: AnswerCompleted) -> Sequence[Job]:
             answer_preview=event.answer_preview,
             answer_id=event.answer_id,
         ),
-        EmitAnalytics(
-            **header(event),
-            type=event.type,
-            attributes={
+        analytics_of(
+            event,
+            {
                 "answer_event_id": event.asked_event_id,
                 "locale": event.locale,
                 "source": event.source,
@@ -88,9 +86,8 @@ def after_completion(event: AnswerCompleted) -> Sequence[Job]:
                 "signed_in": bool(event.owner),
             },
         ),
-        AppendAudit(
-            **header(event),
-            action=event.type,
+        audit_of(
+            event,
             actor=event.owner,
             subject=event.session_id,
             outcome=event.source,
@@ -112,10 +109,9 @@ def _session_turn(event: AnswerServed, served: Served) -> Job:
 
 def _answer_analytics(event: AnswerServed, served: Served) -> Job:
     age = event.occurred_at - served.generated_at if served.generated_at else None
-    return EmitAnalytics(
-        **header(event),
-        type=event.type,
-        attributes={
+    return analytics_of(
+        event,
+        {
             "kind": event.kind,
             "slug": event.slug,
             "locale": event.locale,
@@ -129,9 +125,8 @@ def _answer_analytics(event: AnswerServed, served: Served) -> Job:
 
 
 def _answer_audit(event: AnswerServed, served: Served) -> Job:
-    return AppendAudit(
-        **header(event),
-        action=event.type,
+    return audit_of(
+        event,
         actor=event.owner,
         subject=event.session_id,
         outcome=served.source.value,

@@ -11,6 +11,7 @@ from domain.answer_reactions import (
     after_unkept,
 )
 from domain.answer_upkeep import after_damage, recommendation_upkeep, set_upkeep
+from domain.event_records import analytics_of, audit_of
 from domain.events import (
     AnswerCompleted,
     AnswerFoundDamaged,
@@ -30,9 +31,7 @@ from domain.events import (
 )
 from domain.job_headers import header
 from domain.jobs import (
-    AppendAudit,
     CountInteraction,
-    EmitAnalytics,
     Job,
     RefreshRecommendation,
     SyncFeatures,
@@ -60,10 +59,9 @@ def _after_recommendation(event: RecommendationServed, found: Served) -> Sequenc
     else:
         upkeep = set_upkeep(event, QuestionKind.RECOMMENDATION.value, found)
     return [
-        EmitAnalytics(
-            **header(event),
-            type=event.type,
-            attributes={
+        analytics_of(
+            event,
+            {
                 "locale": event.locale,
                 "source": found.source.value,
                 "answer_version": found.version,
@@ -71,9 +69,8 @@ def _after_recommendation(event: RecommendationServed, found: Served) -> Sequenc
                 "signed_in": bool(event.owner),
             },
         ),
-        AppendAudit(
-            **header(event),
-            action=event.type,
+        audit_of(
+            event,
             actor=event.owner,
             subject="",
             outcome=found.source.value,
@@ -99,10 +96,9 @@ def _after_interaction(event: InteractionRecorded) -> Sequence[Job]:
             user_id=event.user_id,
             value=event.value,
         ),
-        EmitAnalytics(
-            **header(event),
-            type=event.type,
-            attributes={
+        analytics_of(
+            event,
+            {
                 "interaction": event.interaction.value,
                 "item_id": event.item_id,
                 "user": event.user_id,
@@ -114,19 +110,17 @@ def _after_interaction(event: InteractionRecorded) -> Sequence[Job]:
 
 def _after_feedback(event: FeedbackGiven) -> Sequence[Job]:
     return [
-        EmitAnalytics(
-            **header(event),
-            type=event.type,
-            attributes={
+        analytics_of(
+            event,
+            {
                 "answer_event_id": event.answer_event_id,
                 "signal": event.signal,
                 "comment": event.comment or None,
                 "user": event.owner,
             },
         ),
-        AppendAudit(
-            **header(event),
-            action=event.type,
+        audit_of(
+            event,
             actor=event.owner,
             subject=event.answer_event_id,
             outcome=event.signal,

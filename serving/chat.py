@@ -9,7 +9,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from domain.events import AnswerServed, Locale, QuestionTaken, event_id_of_message
+from domain.event_ids import event_id_of_message
+from domain.events import AnswerServed, Locale, QuestionTaken
 from domain.questions import Question, QuestionKind
 from serving.desk import Desk
 from serving.exchange import Exchange, decoded, headers_of, new_id, require_json

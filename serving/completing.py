@@ -11,13 +11,13 @@ import msgspec
 
 from domain.answers import PREVIEW_CHARS
 from domain.errors import Transient
+from domain.event_ids import event_id_of_completion
 from domain.events import (
     AnswerCompleted,
     AnswerUnkept,
     Event,
     QuestionTaken,
     RecommendationServed,
-    event_id_of_completion,
 )
 from domain.questions import Question
 from serving.answers import Seen, Source

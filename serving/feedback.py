@@ -11,7 +11,8 @@ import msgspec
 from adapters.redis_multiplexed import Late
 from adapters.redis_serving_events import Noted
 from domain.errors import Transient
-from domain.events import FeedbackGiven, event_id_of_feedback
+from domain.event_ids import event_id_of_feedback
+from domain.events import FeedbackGiven
 from serving.exchange import Exchange, decoded
 from serving.models import FeedbackReply, FeedbackRequest
 from serving.noting import NotingDesk, NotingRequest

@@ -1,7 +1,7 @@
 """What the messages of late were, by their ids: one id may stand for one message of a session only.
 
 Known to this process alone, and for a while; the id of an event is of the message itself, so that
-what nobody notices here is still an event of its own, and no turn is lost (`domain/events.py`).
+what nobody notices here is still an event of its own, and no turn is lost (`domain/event_ids.py`).
 """
 
 from collections import OrderedDict

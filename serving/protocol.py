@@ -7,9 +7,9 @@ Also bounds what a slow or greedy client can hold: time for a request, header by
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -19,22 +19,19 @@ from serving.exchange import (
     HotRoute,
     dispatch,
     no_answer_lines,
-    refuse,
     rendered,
 )
-from serving.problems import Problem, bad_request, too_large
+from serving.hot_exchange import HotExchange
+from serving.problems import Problem, bad_request
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from serving.tracing import RequestTrace
-
 REQUEST_SECONDS = 5.0
 """How long a client may take for the headers and body of a request."""
 IDLE_SECONDS = 75.0
 MAX_HEADER_BYTES = 32 * 1024
-SWEEP_SECONDS = 1.0
 
 _NEVER = float("inf")
 
@@ -64,77 +61,6 @@ class HotRoutes:
             own = b"".join(b"%b: %b\r\n" % header for header in default_headers)
             self._default_headers, self._lines = default_headers, own + SECURITY_LINES
         return self._lines
-
-
-class _NoEvent:
-    """What uvicorn sets to wake the task of a cycle; here there is none."""
-
-    def set(self) -> None:
-        """Wake nobody."""
-
-
-class _Leaving:
-    """The same where somebody wants to know that the client has gone."""
-
-    def __init__(self, exchange: "_HotExchange", tell: Callable[[], object]) -> None:
-        self._exchange = exchange
-        self._tell = tell
-
-    def set(self) -> None:
-        """uvicorn calls this when the connection is lost."""
-        if self._exchange.disconnected:
-            self._tell()
-
-
-_NOBODY_WAITS = _NoEvent()
-
-
-class _HotExchange:
-    """A request on the short way; to uvicorn it looks like one of its own cycles."""
-
-    __slots__ = (
-        "body", "disconnected", "headers", "is_whole", "keep_alive", "message_event", "protocol",
-        "query", "response_complete", "route", "started", "trace",
-    )  # fmt: skip
-
-    def __init__(self, protocol: "HotProtocol", route: HotRoute, *, keep_alive: bool) -> None:
-        self.started = time.perf_counter()
-        self.protocol = protocol
-        self.route = route
-        self.headers: HeaderList = protocol.headers
-        self.query = b""
-        self.body: bytes | bytearray = b""
-        self.trace: RequestTrace | None = None
-        self.is_whole = False
-        self.keep_alive = keep_alive
-        self.response_complete = False
-        self.disconnected = False
-        self.message_event: _NoEvent | _Leaving = _NOBODY_WAITS
-
-    def when_abandoned(self, tell: Callable[[], object]) -> None:
-        """Have somebody told where the client goes before it has its response, or has gone."""
-        self.message_event = _Leaving(self, tell)
-        self.message_event.set()
-
-    def respond(self, status: int, lines: bytes, body: bytes) -> None:
-        """Write the response, unless the client has gone or has one already."""
-        if self.response_complete or self.disconnected or self.protocol.transport.is_closing():
-            return
-        self.response_complete = True
-        self.protocol.write_response(status, self.headers, lines, body, keep_alive=self.keep_alive)
-        self.protocol.responded(self.keep_alive)
-
-    def receive(self, body: bytes) -> None:
-        """Take a piece of the body; too many of them are refused at once."""
-        if not self.body:
-            self.body = body
-        elif isinstance(self.body, bytearray):
-            self.body += body
-        else:
-            self.body = bytearray(self.body) + body
-        if len(self.body) > self.route.body_limit:
-            refuse(self, too_large(self.route.body_limit))
-            self.protocol.hot.refused(self.route.name, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class HotProtocol(HttpToolsProtocol):
@@ -181,7 +107,7 @@ class HotProtocol(HttpToolsProtocol):
         if route is None or not self._is_plain(route):
             self._take_the_long_way()
             return
-        exchange = _HotExchange(self, route, keep_alive=self.parser.should_keep_alive())
+        exchange = HotExchange(self, route, keep_alive=self.parser.should_keep_alive())
         self.cycle = cast("Any", exchange)
 
     def _take_the_long_way(self) -> None:
@@ -193,7 +119,7 @@ class HotProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         exchange: object = self.cycle
-        if not isinstance(exchange, _HotExchange):
+        if not isinstance(exchange, HotExchange):
             super().on_body(body)
         elif not exchange.response_complete:
             exchange.receive(body)
@@ -202,7 +128,7 @@ class HotProtocol(HttpToolsProtocol):
         self.overdue_at = _NEVER
         self._ended_one = True
         exchange: object = self.cycle
-        if not isinstance(exchange, _HotExchange):
+        if not isinstance(exchange, HotExchange):
             super().on_message_complete()
         elif not exchange.response_complete:
             exchange.is_whole = True
@@ -239,7 +165,7 @@ class HotProtocol(HttpToolsProtocol):
             self._await_next()
 
     def close_if_overdue(self, now: float) -> None:
-        """Close a connection that is idle or slow; called by `sweep`."""
+        """Close a connection that is idle or slow; called by `serving.deadlines.sweep`."""
         if now < self.overdue_at:
             return
         if self.transport.is_closing():  # it was asked to close and the client does not read
@@ -274,29 +200,9 @@ class HotProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         cycle: object = self.cycle
-        if self._nothing_under_way() or (isinstance(cycle, _HotExchange) and not cycle.is_whole):
+        if self._nothing_under_way() or (isinstance(cycle, HotExchange) and not cycle.is_whole):
             status, lines, body = rendered(problem)
             lines += no_answer_lines(time.perf_counter())
             self.write_response(status, (), lines, body, keep_alive=False)
             self.hot.refused("none", problem.status)
         self.transport.close()
-
-
-@runtime_checkable
-class Watched(Protocol):
-    """A connection that looks after its own deadlines when it is told the time."""
-
-    def close_if_overdue(self, now: float) -> None:
-        """Close the connection where one of them is over."""
-        ...
-
-
-async def sweep(connections: Iterable[object]) -> None:
-    """Close what is overdue, for as long as the process serves: one timer for all connections."""
-    loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        now = loop.time()
-        for connection in list(connections):
-            if isinstance(connection, Watched):
-                connection.close_if_overdue(now)

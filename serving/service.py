@@ -18,6 +18,7 @@ from serving.background import pulse, supervised, sync_spool
 from serving.chat import ChatRoute
 from serving.conversation import MESSAGES_SECONDS
 from serving.conversation_meters import ConversationMeters
+from serving.deadlines import sweep
 from serving.desk import Desk
 from serving.exchange import HotRoute
 from serving.feedback import FeedbackRoute
@@ -33,7 +34,7 @@ from serving.model_turns import ModelPath
 from serving.pages import SessionPage, routes
 from serving.parts import Parts
 from serving.personal_path import PersonalPath
-from serving.protocol import HotRoutes, sweep
+from serving.protocol import HotRoutes
 from serving.readiness import ReadinessChecks
 from serving.recommendations import RecommendationsRoute
 from serving.static_page import page_routes

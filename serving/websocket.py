@@ -155,7 +155,7 @@ class WebSocketProtocol(asyncio.Protocol):
             self._conversation.drain()
 
     def close_if_overdue(self, now: float) -> None:
-        """End or probe what takes too long; called by `serving.protocol.sweep`."""
+        """End or probe what takes too long; called by `serving.deadlines.sweep`."""
         if now - self._closing_at >= CLOSE_SECONDS:
             self._transport.abort()
         elif now - self._stalled_at >= WRITE_SECONDS:

@@ -7,14 +7,13 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError, HTTPClientError
 from urllib3.exceptions import ProtocolError
 
 import emulators
 from emulators import FaultRule
+from tests.emulator_clients import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,14 +41,7 @@ def emulator() -> Iterator[RunningEmulator]:
 @pytest.fixture
 def bedrock(emulator: RunningEmulator) -> Iterator[BedrockRuntimeClient]:
     emulator.heal()
-    client = boto3.client(
-        "bedrock-runtime",
-        endpoint_url=emulator.url,
-        region_name="ap-northeast-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",  # noqa: S106
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+    client: BedrockRuntimeClient = client_of("bedrock-runtime", emulator.url)
     yield client
     client.close()
 

@@ -10,10 +10,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from tests.emulator_clients import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,18 +32,11 @@ class Process:
         self.url = f"http://127.0.0.1:{self.ready['port']}"
 
     def client(self, service: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.url,
-            region_name="ap-northeast-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106
-            config=Config(retries={"max_attempts": 0}, max_pool_connections=20),
-        )
+        return client_of(service, self.url, max_pool_connections=20)
 
     def end(self, number: signal.Signals) -> int:
         self.popen.send_signal(number)
-        code = self.popen.wait(10)
+        code = self.popen.wait(60)
         if self.popen.stdout is not None:
             self.popen.stdout.close()
         return code
@@ -91,7 +84,7 @@ def test_it_says_where_it_listens_and_leaves_on_sigterm(start: Callable[..., Pro
     waiting = threading.Thread(target=poll)
     waiting.start()
     assert process.end(signal.SIGTERM) == 0
-    waiting.join(10)
+    waiting.join(60)
     assert failures
     sqs.close()
 
@@ -110,7 +103,7 @@ def test_bad_arguments_are_one_clear_error(arguments: list[str], words: str) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=120,
     )
     assert done.returncode == 2
     assert words in done.stderr
@@ -161,7 +154,7 @@ class Load:
 
     def join(self) -> None:
         for thread in self._threads:
-            thread.join(30)
+            thread.join(60)
 
 
 def test_a_kill_under_load_loses_nothing_acknowledged(
@@ -170,7 +163,7 @@ def test_a_kill_under_load_loses_nothing_acknowledged(
     process = start("sqs", "--journal-dir", str(tmp_path))
     sqs = process.client("sqs")
     load = Load(sqs, sqs.create_queue(QueueName="q")["QueueUrl"])
-    assert load.enough.wait(30)
+    assert load.enough.wait(60)
     process.end(signal.SIGKILL)
     load.join()
     sqs.close()

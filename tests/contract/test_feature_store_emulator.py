@@ -7,12 +7,11 @@ import json
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulators import EmulatorSettings, FaultRule, RunningEmulator, run_in_thread
+from tests.emulator_clients import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,13 +45,8 @@ def aws(clock: Clock) -> Iterator[RunningEmulator]:
 
 @pytest.fixture
 def store(aws: RunningEmulator) -> Iterator[SageMakerFeatureStoreRuntimeClient]:
-    client = boto3.client(
-        "sagemaker-featurestore-runtime",
-        endpoint_url=aws.url,
-        region_name="ap-northeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        config=Config(retries={"max_attempts": 0}),
+    client: SageMakerFeatureStoreRuntimeClient = client_of(
+        "sagemaker-featurestore-runtime", aws.url
     )
     yield client
     client.close()
@@ -419,14 +413,7 @@ class TestBatches:
 
 @pytest.fixture
 def control(aws: RunningEmulator) -> Iterator[Any]:
-    client = boto3.session.Session().client(
-        "sagemaker",
-        endpoint_url=aws.url,
-        region_name="ap-northeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        config=Config(retries={"max_attempts": 0}),
-    )
+    client = client_of("sagemaker", aws.url)
     yield client
     client.close()
 

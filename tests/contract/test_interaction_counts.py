@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from adapters.redis_connection import RedisConnection
 from adapters.redis_counts import RedisCounts
-from domain.events import InteractionType, event_id_of_look_up
+from domain.event_ids import event_id_of_look_up
+from domain.events import InteractionType
 from domain.jobs import CountInteraction
 from domain.ports import CountOutcome, InteractionCounts
 from tests.fakes import NOW, FakeClock, FakeCounts

@@ -17,7 +17,7 @@ from domain.ports import PreferenceNotes
 from domain.preferences import MAX_PREFERENCES, Preferences, preferences
 from tests.fakes import NOW, FakePreferences
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @dataclass

@@ -25,7 +25,7 @@ from recommender.training import train
 
 TITLES = [Described(name, [("action", 1.0)], len(name)) for name in ("bleach", "naruto", "toriko!")]
 REQUEST = RecommendationRequest(["naruto"], {"user-profile": {"country": "JP"}}, 10)
-SECONDS = 5.0
+SECONDS = 60.0
 
 
 @pytest.fixture

@@ -6,13 +6,12 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 
 import emulators
 from emulators import FaultRule
+from tests.emulator_clients import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,14 +32,7 @@ def emulator() -> Iterator[RunningEmulator]:
 @pytest.fixture
 def sagemaker(emulator: RunningEmulator) -> Iterator[SageMakerRuntimeClient]:
     emulator.heal()
-    client = boto3.client(
-        "sagemaker-runtime",
-        endpoint_url=emulator.url,
-        region_name="ap-northeast-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",  # noqa: S106
-        config=Config(retries={"total_max_attempts": 1}),
-    )
+    client: SageMakerRuntimeClient = client_of("sagemaker-runtime", emulator.url)
     yield client
     client.close()
 

@@ -11,12 +11,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from emulators import EmulatorSettings, FaultRule, RunningEmulator, run_in_thread
+from tests.emulator_clients import client_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,14 +69,8 @@ def sqs(aws: RunningEmulator, shared_client: SQSClient) -> SQSClient:
 
 
 def connect(aws: RunningEmulator) -> SQSClient:
-    return boto3.client(
-        "sqs",
-        endpoint_url=aws.url,
-        region_name="ap-northeast-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",  # noqa: S106
-        config=Config(retries={"max_attempts": 0}, max_pool_connections=50, read_timeout=90),
-    )
+    client: SQSClient = client_of("sqs", aws.url, max_pool_connections=50, read_timeout=90)
+    return client
 
 
 @pytest.fixture

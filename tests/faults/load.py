@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
-from domain.events import event_id_of_message
+from domain.event_ids import event_id_of_message
 from tests.faults.history import Asked, Did, History, Said
 from tests.faults.link import Link
 from tests.faults.questions import MESSAGES, TRUE_OF, WORD, Question

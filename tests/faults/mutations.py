@@ -21,6 +21,7 @@ def _without_conditional_write() -> None:
     """A session is read, added to, and written back."""
     from adapters import dynamodb_session_items as items  # noqa: PLC0415
     from adapters import dynamodb_sessions as module  # noqa: PLC0415
+    from adapters.dynamodb_values import number  # noqa: PLC0415
     from domain.sessions import Session  # noqa: PLC0415
 
     def add(self: Any, session_id: str, owner: str, turns: Sequence[Any]) -> Session:
@@ -32,8 +33,8 @@ def _without_conditional_write() -> None:
                 "session_id": {"S": session_id},
                 "owner": {"S": owner},
                 "turns": {"M": {one.event_id: items.attributes(one) for one in session.in_order()}},
-                "updated_at": items.number(self._clock()),
-                "expires_at": items.number(self._expiry(self._clock())),
+                "updated_at": number(self._clock()),
+                "expires_at": number(self._expiry(self._clock())),
             },
         )
         return session

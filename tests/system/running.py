@@ -31,6 +31,8 @@ DEPTHS = (
     "ApproximateNumberOfMessagesDelayed",
 )
 
+TRENDING = "what's popular this week"
+
 Found = TypeVar("Found")
 
 
@@ -60,6 +62,7 @@ class Stack:
     def __init__(self, data_dir: Path, *arguments: str | Path, **variables: str) -> None:
         self.data_dir = data_dir
         self.lines: list[str] = []
+        self._tokens: dict[tuple[str, str], str] = {}
         self._fresh: queue.Queue[str | None] = queue.Queue()
         self.process = subprocess.Popen(
             [COMMAND, "up", "--port", "0", "--no-browser", "--data-dir", data_dir, *arguments],
@@ -142,9 +145,11 @@ class Stack:
         )
 
     def token(self, user: str, scope: str = "") -> str:
-        """A bearer token of the stack's own making."""
-        options = ["--scope", scope] if scope else []
-        return self.cli("token", "--user", user, *options).strip()
+        """A bearer token of the stack's own making, made once."""
+        if (user, scope) not in self._tokens:
+            options = ["--scope", scope] if scope else []
+            self._tokens[user, scope] = self.cli("token", "--user", user, *options).strip()
+        return self._tokens[user, scope]
 
     def cli(self, *arguments: str | Path) -> str:
         """The output of an operator's command, which must succeed."""
@@ -188,6 +193,14 @@ def running(data_dir: Path, *arguments: str | Path, **variables: str) -> Iterato
     finally:
         if stack.process.poll() is None:
             stack.stop()
+
+
+def assert_one_line(code: int, said: str, part: str) -> None:
+    """A command that could not be done says so in one line."""
+    assert code == 2, said
+    assert said.count("\n") == 1, said
+    assert said.startswith("mangaassist: ")
+    assert part in said
 
 
 def call(method: str, url: str, document: object = None, token: str = "") -> Reply:

@@ -19,7 +19,7 @@ def ask(stack: Stack, traceparent: str, message: str) -> None:
     headers = {"Content-Type": "application/json", "traceparent": traceparent}
     data = json.dumps(body).encode()
     request = urllib.request.Request(f"{stack.http}/v1/chat", data, headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
         assert answer.status == 200
 
 

@@ -1,32 +1,18 @@
 """A copy goes when its event is confirmed; one whose event is lost becomes an event to be sent."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import pytest
 
 from adapters import spool
 from adapters.redis_confirmations import EntryId, Sight
 from adapters.spool import Segment, digest
 from adapters.spool_writing import SpoolWriter
 from domain.errors import Transient
+from tests.unit.draining import SECONDS, Metrics, until
 from workers.copy_watching import CopyWatch, Limits
 
-SECONDS = 60.0
 QUICK = Limits(look_seconds=0.01)
-
-
-class Metrics:
-    def __init__(self) -> None:
-        self.counts: dict[str, float] = {}
-
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        self.counts[labels["outcome"]] = self.counts.get(labels["outcome"], 0) + amount
-
-    def observe(self, name: str, value: float, **labels: str) -> None: ...
-
-    def set(self, name: str, value: float, **labels: str) -> None: ...
 
 
 class Redis:
@@ -93,15 +79,6 @@ def copy(directory: Path, *events: bytes) -> None:
 
 def to_send(directory: Path) -> list[bytes]:
     return [one.event for path in spool.segments(directory) for one in Segment(path).read()[0]]
-
-
-def until(done: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(int(SECONDS / 0.02)):
-        if done():
-            return
-        waiting.wait(0.02)
-    pytest.fail("not in time")
 
 
 def has_none(directory: Path) -> bool:

@@ -62,7 +62,7 @@ def relayed(event: bytes, spans: Spans) -> list[tuple[str, Mapping[str, Any]]]:
         sender.add([(kind, job, held)])
         sender.flush()
         sender.start()
-        assert sender.join(30.0)
+        assert sender.join(60.0)
     return aws.entries
 
 

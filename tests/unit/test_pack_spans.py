@@ -52,7 +52,7 @@ class Sender:
         self.sender.add(jobs)
         self.sender.flush()
         self.sender.start()
-        assert self.sender.join(30.0)
+        assert self.sender.join(60.0)
 
 
 def test_a_pack_of_one_trace_is_sent_in_a_part_of_it() -> None:

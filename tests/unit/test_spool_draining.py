@@ -1,7 +1,7 @@
 """The spool is drained in order, and a segment goes only when SQS has all that follows from it."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,27 +13,13 @@ from adapters.spool_writing import SpoolWriter
 from config.queues import declared
 from domain.errors import Transient
 from domain.events import AnswerServed
+from tests.unit.draining import SECONDS, Metrics, until
 from workers.ledger import Held, Ledger
 from workers.packing import Limits, Pack, Packer
 from workers.relaying import Bounds
 from workers.sending import QueueSender, Refusal, Sendings
 from workers.spool_draining import SpoolDrain
 from workers.sqs_sending import new_pack_id
-
-SECONDS = 60.0
-
-
-class Metrics:
-    def __init__(self) -> None:
-        self.counts: dict[str, float] = {}
-
-    def count(self, name: str, amount: float = 1, **labels: str) -> None:
-        key = labels.get("outcome", name)
-        self.counts[key] = self.counts.get(key, 0) + amount
-
-    def observe(self, name: str, value: float, **labels: str) -> None: ...
-
-    def set(self, name: str, value: float, **labels: str) -> None: ...
 
 
 class Sqs:
@@ -114,15 +100,6 @@ def write(directory: Path, *events: bytes) -> None:
     log = SpoolWriter(directory, max_bytes=1 << 20)
     log.write([Record(Mark.SEND, event) for event in events])
     log.close()
-
-
-def until(done: Callable[[], bool]) -> None:
-    waiting = threading.Event()
-    for _ in range(int(SECONDS / 0.02)):
-        if done():
-            return
-        waiting.wait(0.02)
-    pytest.fail("not in time")
 
 
 def is_empty(directory: Path) -> bool:

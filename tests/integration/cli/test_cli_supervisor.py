@@ -39,7 +39,7 @@ signal.signal(signal.SIGTERM, end)
 tell("up")
 signal.pause()
 """
-LIMIT_SECONDS = 20.0
+LIMIT_SECONDS = 90.0
 
 
 class Stage:
@@ -55,7 +55,7 @@ class Stage:
     async def _restarted(self, child: Child) -> None:
         await self.restarts.put(child.spec.name)
 
-    def start(self, name: str, code: str, stage: int = 0, seconds: float = 5.0) -> Child:
+    def start(self, name: str, code: str, stage: int = 0, seconds: float = 60.0) -> Child:
         spec = Spec(
             name=name,
             command=[sys.executable, "-S", "-c", _preface(name) + code],

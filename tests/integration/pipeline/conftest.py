@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,8 @@ from adapters.aws_clients import AwsClients
 from adapters.provision import provision
 from config.queues import declared
 from config.settings import Settings
-from emulators import RunningEmulator, run_in_thread
+from emulators import EmulatorSettings, RunningEmulator, run_in_thread
+from tests.integration.transport_stage import Clock
 from tests.ports import free_port
 
 START_SECONDS = STOP_SECONDS = 60.0
@@ -171,9 +172,15 @@ class Pipeline:
         return "tests.integration.pipeline.beat_at"
 
     def start_healthy(self, module: str, *arguments: str) -> Process:
-        process = self.start(module, *arguments)
-        eventually(process.healthy, START_SECONDS, f"{module} does not start")
+        (process,) = self.start_all_healthy((module, *arguments))
         return process
+
+    def start_all_healthy(self, *commands: Sequence[str]) -> list[Process]:
+        """All at once: most of a start is waiting for a turn."""
+        processes = [self.start(*command) for command in commands]
+        for process, (module, *_) in zip(processes, commands, strict=True):
+            eventually(process.healthy, START_SECONDS, f"{module} does not start")
+        return processes
 
     def end(self) -> None:
         for process in self._processes:
@@ -181,13 +188,19 @@ class Pipeline:
 
 
 @pytest.fixture
+def clock() -> Clock:
+    """That of SQS: what a killed worker held need not be waited for."""
+    return Clock()
+
+
+@pytest.fixture
 def aws(
-    moto_url: str, valkey_url: str, monkeypatch: pytest.MonkeyPatch
+    moto_url: str, valkey_url: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[RunningEmulator]:
     """AWS with everything provisioned, in the environment of this process and its children."""
-    with run_in_thread("sqs", "featurestore") as ours:
+    with run_in_thread("sqs", "featurestore", settings=EmulatorSettings(clock=clock)) as ours:
         reset = urllib.request.Request(f"{moto_url}/moto-api/reset", method="POST")  # noqa: S310
-        urllib.request.urlopen(reset, timeout=10).close()  # noqa: S310
+        urllib.request.urlopen(reset, timeout=120).close()  # noqa: S310
         for name, value in {
             "AWS_REGION": "ap-northeast-1",
             "AWS_ACCESS_KEY_ID": "test",

@@ -47,8 +47,7 @@ def test_a_killed_beat_costs_no_tick_and_doubles_no_effect(
     pipeline.env["MANGAASSIST_FAILPOINT"] = point
     assert pipeline.start(module).wait(90) == -signal.SIGKILL
     pipeline.env = env
-    beat = pipeline.start_healthy(module)
-    worker = pipeline.start_healthy("workers.worker", "precompute")
+    beat, worker = pipeline.start_all_healthy((module,), ("workers.worker", "precompute"))
     eventually(lambda: worker.metric(DONE) == len(KINDS) + sent, 60, "a tick is missing")
     eventually(lambda: worker.metric(DUPLICATES) >= sent, 10, "a double is not counted")
     assert worker.metric(DUPLICATES) == sent

@@ -94,8 +94,9 @@ def test_packs_are_split_and_only_what_can_not_be_done_is_parked(
     eventually: "Eventually",
 ) -> None:
     # Before anything is sent: for half a minute a job alone is left to wait.
-    worker = pipeline.start_healthy("workers.worker", "precompute")
-    pipeline.start_healthy("workers.worker", "interactive")
+    worker, _ = pipeline.start_all_healthy(
+        ("workers.worker", "precompute"), ("workers.worker", "interactive")
+    )
     jobs = [write("a"), write("b"), write("poison", "no such kind"), write("c")]
     queues.send_batch(DEAD, [message(*jobs), message(write("d")), "never a message"])
     retry = RetryDeadLetters(event_id="e", producer="test", seq=1, occurred_at=1.0)

@@ -18,6 +18,7 @@ from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_outbox import malformed_key
 from cli.answers_refresh import precomputed_kinds
+from config.queues import declared
 from config.settings import Settings
 from domain.answers import HEADER
 from domain.catalogue import Catalogue, Title
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import redis
 
     from tests.integration.pipeline.conftest import Pipeline
+    from tests.integration.transport_stage import Clock
 
     Eventually = Callable[[Callable[[], object], float, str], None]
 
@@ -164,7 +166,11 @@ def test_events_reach_every_sink_and_leave_the_outbox(
 
 
 def test_kills_in_the_middle_lose_nothing_and_double_no_effect(
-    pipeline: "Pipeline", valkey: "redis.Redis", valkey_url: str, eventually: "Eventually"
+    pipeline: "Pipeline",
+    clock: "Clock",
+    valkey: "redis.Redis",
+    valkey_url: str,
+    eventually: "Eventually",
 ) -> None:
     events, sessions = 300, 20
     pipeline.start("workers.worker", "streams")
@@ -180,6 +186,7 @@ def test_kills_in_the_middle_lose_nothing_and_double_no_effect(
         eventually(lambda: valkey.xlen("outbox:0") < 150, 20, "nothing is relayed")
         relay.kill()
         worker.kill()
+    clock.advance(max(queue.visibility_seconds for queue in declared().queues.values()))
     pipeline.start("workers.relay")
     pipeline.start("workers.worker", "interactive")
     effects = Effects(valkey_url)
@@ -211,8 +218,8 @@ def test_two_beats_have_one_effect_per_tick(
 ) -> None:
     ports = connect(Settings(redis_url=valkey_url), Metrics())
     ports.catalogue.publish(Catalogue(map(title, range(12))))
-    beats = [pipeline.start_healthy(pipeline.still_clock()) for _ in range(2)]
-    worker = pipeline.start_healthy("workers.worker", "precompute")
+    still = (pipeline.still_clock(),)
+    *beats, worker = pipeline.start_all_healthy(still, still, ("workers.worker", "precompute"))
     kinds = precomputed_kinds()
     duplicates = 'duplicates_total{kind="answers.precompute"}'
     eventually(lambda: worker.metric(duplicates) == len(kinds), 30, "second ticks")
@@ -239,23 +246,23 @@ def test_a_killed_worker_that_forks_leaves_no_child_behind(
     eventually(lambda: not any(alive(pid) for pid in forked), 5, "a child outlives its parent")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_ends_quietly_on_a_signal(
-    pipeline: "Pipeline", eventually: "Eventually", number: signal.Signals
-) -> None:
-    starting = pipeline.start_healthy("workers.worker", "interactive")
-    assert starting.stop(number) == 0
-    worker = pipeline.start_healthy("workers.worker", "interactive")
+def test_a_worker_ends_quietly_on_a_signal(pipeline: "Pipeline", eventually: "Eventually") -> None:
+    signals = (signal.SIGTERM, signal.SIGINT)
+    command = ("workers.worker", "interactive")
+    for number in signals:
+        starting = pipeline.start_healthy(*command)
+        assert starting.stop(number) == 0
+    workers = pipeline.start_all_healthy(*[command] * len(signals))
     received = 'sqs_requests_total{action="ReceiveMessage"}'
-    eventually(lambda: worker.metric(received) > 0, 10, "it does not receive")
-    assert worker.stop(number) == 0
+    for worker, number in zip(workers, signals, strict=True):
+        eventually(lambda: worker.metric(received) > 0, 10, "it does not receive")  # noqa: B023
+        assert worker.stop(number) == 0
 
 
 def test_an_outage_of_sqs_delays_events_and_doubles_no_effect(
     pipeline: "Pipeline", valkey: "redis.Redis", eventually: "Eventually"
 ) -> None:
-    relay = pipeline.start_healthy("workers.relay")
-    pipeline.start_healthy("workers.worker", "interactive")
+    relay, _ = pipeline.start_all_healthy(("workers.relay",), ("workers.worker", "interactive"))
     pipeline.sqs.inject(
         FaultRule(kind="partial", action="SendMessageBatch", times=3),
         FaultRule(kind="lose_reply", action="SendMessageBatch", times=2),

@@ -42,7 +42,7 @@ def server(directory: Path) -> Iterator["redis.Redis"]:
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
 
 
 def port_of(client: "redis.Redis") -> int:
@@ -93,7 +93,7 @@ def together(call: Callable[[], object]) -> int:
     barrier = threading.Barrier(CONNECTIONS)
 
     def attempt(_number: int) -> bool:
-        barrier.wait(30)
+        barrier.wait(60)
         try:
             call()
         except (Transient, redis.RedisError):

@@ -60,10 +60,9 @@ def publish(url: str) -> None:
 
 @dataclass
 class Shop:
-    """A serving process behind a proxy, a customer and what the customer was told."""
+    """A serving process, a customer and what the customer was told."""
 
     valkey: Valkey
-    proxy: FaultyProxy
     serving: Serving
     connection: Connection
     told: list[str] = field(default_factory=list)
@@ -100,6 +99,13 @@ class Shop:
         return f"mangaassist_{line}" in self.serving.get("/metrics")[2].decode()
 
 
+@dataclass
+class RemoteShop(Shop):
+    """One whose way to Redis can be disturbed."""
+
+    proxy: FaultyProxy = field(kw_only=True)
+
+
 @pytest.fixture(scope="module")
 def published(valkey: Valkey) -> Valkey:
     publish(valkey.url)
@@ -109,7 +115,7 @@ def published(valkey: Valkey) -> Valkey:
 @asynccontextmanager
 async def opened(
     published: Valkey, directory: Path, budgets: Budgets | None = None
-) -> AsyncIterator[Shop]:
+) -> AsyncIterator[RemoteShop]:
     proxy = FaultyProxy(published.port)
     await proxy.start()
     url = f"redis://127.0.0.1:{proxy.port}/0"
@@ -117,7 +123,7 @@ async def opened(
     try:
         await asyncio.to_thread(wait_until, serving.ready, "the request path is ready")
         connection = await Connection.to(serving)
-        yield Shop(published, proxy, serving, connection)
+        yield RemoteShop(published, serving, connection, proxy=proxy)
         await connection.close()
     finally:
         stop(serving)
@@ -126,14 +132,25 @@ async def opened(
 
 
 @pytest.fixture
-async def shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
-    """One that waits for Redis as long as that lives."""
+async def shop(published: Valkey, serving: Serving) -> AsyncIterator[Shop]:
+    """One that waits for Redis as long as that lives, by the process of all who leave it alone."""
+    connection = await Connection.to(serving)
+    found = Shop(published, serving, connection)
+    await found.until("precomputed")
+    yield found
+    await connection.close()
+    publish(published.url)
+
+
+@pytest.fixture
+async def remote_shop(published: Valkey, tmp_path: Path) -> AsyncIterator[RemoteShop]:
+    """The same with a way to Redis, and a process, of its own."""
     async with opened(published, tmp_path) as found:
         yield found
 
 
 @pytest.fixture
-async def hurried_shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]:
+async def hurried_shop(published: Valkey, tmp_path: Path) -> AsyncIterator[RemoteShop]:
     """One with the declared budgets."""
     async with opened(published, tmp_path, declared()) as found:
         await found.until("precomputed")
@@ -142,7 +159,7 @@ async def hurried_shop(published: Valkey, tmp_path: Path) -> AsyncIterator[Shop]
 
 @pytest.mark.parametrize("mode", [Mode.REFUSED, Mode.RESET, Mode.BLACK_HOLE, Mode.SLOW])
 async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
-    hurried_shop: Shop, mode: Mode
+    hurried_shop: RemoteShop, mode: Mode
 ) -> None:
     shop = hurried_shop
     for _ in range(2):
@@ -171,7 +188,7 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
     [*(pytest.param(seconds, marks=pytest.mark.soak) for seconds in (0.015, 0.05)), 0.1, 0.25],
 )
 async def test_a_slow_redis_costs_only_the_first_customers_their_patience(
-    hurried_shop: Shop, each_way_seconds: float
+    hurried_shop: RemoteShop, each_way_seconds: float
 ) -> None:
     shop = hurried_shop
     await shop.proxy.set(Fault(mode=Mode.SLOW, seconds=each_way_seconds))
@@ -186,7 +203,10 @@ async def test_a_slow_redis_costs_only_the_first_customers_their_patience(
     print(f"{2000 * each_way_seconds:g} ms: {late} late, recovered in {took:.3f} s")
 
 
-async def test_events_of_customers_that_redis_does_not_take_are_accepted_once(shop: Shop) -> None:
+async def test_events_of_customers_that_redis_does_not_take_are_accepted_once(
+    remote_shop: RemoteShop,
+) -> None:
+    shop = remote_shop
     await shop.ask()
     await shop.proxy.set(Fault(mode=Mode.REFUSED))
     await shop.until("stale")
@@ -219,7 +239,10 @@ async def test_a_full_memory_still_answers_freshly_and_the_event_goes_to_the_spo
             await asyncio.sleep(0.01)
 
 
-async def test_a_server_that_becomes_a_replica_costs_one_fresh_answer(shop: Shop) -> None:
+async def test_a_server_that_becomes_a_replica_costs_one_fresh_answer(
+    remote_shop: RemoteShop,
+) -> None:
+    shop = remote_shop
     await shop.ask()
     connections = shop.proxy.connections
     with shop.valkey.client() as client:

@@ -27,7 +27,7 @@ from tests.integration.serving.processes import Valkey
 from tests.unit.serving.fakes import NOW, RequestPath, request_path, stored
 from tests.unit.serving.talk import ExpiringCallers, auth, message
 
-SECONDS = 10.0
+SECONDS = 60.0
 TRENDING = AnswerKey("trending", "", "en").redis_key()
 _ids = count()
 

@@ -8,7 +8,8 @@ import redis
 
 from adapters.msgpack_wire import decode_event
 from config.settings import Settings
-from domain.events import AnswerServed, FeedbackGiven, event_id_of_message
+from domain.event_ids import event_id_of_message
+from domain.events import AnswerServed, FeedbackGiven
 from serving.models import ChatReply
 from tests.integration.serving.client import Connection, chat, post
 from tests.integration.serving.processes import Serving, token

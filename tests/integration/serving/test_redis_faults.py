@@ -15,7 +15,7 @@ from adapters.redis_kept import KeptRedis
 from adapters.redis_multiplexed import NotDone, Unknown, pack
 from adapters.spool import Mark
 from config.budgets import declared
-from domain.events import event_id_of_message
+from domain.event_ids import event_id_of_message
 from tests.integration.serving.client import Connection, chat
 from tests.integration.serving.processes import (
     Serving,

@@ -17,7 +17,7 @@ from domain.response_cache import StoredResponse
 from tests.integration.serving.processes import Valkey
 from tests.samples import answer, response
 
-SECONDS = 10.0
+SECONDS = 60.0
 WIRE = ResponseWire("secret", compress_bytes=1024)
 KEY = response().key
 

@@ -43,7 +43,7 @@ def test_wrong_settings_are_one_clear_line_and_exit_code_2(
         env={**os.environ, **setting},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 2

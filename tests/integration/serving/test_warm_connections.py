@@ -16,7 +16,7 @@ from serving.session_reader import READERS, SessionReader
 from tests.unit.serving.fakes import CountingRegistry
 from tests.unit.serving.test_session_page import FakeCopies
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 class Table(ThreadingHTTPServer):

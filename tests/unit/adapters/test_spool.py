@@ -251,13 +251,13 @@ def test_a_slow_disk_delays_no_write(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def slow_sync(_file: int) -> None:
         syncing.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
 
     monkeypatch.setattr(os, "fdatasync", slow_sync)
     log.write(records([b"a" * 100]))  # ends its segment
     syncer = threading.Thread(target=log.tick)
     syncer.start()
-    assert syncing.wait(20)
+    assert syncing.wait(60)
     log.write(records([b"b" * 100]))
     log.write(records([b"c"]))
     (first, *_) = spool.segments(tmp_path)

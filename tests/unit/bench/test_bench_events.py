@@ -7,20 +7,10 @@ import pytest
 from bench import events, numbered, paced
 from bench.consumers import CONSUMERS, OURS, STOCK_BEST, STOCK_PREFORK
 from bench.drain import MEMORY, Sample
-from bench.machine import Description
 from bench.stack import call_counts
 from domain.reactions import react
+from tests.unit.bench.measured import MACHINE
 
-MACHINE = Description(
-    cpu="Some CPU",
-    cores=2,
-    memory_gib=4.0,
-    kernel="Linux 6",
-    python="3.11.0",
-    versions={},
-    measured_at="2026-01-02T03:04:05+00:00",
-    load_average=0.0,
-)
 SAMPLE = Sample(OURS, MEMORY, 1000, 9000.0, 10.0, 0.002, 0, 0.0)
 FLOW = paced.Flow(1000, 500.0, {"ReceiveMessage": 60, "SendMessageBatch": 40}, 0.1, 0, 3250)
 

@@ -9,23 +9,13 @@ import pytest
 
 from bench import hit, hit_tables, ours, servers, stored
 from bench.hit_tables import Sample
-from bench.machine import Description
 from bench.sink import create
 from domain.answers import AnswerKey, StoredAnswer
+from tests.unit.bench.measured import MACHINE
 
 if TYPE_CHECKING:
     from bench.servers import Server
 
-MACHINE = Description(
-    cpu="Some CPU",
-    cores=2,
-    memory_gib=4.0,
-    kernel="Linux 6",
-    python="3.11.0",
-    versions={},
-    measured_at="2026-01-02T03:04:05+00:00",
-    load_average=0.0,
-)
 SAMPLE = Sample("", 16, 1.0, 1.0, 1.0, 0.001, 0.002)
 
 

@@ -8,7 +8,7 @@ from bench.environments import python_with
 from bench.paraphrases import Pair, Score, counted, judged, same_wording, similar, summarise
 from bench.stampede import MANGAASSIST, Run
 from bench.stampede import summarise as summarise_stampede
-from tests.unit.bench.test_bench_report import MACHINE
+from tests.unit.bench.measured import MACHINE
 
 PAIRS = [
     Pair("What is new?", "what is new", True, "one"),

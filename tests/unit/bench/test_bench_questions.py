@@ -3,7 +3,7 @@
 import pytest
 
 from bench import questions
-from bench.machine import Description
+from tests.unit.bench.measured import MACHINE
 
 PRINTED = """\
 13233 titles, built in 0.40 s
@@ -11,16 +11,6 @@ set                    questions  median µs   p99 µs   max µs
 questions_ja                 420        8.1     60.5    120.0
 hostile                      260      300.0    900.0   1000.0
 """
-MACHINE = Description(
-    cpu="Some CPU",
-    cores=2,
-    memory_gib=4.0,
-    kernel="Linux 6",
-    python="3.11.0",
-    versions={},
-    measured_at="2026-01-02T03:04:05+00:00",
-    load_average=0.0,
-)
 
 
 def test_the_rows_are_read_and_the_headings_are_not() -> None:

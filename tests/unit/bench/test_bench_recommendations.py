@@ -4,7 +4,7 @@ import pytest
 
 from bench import recommended
 from bench.recommendations import SORTS, VARIANTS, Sample, summarise
-from tests.unit.bench.test_bench_events import MACHINE
+from tests.unit.bench.measured import MACHINE
 
 
 @pytest.fixture(autouse=True)

@@ -4,19 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from bench.machine import Description
 from bench.sync import AGAIN, FEAST, FIRST, ITEMS, OURS, Sample, plan, summarise
+from tests.unit.bench.measured import MACHINE
 
-MACHINE = Description(
-    cpu="Some CPU",
-    cores=2,
-    memory_gib=4.0,
-    kernel="Linux 6",
-    python="3.11.0",
-    versions={},
-    measured_at="2026-01-02T03:04:05+00:00",
-    load_average=0.0,
-)
 CALLS = {"DynamoDB_20120810.UpdateItem": 1000, "BatchGetRecord": 20, ITEMS: 1000}
 SAMPLE = Sample(OURS, FIRST, 1000, 0, 10.0, 1.0, CALLS, 90.0, 80.0)
 SAMPLES = (

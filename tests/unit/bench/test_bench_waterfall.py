@@ -9,7 +9,7 @@ from bench.custom_questions import Question, mix
 from bench.injected import AFTER, BEFORE
 from bench.report import Result
 from bench.visitors import Heard
-from tests.unit.bench.test_bench_report import MACHINE
+from tests.unit.bench.measured import MACHINE
 
 
 def test_the_mix_has_its_shares_and_no_custom_question_twice() -> None:

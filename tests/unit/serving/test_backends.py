@@ -25,7 +25,7 @@ async def test_whoever_finds_no_free_thread_is_refused_at_once() -> None:
 
     def wait(place: int) -> int:
         started[place].set()
-        assert release.wait(30)
+        assert release.wait(60)
         return place
 
     running = [asyncio.create_task(threads.run(lambda at=at: wait(at))) for at in range(2)]  # type: ignore[misc]
@@ -45,7 +45,7 @@ async def test_a_call_that_nobody_waits_for_any_more_keeps_its_thread_until_it_e
 
     def wait() -> None:
         begun.set()
-        assert release.wait(30)
+        assert release.wait(60)
 
     call = asyncio.create_task(threads.run(wait))
     assert await asyncio.to_thread(begun.wait, 30)

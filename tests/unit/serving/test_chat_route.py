@@ -11,7 +11,8 @@ from adapters.redis_multiplexed import Late, NotDone, Unknown, WritesRefused
 from adapters.redis_serving import Complaint
 from domain.answers import HEADER, AnswerKey
 from domain.errors import Refused
-from domain.events import AnswerFoundDamaged, AnswerServed, event_id_of_message
+from domain.event_ids import event_id_of_message
+from domain.events import AnswerFoundDamaged, AnswerServed
 from serving.exchange import dispatch
 from serving.keys import KeySet
 from serving.known_messages import KnownMessages

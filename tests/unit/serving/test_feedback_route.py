@@ -4,7 +4,8 @@ import pytest
 
 from adapters.redis_multiplexed import Late, NotDone, Unknown
 from domain.errors import Transient
-from domain.events import FeedbackGiven, event_id_of_feedback, event_id_of_message
+from domain.event_ids import event_id_of_feedback, event_id_of_message
+from domain.events import FeedbackGiven
 from tests.unit.serving.fakes import NOW, FakeExchange, RequestPath
 
 ALICE = (b"authorization", b"Bearer alice")
