@@ -13,7 +13,7 @@ HEADER_OF_EVENTS = "event_id occurred_at producer seq traceparent"
 HEADER_OF_JOBS = "event_id producer seq occurred_at traceparent"
 EVENTS = {
     "answer.served": "session_id owner message_id question kind slug locale",
-    "question.taken": "session_id owner message_id question kind slug locale",
+    "question.taken": "session_id owner message_id question kind slug locale catalogue",
     "answer.completed": (
         "asked_event_id asked_at session_id owner message_id question locale answer_preview source"
         " rung answer_id"
@@ -22,7 +22,7 @@ EVENTS = {
     "feedback.given": "session_id owner answer_event_id signal comment",
     "answer.found_damaged": "kind slug locale damage",
     "features.changed": "user_id group deleted_at",
-    "recommendation.served": "owner locale",
+    "recommendation.served": "owner locale catalogue",
     "recommendation.computed": "user_id items",
     "recommendation.missed": "user_id",
     "answer.generated": "response_key stored",
