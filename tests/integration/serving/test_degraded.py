@@ -280,11 +280,14 @@ async def test_a_damaged_answer_is_never_shown_and_put_back_from_the_published_s
     shop: Shop, how: str
 ) -> None:
     with shop.valkey.client() as client:
-        before = client.get(KEY.redis_key())
+        before = client.dump(KEY.redis_key())
         spoil(client, how)
         assert await shop.source() == "fallback"
-        await shop.until("precomputed")
-        assert client.get(KEY.redis_key()) == before
+        async with asyncio.timeout(HEALED_SECONDS):
+            # Without asking: whose question is under way meanwhile may find the damage once more.
+            while client.dump(KEY.redis_key()) != before:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+        assert await shop.source() == "precomputed"
         assert 0 < client.ttl(KEY.redis_key()) <= 9000
     assert shop.metric(f'answer_invalid_total{{reason="{how}"}} 1')
     assert set(shop.told) <= set(shop.outbox())
