@@ -71,11 +71,8 @@ class RedisAnswers:
         return self._publish(published, max(map(_hard_seconds, answers.values())), rows)
 
     def withdraw(self, published: PublishedSet, seconds: float) -> Written:
-        """Publish that there are none, and take that out of the versions to return to."""
-        done = self._publish(published, max(1, round(seconds)), ())
-        with translated():
-            self._redis.zrem(_VERSIONS + published.kind, published.version)
-        return done
+        """Publish that there are none, which is no version to return to."""
+        return self._publish(published, max(1, round(seconds)), ())
 
     def write(self, key: AnswerKey, answer: StoredAnswer) -> Written:
         """Write one answer beside the set, unless one at least as new is there.

@@ -185,7 +185,8 @@ local function install(kind, version, meta, hard_seconds, archive)
   redis.call('EXPIRE', 'answer_set:' .. kind, hard_seconds)
 end
 
--- Publishes a set of answers under a newer version, all at once.
+-- Publishes a set of answers under a newer version, all at once. One without answers is no version to
+-- return to.
 -- ARGV: kind, version, meta, hard seconds, versions kept, then key, answer for each
 -- Returns 1, 2 where this version is published already, or 3 where a newer one is.
 local function publish(_, args)
@@ -201,7 +202,7 @@ local function publish(_, args)
   redis.call('EXPIRE', archive, hard_seconds)
   redis.call('EXPIRE', archive .. ':meta', hard_seconds)
   install(kind, version, meta, hard_seconds, archive)
-  redis.call('ZADD', 'answer_versions:' .. kind, version, version)
+  if #args > 5 then redis.call('ZADD', 'answer_versions:' .. kind, version, version) end
   redis.call('EXPIRE', 'answer_versions:' .. kind, hard_seconds)
   local surplus = redis.call('ZRANGE', 'answer_versions:' .. kind, 0, -1 - tonumber(args[5]))
   for _, old in ipairs(surplus) do

@@ -10,6 +10,8 @@ LAST_TURNS = 5
 """The turns that a prompt has whole, from the second seed; older ones are in the summary."""
 SUMMARISED_AT_ONCE = 5
 """How many older turns are waited for before they are summarised: one write more in five."""
+UNGUESSABLE_CHARS = 22
+"""128 random bits in letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +96,8 @@ def once(turns: Iterable[Turn]) -> Mapping[str, Turn]:
         if known is None or turn.stands_over(known):
             kept[turn.event_id] = turn
     return kept
+
+
+def is_anybodys(session_id: str, owner: str) -> bool:
+    """Whether others may talk in this session too: who is not signed in may have guessed its id."""
+    return not owner and len(session_id) < UNGUESSABLE_CHARS

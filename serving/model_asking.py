@@ -16,6 +16,7 @@ from domain.model_answers import NOTHING_KNOWN, Background, background
 from domain.questions import Question
 from domain.response_cache import Asked, Generated, StoredResponse
 from domain.search import Hit
+from domain.sessions import is_anybodys
 from serving.answers import Source
 from serving.completing import Completed, have_checked
 from serving.context import Context
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from serving.model_turns import ModelPath
 
 log = logging.getLogger(__name__)
-
-UNGUESSABLE_CHARS = 22
-"""128 random bits in letters. Who is not signed in may have guessed a shorter session id: what was
-said in such a session goes into no prompt."""
 
 NO_ANSWER = "NoAnswer"
 """The failure of a segment that nobody waited for any longer, or that had no answer to give."""
@@ -106,8 +103,8 @@ class ModelAsking:
 
     def _scope(self, known: Background) -> None:
         taken = self._taken
-        if not taken.owner and len(taken.session_id) < UNGUESSABLE_CHARS:
-            known = known.without_talk()
+        if is_anybodys(taken.session_id, taken.owner):
+            known = known.without_talk()  # what was said there goes into no prompt
         self.asked, self.known = self._path.scope.asked(
             self._question, taken.question, taken.owner, known
         )

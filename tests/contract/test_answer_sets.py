@@ -115,6 +115,14 @@ def test_a_rollback_passes_over_a_withdrawal(shelf: Shelf) -> None:
     assert shelf.versions(ACTION, SPORTS) == [1, None]
 
 
+def test_withdrawals_leave_the_versions_to_return_to(shelf: Shelf) -> None:
+    shelf.publish(1, ACTION)
+    for version in range(2, 2 * VERSIONS_KEPT):
+        shelf.sets.withdraw(PublishedSet(KIND, version, NOW, None, 0), 600)
+    assert shelf.sets.roll_back(KIND, 60).version == 1
+    assert shelf.versions(ACTION) == [1]
+
+
 def test_a_rollback_without_a_version_before_is_refused(shelf: Shelf) -> None:
     with pytest.raises(Refused):
         shelf.sets.roll_back(KIND, 60)

@@ -86,6 +86,15 @@ def test_what_an_id_stood_for_is_of_its_user_and_session_alone(path: RequestPath
     assert path.ask(other, (b"authorization", b"Bearer bob")).status == 200
 
 
+def test_strangers_with_the_same_short_ids_do_not_refuse_each_other(path: RequestPath) -> None:
+    asked = {**QUESTION, "message_id": "m-1"}
+    path.ask(asked)
+    assert path.ask({**asked, "message": "new releases"}).status == 200
+    own = {**asked, "session_id": "0d9be1f4-6c9f-4a5e-8f3b-0f4a8f1b7c55"}
+    path.ask(own)
+    assert path.ask({**own, "message": "new releases"}).status == 422
+
+
 def test_a_process_that_does_not_know_the_id_makes_it_an_event_of_its_own(
     path: RequestPath,
 ) -> None:
