@@ -237,6 +237,8 @@ class ServedFrom(StrEnum):
     NOTHING = "nothing"
     CACHE = "cache"
     """A response of the model that was kept."""
+    OUTDATED = "stale"
+    """The user's own, of another catalogue: the titles that this one has, else one made at once."""
     PENDING = "pending"
     """None yet: an `AnswerCompleted` will tell."""
 
@@ -252,8 +254,6 @@ class Served:
     preview: str = ""
     answer_id: str = ""
     """Of what the model answered, where it is the model's."""
-    is_outdated: bool = False
-    """Whether the user's own answer was there, but made of another catalogue."""
 
     def stale_at(self, when: float) -> bool:
         """Whether the answer was past its soft expiry at that time."""
