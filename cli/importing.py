@@ -43,7 +43,7 @@ def _read(file: Path) -> Loaded:
         with progress.shown(file.name) as advance:
             loaded = read_catalogue(file, advance)
     except CatalogueRejected as error:
-        bad_rows.tell(file.name, error.errors, len(error.errors))
+        bad_rows.tell(file.name, error.errors, error.bad)
         raise Failure(str(error)) from error
     bad_rows.tell(file.name, loaded.errors, loaded.bad)
     return loaded

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from adapters.aws_clients import AwsClients
+from adapters.jsonl_catalogue import KEPT_ERRORS
 from adapters.sqs_queues import SqsQueues
+from cli import bad_rows
 from cli.answers_refresh import Refresher
 from cli.data_dir import DataDir
 from cli.endpoints import Endpoints
-from cli.importing import until_answered, until_taken
+from cli.failures import Failure
+from cli.importing import run, until_answered, until_taken
 from cli.target import Stack, Target
 from config import queues
 from config.settings import Settings
@@ -79,6 +82,19 @@ def test_it_does_not_wait_for_a_stack_that_is_gone(store: FakeCatalogueStore) ->
         pass
     with pytest.raises(Transient, match=r"is not known: .* cannot be reached"):
         until_taken(store, http, PATIENCE_SECONDS)
+
+
+def test_how_many_rows_are_bad_is_told_of_a_file_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "ap-northeast-1")  # names a deployment, which nobody reaches
+    monkeypatch.setenv("MANGAASSIST_REDIS_URL", "redis://127.0.0.1:1/0")
+    file = tmp_path / "rows.jsonl"
+    file.write_text("{\n" * (KEPT_ERRORS + 1))
+    with pytest.raises(Failure, match=f"{KEPT_ERRORS + 1} of {KEPT_ERRORS + 1} rows are bad"):
+        run(str(file), None, merge=False, wait=False)
+    left = KEPT_ERRORS + 1 - bad_rows.SHOWN_ROWS
+    assert capsys.readouterr().err.endswith(f"rows.jsonl: and {left} more bad rows\n")
 
 
 def ours_over(store: FakeCatalogueStore) -> Refresher:
