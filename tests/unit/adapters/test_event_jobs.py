@@ -87,7 +87,7 @@ def test_a_recommendation_of_another_catalogue_is_made_anew(
     ],
     ids=["own", "of another catalogue", "foreign"],
 )
-def test_the_records_of_a_page_say_what_the_customer_got(
+def test_the_records_of_a_page_say_what_was_found_of_the_user(
     stored_for: str, catalogue: str, source: str, version: int, age: float | None
 ) -> None:
     fields = {EVENT: encode_event(page_of(catalogue)), FOUND: b"1", HEAD: head_of(stored_for)}
