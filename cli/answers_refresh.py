@@ -61,7 +61,9 @@ class Refresher:
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(left)
-                raise Transient(f"no worker has published {late} within {seconds:g} s")
+                raise Transient(
+                    f"no worker has published {late} of the newest catalogue within {seconds:g} s"
+                )
             time.sleep(PAUSE_SECONDS)
 
     def _overtakes(self, now: PublishedSet, old: PublishedSet | None) -> bool:
