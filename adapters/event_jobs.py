@@ -78,11 +78,11 @@ def _served(fields: Mapping[bytes, bytes], event: AnswerServed | RecommendationS
     preview = header.preview(head)
     own_key = _own_key(event)
     if source is ServedFrom.PRECOMPUTED and own_key is not None:
-        # Neither another user's nor one of another catalogue was shown as it was found.
+        # Another user's was not shown, one of another catalogue not as it was found.
         if header.key_hash != hash_of(own_key):
             return Served(ServedFrom.FALLBACK)
         if isinstance(event, OF_A_CATALOGUE) and event.catalogue != catalogue_in(preview):
-            return Served(ServedFrom.FALLBACK, is_outdated=True)
+            source = ServedFrom.OUTDATED
     return Served(
         source,
         version=header.version,

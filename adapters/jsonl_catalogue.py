@@ -21,7 +21,7 @@ from domain.catalogue import Catalogue, CatalogueRejected, RowError, Title
 from domain.errors import Malformed
 
 _PROGRESS_ROWS = 500
-_KEPT_ERRORS = 10_000
+KEPT_ERRORS = 10_000
 _SNAPSHOT_MAGIC = b"MAC1"
 
 Progress = Callable[[int, int], None]
@@ -67,17 +67,17 @@ def _read(raw: IO[bytes], path: Path, on_progress: Progress | None) -> Loaded:
             reason = _take(data, titles)
             if reason is not None:
                 bad += 1
-                if len(errors) < _KEPT_ERRORS:
+                if len(errors) < KEPT_ERRORS:
                     errors.append(RowError(line, reason))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise CatalogueRejected(
-            f"{path.name}: the gzip stream breaks off after line {line}", errors
+            f"{path.name}: the gzip stream breaks off after line {line}", errors, bad
         ) from error
     if on_progress:
         on_progress(size, size)
     refused = refusal(rows, bad, errors[0] if errors else "")
     if refused:
-        raise CatalogueRejected(f"{path.name}: {refused}", errors)
+        raise CatalogueRejected(f"{path.name}: {refused}", errors, bad)
     return Loaded(Catalogue(titles.values()), rows, tuple(errors))
 
 

@@ -2,11 +2,12 @@
 
 An event is one frame. A job alone is only its fields; a pack is one frame around jobs of a kind.
 Decoding is strict: a value of another type or beyond a limit raises Malformed, whose reason names
-the field and quotes nothing. A change of fields needs a new `version` of the class.
+the field and quotes nothing. A change of fields needs a new `version` of the class. Of an event
+every version is read whose fields are those of now, less what was `added` since.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
@@ -86,9 +87,9 @@ class _Codec(Generic[Message]):
     many: msgspec.msgpack.Decoder[list[tuple[Any, ...]]]
 
     @classmethod
-    def of(cls, message: type[Message]) -> "_Codec[Message]":
+    def of(cls, message: type[Message], without: Collection[str] = ()) -> "_Codec[Message]":
         hints = get_type_hints(message)
-        names = tuple(field.name for field in fields(message))
+        names = tuple(field.name for field in fields(message) if field.name not in without)
         types = [_BY_NAME.get(name) or _BY_TYPE.get(hints[name], hints[name]) for name in names]
         row = tuple.__class_getitem__(tuple(types))
         rows = list.__class_getitem__(row)
@@ -104,9 +105,15 @@ class _Codec(Generic[Message]):
         return self.message(**dict(zip(self.names, values, strict=True)))
 
 
-_EVENTS = {(event.type, event.version): _Codec.of(event) for event in EVENT_TYPES}
+_EVENTS = {
+    (event.type, version): _Codec.of(
+        event, without=[name for name, since in event.added.items() if since > version]
+    )
+    for event in EVENT_TYPES
+    for version in range(1, event.version + 1)
+}
 _JOBS = {(job.kind, job.version): _Codec.of(job) for job in JOB_TYPES}
-_VALUES_OF_EVENT = {codec.message: codec.values for codec in _EVENTS.values()}
+_VALUES_OF_EVENT = {event: _EVENTS[event.type, event.version].values for event in EVENT_TYPES}
 _VALUES_OF_JOB = {codec.message: codec.values for codec in _JOBS.values()}
 
 

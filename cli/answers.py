@@ -120,6 +120,7 @@ def _document(row: StoredSet) -> dict[str, object]:
         "generated_at": rfc3339(published.generated_at),
         "answers": published.answers,
         "tick": published.tick,
+        "catalogue": published.catalogue,
         "state": _state(row),
         "versions": list(row.versions),
         "keys": list(row.keys),

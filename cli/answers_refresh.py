@@ -47,22 +47,29 @@ class Refresher:
         return before
 
     def wait(self, before: Before, published: Told, seconds: float = WAIT_SECONDS) -> None:
-        """Wait for a newer version of each kind, telling of each; raises Transient when it takes
-        too long."""
+        """Wait for a newer version of each kind, made of the catalogue of now, telling of each;
+        raises Transient when it takes too long."""
         left = dict(before)
         deadline = time.monotonic() + seconds
         while True:
             for kind, old in list(left.items()):
                 now = self.ports.answers.current(kind)
-                if now is not None and (old is None or now.version > old.version):
+                if now is not None and self._overtakes(now, old):
                     del left[kind]
                     published(now, old)
             if not left:
                 return
             if time.monotonic() > deadline:
                 late = ", ".join(left)
-                raise Transient(f"no worker has published {late} within {seconds:g} s")
+                raise Transient(
+                    f"no worker has published {late} of the newest catalogue within {seconds:g} s"
+                )
             time.sleep(PAUSE_SECONDS)
+
+    def _overtakes(self, now: PublishedSet, old: PublishedSet | None) -> bool:
+        """Also what was under way when a catalogue was imported is newer, but of the one before."""
+        is_newer = old is None or now.version > old.version
+        return is_newer and now.catalogue == self.ports.catalogue.version()
 
 
 def outcome(now: PublishedSet, before: PublishedSet | None) -> str:

@@ -35,7 +35,8 @@ def published(settings: Settings) -> Iterator[Finding]:
             continue
         age = time.time() - current.generated_at
         many = number(current.answers, "answer") if current.answers else NO_ANSWERS
-        detail = f"{many}, version {current.version}, {age:.0f} s old"
+        made_of = f" of catalogue {current.catalogue[:12]}" if current.catalogue else ""
+        detail = f"{many}, version {current.version}{made_of}, {age:.0f} s old"
         if age > rows[kind].ttl_seconds:
             yield warn(what, f"{detail}: stale", "see whether beat and the precompute worker run")
         elif sets.held(kind):

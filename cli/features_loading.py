@@ -47,13 +47,15 @@ class _Block:
 
 @dataclass(slots=True)
 class _Total:
-    bad: int
+    """What this call did; what an earlier one has done of the file is not in it."""
+
+    bad: int = 0
     written: int = 0
     refused: int = 0
     """By the store."""
 
 
-class _Loading:
+class Loading:
     """One file on its way into one store."""
 
     def __init__(
@@ -62,29 +64,34 @@ class _Loading:
         loading: SageMakerLoading,
         sending: SqsSending | None,
         marks: FileBookmarks,
+        now: float,
     ) -> None:
         self._file = file
         self._loading = loading
         self._sending = sending
         self._marks = marks
+        self._now = now
+        """By which all of it is judged: a row is bad in both passes, or in none."""
         self._table = features.declared()
         found = file.stat()
         self._identity = [str(file), found.st_size, found.st_mtime_ns]
         self.size = found.st_size
-        self.total = _Total(bad=0)
+        self.total = _Total()
 
     def check(self) -> None:
         """Tell of every bad row; raises Failure for a file that is refused."""
-        rows, first = 0, list[RowError]()
+        rows, bad, first = 0, 0, list[RowError]()
+        done = self.begun_at()
         with self._file.open("rb") as raw:
-            for _, row in rows_of(raw, self._table.groups, time.time()):
+            for line, row in rows_of(raw, self._table.groups, self._now):
                 rows += 1
                 if isinstance(row, RowError):
-                    self.total.bad += 1
+                    bad += 1
+                    self.total.bad += line > done
                     if len(first) < bad_rows.SHOWN_ROWS:
                         first.append(row)
-        bad_rows.tell(self._file.name, first, self.total.bad)
-        if refused := refusal(rows, self.total.bad, first[0] if first else ""):
+        bad_rows.tell(self._file.name, first, bad)
+        if refused := refusal(rows, bad, first[0] if first else ""):
             raise Failure(f"{self._file.name}: {refused}")
 
     def begun_at(self) -> int:
@@ -106,7 +113,7 @@ class _Loading:
     def _read(self, skipped: int) -> Iterator[_Block]:
         block = _Block([], skipped, 0)
         with self._file.open("rb") as raw:
-            for line, row in rows_of(raw, self._table.groups, time.time(), skipped):
+            for line, row in rows_of(raw, self._table.groups, self._now, skipped):
                 if not isinstance(row, RowError):
                     block.rows.append((line, row))
                 block.line, block.byte = line, raw.tell()
@@ -168,7 +175,8 @@ def run(
     marks = bookmarks_of(target)
     if restart:
         marks.remove(BOOKMARK)
-    loading = _Loading(path, SageMakerLoading(aws, table.groups, turns), sending, marks)
+    store = SageMakerLoading(aws, table.groups, turns)
+    loading = Loading(path, store, sending, marks, time.time())
     with _reading(path):
         loading.check()
         _load(loading, path)
@@ -183,7 +191,7 @@ def _reading(path: Path) -> Iterator[None]:
         raise Failure(f"{path.name}: cannot be read: {error}") from error
 
 
-def _load(loading: _Loading, path: Path) -> None:
+def _load(loading: Loading, path: Path) -> None:
     done = loading.begun_at()
     if done:
         output.warn(f"going on behind line {done}, where the last call stopped")

@@ -9,6 +9,7 @@ from cli.answers_refresh import Before, Refresher, outcome, precomputed_kinds, r
 from cli.failures import Failure
 from cli.priming import keep
 from cli.target import Target, aim
+from config.settings import PREFIX
 from domain.catalogue import Catalogue, CatalogueRejected
 from domain.errors import Transient
 from domain.ports import CatalogueStore
@@ -34,7 +35,7 @@ def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
     )
     before = ours.request(precomputed_kinds())
     if wait:
-        _wait(ours, before, target)
+        until_answered(ours, before, target)
 
 
 def _read(file: Path) -> Loaded:
@@ -42,7 +43,7 @@ def _read(file: Path) -> Loaded:
         with progress.shown(file.name) as advance:
             loaded = read_catalogue(file, advance)
     except CatalogueRejected as error:
-        bad_rows.tell(file.name, error.errors, len(error.errors))
+        bad_rows.tell(file.name, error.errors, error.bad)
         raise Failure(str(error)) from error
     bad_rows.tell(file.name, loaded.errors, loaded.bad)
     return loaded
@@ -63,30 +64,34 @@ def _publish(ours: Refresher, target: Target, catalogue: Catalogue) -> bool:
     return ours.ports.catalogue.publish(catalogue)
 
 
-def _wait(ours: Refresher, before: Before, target: Target) -> None:
-    """Until nothing is answered from the catalogue before."""
+def until_answered(ours: Refresher, before: Before, target: Target) -> None:
+    """Wait until answers are published and the stack answers from the catalogue.
+
+    Of a deployment that is said, not waited for: its processes cannot be asked from here.
+    """
+    poll_seconds = target.settings.catalogue_poll_seconds
     try:
         ours.wait(before, lambda *sets: output.line(outcome(*sets)))
-        poll_seconds = target.settings.catalogue_poll_seconds
-        until_taken(ours.ports.catalogue, target.http, poll_seconds, poll_seconds + TAKING_SECONDS)
+        if target.stack is None:
+            output.line(
+                "every process takes the catalogue up within its "
+                f"{PREFIX}CATALOGUE_POLL_SECONDS ({poll_seconds:g} s here), and then indexes it"
+            )
+        else:
+            until_taken(ours.ports.catalogue, target.http, poll_seconds + TAKING_SECONDS)
     except Transient as error:
         output.warn(f"the catalogue is imported, but {error}")
 
 
-def until_taken(
-    store: CatalogueStore, http: str, poll_seconds: float, limit_seconds: float
-) -> None:
-    """Wait until the request path that can be asked answers from the newest catalogue; raises
-    Transient where it does not in time, or where none can be asked."""
+def until_taken(store: CatalogueStore, http: str, limit_seconds: float) -> None:
+    """Wait until the request path there answers from the newest catalogue; raises Transient where
+    it does not in time, or cannot be asked."""
     deadline = time.monotonic() + limit_seconds
     while True:
         try:
             taken = web_calls.get(f"{http}/readyz").body.get("catalogue")
         except Failure as error:
-            raise Transient(
-                f"what it is answered from is not known: {error}; every process looks for a new "
-                f"one each {poll_seconds:g} s"
-            ) from error
+            raise Transient(f"what is answered from is not known: {error}") from error
         if taken == store.version():
             return
         if time.monotonic() > deadline:

@@ -9,7 +9,7 @@ from cli.data_dir import DEFAULT
 from cli.options import BAD_ROWS, AsJson, StackDir, Target
 
 NoWait = Annotated[
-    bool, typer.Option("--wait/--no-wait", help="Wait until questions are answered from it.")
+    bool, typer.Option("--wait/--no-wait", help="Wait until the answers are published.")
 ]
 
 

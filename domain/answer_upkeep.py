@@ -41,7 +41,7 @@ def recommendation_upkeep(event: Event, owner: str, served: Served) -> Sequence[
     """
     if served.source is ServedFrom.NOTHING:
         return set_upkeep(event, QuestionKind.RECOMMENDATION.value, served)
-    if served.is_outdated or served.stale_at(event.occurred_at):
+    if served.source is ServedFrom.OUTDATED or served.stale_at(event.occurred_at):
         return [RefreshRecommendation(**header(event), user_id=owner)]
     return []
 

@@ -34,10 +34,14 @@ class RowError:
 
 
 class CatalogueRejected(Permanent):
-    """A catalogue file as a whole cannot be used; `errors` are the bad rows seen so far."""
+    """A catalogue file as a whole cannot be used.
 
-    def __init__(self, reason: str, errors: Iterable[RowError] = ()) -> None:
+    `bad` is how many bad rows there were so far, `errors` are the first of them.
+    """
+
+    def __init__(self, reason: str, errors: Iterable[RowError] = (), bad: int = 0) -> None:
         self.errors = tuple(errors)
+        self.bad = bad
         super().__init__(reason)
 
 

@@ -5,6 +5,7 @@ An event is named in the past and is never changed. What follows from one is in
 what happened are in `domain/event_ids.py`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Literal
@@ -36,6 +37,8 @@ class Event:
 
     type: ClassVar[str]
     version: ClassVar[int] = 1
+    added: ClassVar[Mapping[str, int]] = {}
+    """The version that first had a field, of those that not every version has: with a default."""
     is_audited: ClassVar[bool] = False
     """Whether the audit trail owes it a line: such an event is never shed."""
 
@@ -75,6 +78,8 @@ class QuestionTaken(AnswerServed):
     """
 
     type: ClassVar[str] = "question.taken"
+    version: ClassVar[int] = 2
+    added: ClassVar[Mapping[str, int]] = {"catalogue": 2}
 
     catalogue: str = ""
 
@@ -166,6 +171,8 @@ class RecommendationServed(Event):
     """
 
     type: ClassVar[str] = "recommendation.served"
+    version: ClassVar[int] = 2
+    added: ClassVar[Mapping[str, int]] = {"catalogue": 2}
     is_audited: ClassVar[bool] = True
 
     owner: str
@@ -230,6 +237,8 @@ class ServedFrom(StrEnum):
     NOTHING = "nothing"
     CACHE = "cache"
     """A response of the model that was kept."""
+    OUTDATED = "stale"
+    """The user's own, of another catalogue: the titles that this one has, else one made at once."""
     PENDING = "pending"
     """None yet: an `AnswerCompleted` will tell."""
 
@@ -245,8 +254,6 @@ class Served:
     preview: str = ""
     answer_id: str = ""
     """Of what the model answered, where it is the model's."""
-    is_outdated: bool = False
-    """Whether the user's own answer was there, but made of another catalogue."""
 
     def stale_at(self, when: float) -> bool:
         """Whether the answer was past its soft expiry at that time."""

@@ -98,15 +98,18 @@ class CatalogueWatch:
         """Swap a newer catalogue in, if there is one; raises what the store does."""
         version = await asyncio.to_thread(self._store.version)
         if version is not None and version != self._version:
-            await self._swap(version)
+            await self._swap()
         if self._build_search is not None and self._indexed != self._version:
             await self._index(self._build_search)
 
-    async def _swap(self, version: str) -> None:
+    async def _swap(self) -> None:
         catalogue = await asyncio.to_thread(self._store.load)
+        if catalogue.version == self._version:
+            return  # what made it look for another was taken back meanwhile
         classify = await asyncio.to_thread(self._build, catalogue)
         self.before = self._version
-        self._version, self.catalogue, self._classify = version, catalogue, classify
+        # Its own version: what was asked before it was loaded may be of the one before.
+        self._version, self.catalogue, self._classify = catalogue.version, catalogue, classify
         self._memo = {}
         self._titles.set(len(catalogue))
         log.info("the catalogue has %d titles now", len(catalogue))

@@ -51,9 +51,11 @@ def _publish(job: PrecomputeAnswers, ports: Ports) -> None:
     kind, started = job.answer_kind, ports.clock()
     current = ports.answers.current(kind)
     version = next_version(current, started)
-    answers = render(kind, material(kind, ports, started))
+    made_of = material(kind, ports, started)
+    answers = render(kind, made_of)
     ready = {key: stored(answer, version, started) for key, answer in answers.items()}
-    published = PublishedSet(kind, version, started, _tick(job, current), len(ready))
+    tick, catalogue = _tick(job, current), made_of.catalogue.version
+    published = PublishedSet(kind, version, started, tick, len(ready), catalogue)
     if ready:
         ports.answers.publish(published, ready)
     else:

@@ -14,7 +14,8 @@ from domain.response_cache import StoredResponse
 class PublishedSet:
     """What is known of a published set; `tick` is the start of the last period of beat's done.
 
-    Of no answers: the catalogue gives none of this kind.
+    Of no answers: the catalogue gives none of this kind. `catalogue` is the version of the one that
+    they were made of; empty where that is not known.
     """
 
     kind: str
@@ -22,6 +23,7 @@ class PublishedSet:
     generated_at: float
     tick: int | None
     answers: int
+    catalogue: str = ""
 
 
 class AnswerSets(Protocol):

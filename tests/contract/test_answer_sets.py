@@ -19,6 +19,7 @@ from tests.fakes import NOW, FakeAnswerSets
 from tests.samples import answer
 
 KIND = "genre"
+CATALOGUE = "v-1"
 SECONDS = 30.0
 ACTION = AnswerKey(KIND, "action", "ja")
 SPORTS = AnswerKey(KIND, "sports", "en")
@@ -43,7 +44,7 @@ def publication(
     version: int, *keys: AnswerKey, tick: int | None = None, text: str = "text"
 ) -> tuple[PublishedSet, Mapping[AnswerKey, StoredAnswer]]:
     answers = {key: answer(key, version, text) for key in keys}
-    return PublishedSet(keys[0].kind, version, NOW, tick, len(answers)), answers
+    return PublishedSet(keys[0].kind, version, NOW, tick, len(answers), CATALOGUE), answers
 
 
 @pytest.fixture(params=["fake", "redis"])
@@ -62,7 +63,7 @@ def test_nothing_is_current_before_the_first_publication(shelf: Shelf) -> None:
 def test_a_published_set_is_served_and_described(shelf: Shelf) -> None:
     assert shelf.publish(7, ACTION, SPORTS, tick=3) is Written.APPLIED
     assert shelf.versions(ACTION, SPORTS) == [7, 7]
-    assert shelf.sets.current(KIND) == PublishedSet(KIND, 7, NOW, 3, 2)
+    assert shelf.sets.current(KIND) == PublishedSet(KIND, 7, NOW, 3, 2, CATALOGUE)
 
 
 def test_a_version_that_is_not_newer_is_not_published(shelf: Shelf) -> None:
@@ -91,7 +92,7 @@ def test_a_rollback_serves_the_whole_set_before_and_holds(shelf: Shelf) -> None:
     assert not shelf.sets.held(KIND)
     assert shelf.sets.roll_back(KIND, 60).version == 1
     assert shelf.versions(ACTION, SPORTS) == [1, 1]
-    assert shelf.sets.current(KIND) == PublishedSet(KIND, 1, NOW, None, 2)
+    assert shelf.sets.current(KIND) == PublishedSet(KIND, 1, NOW, None, 2, CATALOGUE)
     assert shelf.sets.held(KIND)
 
 
@@ -190,6 +191,14 @@ def test_the_default_locale_is_also_served_under_the_key_without_one(
     sets.publish(*publication(1, AnswerKey("trending", "", "ja"), AnswerKey("trending", "", "en")))
     stored = redis_connection.client.mget("trending:manga:top10", "trending:manga:top10:ja")
     assert stored[0] == stored[1] is not None
+
+
+def test_a_set_of_a_worker_that_did_not_name_its_catalogue_is_known(
+    redis_connection: RedisConnection,
+) -> None:
+    meta = '{"kind":"genre","version":7,"generated_at":1.5,"tick":3,"answers":2}'
+    redis_connection.client.hset(f"answer_set:{KIND}", "meta", meta)
+    assert RedisAnswers(redis_connection).current(KIND) == PublishedSet(KIND, 7, 1.5, 3, 2, "")
 
 
 def test_every_key_has_a_time_to_live(redis_connection: RedisConnection) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.jsonl_catalogue import dump_snapshot, load_snapshot, read_catalogue
+from adapters.jsonl_catalogue import KEPT_ERRORS, dump_snapshot, load_snapshot, read_catalogue
 from adapters.jsonl_lines import MAX_LINE_BYTES
 from domain.catalogue import CatalogueRejected
 from domain.errors import Malformed
@@ -59,7 +59,19 @@ def test_one_bad_row_in_twenty_is_borne_and_one_more_is_not(tmp_path: Path) -> N
     assert len(read_catalogue(write(tmp_path, *GOOD[:95], *bad)).errors) == 5
     with pytest.raises(CatalogueRejected, match=r"6 of 101 rows are bad.*line 96") as refusal:
         read_catalogue(write(tmp_path, *GOOD[:95], *bad, b"{"))
-    assert len(refusal.value.errors) == 6
+    assert (len(refusal.value.errors), refusal.value.bad) == (6, 6)
+
+
+def test_of_very_many_bad_rows_the_first_are_kept_and_all_counted(tmp_path: Path) -> None:
+    bad = [b"{"] * (KEPT_ERRORS + 5)
+    with pytest.raises(CatalogueRejected) as refusal:
+        read_catalogue(write(tmp_path, *bad))
+    assert (len(refusal.value.errors), refusal.value.bad) == (KEPT_ERRORS, KEPT_ERRORS + 5)
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(gzip.compress(b"{\n" * 3 * KEPT_ERRORS)[:-9])
+    with pytest.raises(CatalogueRejected, match="breaks off") as refusal:
+        read_catalogue(path)
+    assert refusal.value.bad > KEPT_ERRORS
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", gzip.compress(b"", mtime=0)])

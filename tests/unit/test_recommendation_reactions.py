@@ -30,7 +30,7 @@ FRESH = Served(ServedFrom.PRECOMPUTED, 7, NOW - 10, NOW + 10, "題\nTitle\nv-1")
 STALE = Served(ServedFrom.PRECOMPUTED, 7, NOW - 10, NOW - 1, "題\nTitle\nv-1")
 POPULAR = Served(ServedFrom.FALLBACK, 7, NOW - 10, NOW + 10, "popular")
 NOTHING = Served(ServedFrom.NOTHING)
-OUTDATED = Served(ServedFrom.FALLBACK, is_outdated=True)
+OUTDATED = Served(ServedFrom.OUTDATED, 7, NOW - 10, NOW + 10, "題\nTitle\nv-0")
 
 
 def shown(owner: str) -> RecommendationServed:
@@ -100,6 +100,26 @@ def test_a_session_has_no_answer_that_the_user_was_not_shown(served: Served) -> 
     (turn,) = [job for job in jobs if isinstance(job, UpdateSession)]
     (audit,) = [job for job in jobs if isinstance(job, AppendAudit)]
     assert (turn.answer_preview, audit.outcome) == ("", "pending")
+
+
+@pytest.mark.parametrize(
+    ("served", "source", "version", "age"),
+    [
+        (FRESH, "precomputed", 7, 10.0),
+        (OUTDATED, "stale", 7, 10.0),
+        (POPULAR, "fallback", 7, 10.0),
+        (NOTHING, "nothing", 0, None),
+    ],
+)
+def test_the_records_of_a_page_say_what_it_was_and_how_old(
+    served: Served, source: str, version: int, age: float | None
+) -> None:
+    jobs = react(shown("ann"), served)
+    (record,) = [job for job in jobs if isinstance(job, EmitAnalytics)]
+    (audit,) = [job for job in jobs if isinstance(job, AppendAudit)]
+    assert (record.attributes["source"], audit.outcome) == (source, source)
+    assert record.attributes["answer_version"] == version
+    assert record.attributes["answer_age_seconds"] == age
 
 
 def test_what_was_missed_is_made_by_a_worker() -> None:

@@ -57,7 +57,7 @@ async def opened(bulk: KeptRedis, *, enabled: bool) -> Shop:
     path.stock.answers[FALLBACK] = stored("fallback")
     path.chat.classify = lambda _message, _locale: Question(QuestionKind.CHAT, "", "en")
     watch = CatalogueWatch(
-        Store(Catalogue(TITLES), "1"),
+        Store(Catalogue(TITLES, "1")),
         lambda _catalogue: path.chat.classify,
         poll_seconds=1,
         titles=path.registry.gauge("catalogue_titles"),

@@ -8,7 +8,7 @@ from adapters.response_wire import ResponseWire
 from config import texts
 from domain.answers import HEADER
 from domain.events import QuestionTaken, RecommendationServed
-from domain.jobs import AppendAudit, RefreshRecommendation, UpdateSession
+from domain.jobs import AppendAudit, EmitAnalytics, RefreshRecommendation, UpdateSession
 from domain.personal_answers import Lifetime, store
 from tests.fakes import NOW
 from tests.samples import response, title
@@ -31,6 +31,13 @@ def asked_for_own(catalogue: str = "v-1") -> QuestionTaken:
     return QuestionTaken(
         event_id="e", occurred_at=NOW, producer="p", seq=0, session_id="s", owner="ann",
         message_id="m", question="q", kind="recommendation", slug="", locale="en",
+        catalogue=catalogue,
+    )  # fmt: skip
+
+
+def page_of(catalogue: str) -> RecommendationServed:
+    return RecommendationServed(
+        event_id="e", occurred_at=NOW + 5, producer="p", seq=0, owner="ann", locale="en",
         catalogue=catalogue,
     )  # fmt: skip
 
@@ -61,10 +68,7 @@ def test_a_session_has_no_preview_of_what_was_not_shown(
 def test_a_recommendation_of_another_catalogue_is_made_anew(
     catalogue: str, is_made_anew: bool
 ) -> None:
-    page = RecommendationServed(
-        event_id="e", occurred_at=NOW, producer="p", seq=0, owner="ann", locale="en",
-        catalogue=catalogue,
-    )  # fmt: skip
+    page = page_of(catalogue)
     for event in (asked_for_own(catalogue), page):
         fields = {EVENT: encode_event(event), FOUND: b"1", HEAD: head_of("ann")}
         kinds = [kind for kind, _ in translate(fields).jobs]
@@ -72,6 +76,31 @@ def test_a_recommendation_of_another_catalogue_is_made_anew(
     popular = {EVENT: encode_event(page), FOUND: b"2", HEAD: head_of("nobody")}
     kinds = [kind for kind, _ in translate(popular).jobs]
     assert RefreshRecommendation.kind not in kinds, "the request path makes what is missing"
+
+
+@pytest.mark.parametrize(
+    ("stored_for", "catalogue", "source", "version", "age"),
+    [
+        ("ann", "v-1", "precomputed", int(NOW * 1000), 5.0),
+        ("ann", "v-2", "stale", int(NOW * 1000), 5.0),
+        ("bob", "v-1", "fallback", 0, None),
+    ],
+    ids=["own", "of another catalogue", "foreign"],
+)
+def test_the_records_of_a_page_say_what_was_found_of_the_user(
+    stored_for: str, catalogue: str, source: str, version: int, age: float | None
+) -> None:
+    fields = {EVENT: encode_event(page_of(catalogue)), FOUND: b"1", HEAD: head_of(stored_for)}
+    encoded = dict(translate(fields).jobs)
+    record, audit = (
+        decode_pack(join_pack(job.kind, job.version, [encoded[job.kind]]))[0]
+        for job in (EmitAnalytics, AppendAudit)
+    )
+    assert isinstance(record, EmitAnalytics)
+    assert isinstance(audit, AppendAudit)
+    assert (record.attributes["source"], audit.outcome) == (source, source)
+    assert record.attributes["answer_version"] == version
+    assert record.attributes["answer_age_seconds"] == age
 
 
 def test_a_turn_that_was_given_a_kept_answer_of_the_model_names_it() -> None:

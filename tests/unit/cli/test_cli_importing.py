@@ -1,18 +1,31 @@
-"""An import waits until the request path has the catalogue."""
+"""An import waits until the stack has the catalogue, and says when a deployment will."""
 
 import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from cli.importing import until_taken
+from adapters.aws_clients import AwsClients
+from adapters.jsonl_catalogue import KEPT_ERRORS
+from adapters.sqs_queues import SqsQueues
+from cli import bad_rows
+from cli.answers_refresh import Refresher
+from cli.data_dir import DataDir
+from cli.endpoints import Endpoints
+from cli.failures import Failure
+from cli.importing import run, until_answered, until_taken
+from cli.target import Stack, Target
+from config import queues
+from config.settings import Settings
 from domain.catalogue import Catalogue
 from domain.errors import Transient
-from tests.fakes import FakeCatalogueStore
-from tests.samples import title
+from tests.fakes import FakeCatalogueStore, World
+from tests.samples import RULE, title
+from workers.sqs_sending import SqsSending
 
 pytestmark = pytest.mark.enable_socket
 PATIENCE_SECONDS = 120.0
@@ -52,7 +65,7 @@ def test_it_waits_while_the_one_before_is_answered_from(store: FakeCatalogueStor
     newest = store.version()
     assert newest is not None
     with request_path("before", "before", newest) as (http, asked):
-        until_taken(store, http, 0.5, PATIENCE_SECONDS)
+        until_taken(store, http, PATIENCE_SECONDS)
     assert asked == ["/readyz"] * 3
 
 
@@ -61,11 +74,51 @@ def test_it_does_not_wait_for_ever_and_says_who_is_late(store: FakeCatalogueStor
         request_path("before") as (http, _),
         pytest.raises(Transient, match=f"{http} has not taken it"),
     ):
-        until_taken(store, http, 0.5, 0.0)
+        until_taken(store, http, 0.0)
 
 
-def test_where_nobody_can_be_asked_it_says_how_long_it_may_take(store: FakeCatalogueStore) -> None:
+def test_it_does_not_wait_for_a_stack_that_is_gone(store: FakeCatalogueStore) -> None:
     with request_path("gone") as (http, _):
         pass
-    with pytest.raises(Transient, match="each 15 s"):
-        until_taken(store, http, 15.0, PATIENCE_SECONDS)
+    with pytest.raises(Transient, match=r"is not known: .* cannot be reached"):
+        until_taken(store, http, PATIENCE_SECONDS)
+
+
+def test_how_many_rows_are_bad_is_told_of_a_file_that_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "ap-northeast-1")  # names a deployment, which nobody reaches
+    monkeypatch.setenv("MANGAASSIST_REDIS_URL", "redis://127.0.0.1:1/0")
+    file = tmp_path / "rows.jsonl"
+    file.write_text("{\n" * (KEPT_ERRORS + 1))
+    with pytest.raises(Failure, match=f"{KEPT_ERRORS + 1} of {KEPT_ERRORS + 1} rows are bad"):
+        run(str(file), None, merge=False, wait=False)
+    left = KEPT_ERRORS + 1 - bad_rows.SHOWN_ROWS
+    assert capsys.readouterr().err.endswith(f"rows.jsonl: and {left} more bad rows\n")
+
+
+def ours_over(store: FakeCatalogueStore) -> Refresher:
+    ports = World(RULE, store).ports
+    return Refresher(ports, SqsSending(SqsQueues(AwsClients()), queues.declared()))
+
+
+def test_a_stack_is_asked_where_it_is(
+    store: FakeCatalogueStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with request_path("before", str(store.version())) as (http, asked):
+        stack = Stack(DataDir(tmp_path), Endpoints(http, "", {}))
+        until_answered(ours_over(store), {}, Target(Settings(), stack))
+    assert asked == ["/readyz"] * 2
+    assert capsys.readouterr() == ("", "")
+
+
+def test_whoever_listens_at_the_address_of_a_deployment_here_is_not_asked(
+    store: FakeCatalogueStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with request_path("of somebody else") as (http, asked):
+        port = int(http.rpartition(":")[2])
+        settings = Settings(host="127.0.0.1", port=port, catalogue_poll_seconds=7.0)
+        until_answered(ours_over(store), {}, Target(settings, None))
+    assert asked == []
+    said = capsys.readouterr().out
+    assert "within its MANGAASSIST_CATALOGUE_POLL_SECONDS (7 s here)" in said

@@ -1,6 +1,6 @@
 """The classifier follows the catalogue, and the built-in answers follow the clock."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
@@ -18,18 +18,22 @@ from tests.unit.serving.fakes import NOW, CountingRegistry
 
 @dataclass
 class Store:
-    """Holds one catalogue; `versions` are given out in turn."""
+    """Holds one catalogue; `imported` replaces it between the next look and the load after it."""
 
-    catalogue: Catalogue
-    current: str | None = None
-    loads: int = field(default=0)
+    catalogue: Catalogue | None
+    imported: Catalogue | None = None
+    is_broken: bool = False
+    loads: int = 0
 
     def version(self) -> str | None:
-        return self.current
+        found = self.catalogue.version if self.catalogue is not None else None
+        if self.imported is not None:
+            self.catalogue, self.imported = self.imported, None
+        return found
 
     def load(self) -> Catalogue:
         self.loads += 1
-        if self.current == "broken":
+        if self.catalogue is None or self.is_broken:
             raise Transient("replaced while it was read")
         return self.catalogue
 
@@ -45,13 +49,13 @@ def by_size(catalogue: Catalogue) -> Classify:
 
 
 def titles(count: int) -> Catalogue:
-    return Catalogue(
-        Title(f"t{number}", f"T{number}", popularity=number) for number in range(count)
-    )
+    """So many titles, as the version of that number."""
+    rows = (Title(f"t{number}", f"T{number}", popularity=number) for number in range(count))
+    return Catalogue(rows, str(count))
 
 
 async def test_everything_is_chat_until_there_is_a_catalogue() -> None:
-    registry, store_of_none = CountingRegistry(), Store(titles(1))
+    registry, store_of_none = CountingRegistry(), Store(None)
     watch = CatalogueWatch(store_of_none, by_size, poll_seconds=1, titles=registry.gauge("n"))
     await watch.refresh()
     assert not watch.loaded()
@@ -60,13 +64,13 @@ async def test_everything_is_chat_until_there_is_a_catalogue() -> None:
 
 
 async def test_a_newer_catalogue_replaces_the_classifier_and_what_it_had_answered() -> None:
-    registry, source = CountingRegistry(), Store(titles(1), "1")
+    registry, source = CountingRegistry(), Store(titles(1))
     watch = CatalogueWatch(source, by_size, poll_seconds=1, titles=registry.gauge("n"))
     await watch.refresh()
     await watch.refresh()
     assert [watch.classify("T0", None).slug for _ in range(2)] == ["1", "1"]
     assert (source.loads, registry.sums["n",]) == (1, 1)
-    source.catalogue, source.current = titles(2), "2"
+    source.catalogue = titles(2)
     await watch.refresh()
     assert watch.classify("T0", None).slug == "2"
     assert watch.catalogue is source.catalogue
@@ -74,13 +78,32 @@ async def test_a_newer_catalogue_replaces_the_classifier_and_what_it_had_answere
 
 
 async def test_a_catalogue_that_cannot_be_read_leaves_the_one_before() -> None:
-    source = Store(titles(1), "1")
+    source = Store(titles(1))
     watch = CatalogueWatch(source, by_size, poll_seconds=1, titles=CountingRegistry().gauge("n"))
     await watch.refresh()
-    source.current = "broken"
+    source.catalogue, source.is_broken = titles(2), True
     with pytest.raises(Transient):
         await watch.refresh()
     assert watch.classify("T0", None).slug == "1"
+
+
+async def test_a_catalogue_that_is_imported_while_one_is_loaded_goes_by_its_own_version() -> None:
+    source = Store(titles(1), imported=titles(2))
+    watch = CatalogueWatch(source, by_size, poll_seconds=1, titles=CountingRegistry().gauge("n"))
+    await watch.refresh()
+    assert watch.classify("T0", None).slug == "2"
+    assert watch.taken == "2"
+    await watch.refresh()
+    assert source.loads == 1, "it is there already"
+
+
+async def test_an_import_that_is_taken_back_while_it_is_loaded_changes_nothing() -> None:
+    source = Store(titles(1))
+    watch = CatalogueWatch(source, by_size, poll_seconds=1, titles=CountingRegistry().gauge("n"))
+    await watch.refresh()
+    source.catalogue, source.imported = titles(2), titles(1)
+    await watch.refresh()
+    assert (watch.taken, watch.before, source.loads) == ("1", None, 2)
 
 
 def test_the_built_in_answer_names_popular_titles_and_is_never_older_than_a_second() -> None:
@@ -95,7 +118,7 @@ def test_the_built_in_answer_names_popular_titles_and_is_never_older_than_a_seco
 
 
 async def test_the_index_follows_the_catalogue_and_its_answers_say_which() -> None:
-    store, built = Store(titles(1), "1"), list[Catalogue]()
+    store, built = Store(titles(1)), list[Catalogue]()
 
     def build(catalogue: Catalogue) -> FakeSearch:
         if len(built) == 1:
@@ -115,7 +138,7 @@ async def test_the_index_follows_the_catalogue_and_its_answers_say_which() -> No
     first = watch.search
     assert first is not None
     assert (watch.version, watch.taken, watch.before) == ("1", "1", None)
-    store.current, store.catalogue = "2", titles(2)
+    store.catalogue = titles(2)
     with pytest.raises(Transient):
         await watch.refresh()
     assert watch.search is first, "the one before goes on"

@@ -55,6 +55,7 @@ def test_a_tick_publishes_the_set_with_the_declared_times(world: World) -> None:
     assert b'"id":"3"' in stored.body
     assert world.metrics.gauges["published_answers", KIND] == 2
     assert len(world.metrics.observed["precompute_seconds", KIND]) == 1
+    assert world.answers.publications[0].catalogue == world.catalogue.version()
 
 
 def test_a_second_job_of_a_tick_does_nothing(world: World) -> None:
