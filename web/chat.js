@@ -136,8 +136,8 @@ function rendered(reply) {
 /** A title in the language of its answer. */
 function item(title, locale) {
   const its = (what) => (locale === "ja" ? (title[`${what}_ja`] ?? title[what]) : title[what]);
-  const below = [its("authors")?.join(locale === "ja" ? "、" : ", "), title.published_from, its("genres")?.slice(0, 3).join(" · ")];
-  return element("li", {}, element("b", { text: its("title") }), element("span", { text: below.filter(Boolean).join(" / ") }));
+  const below = [its("authors")?.join(locale === "ja" ? "、" : ", "), title.published_from, its("genres")?.slice(0, 3).join("\u00a0· ")];
+  return element("li", {}, element("b", { text: its("title") }), element("span", { text: below.filter(Boolean).join("\u00a0/ ") }));
 }
 
 function ago(seconds) {
