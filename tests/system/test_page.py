@@ -77,6 +77,12 @@ def test_a_guests_chat_is_still_there_after_a_reload(english: Page) -> None:
     assert again[-1].splitlines()[0] == answer.splitlines()[0]
 
 
+def test_a_mistyped_token_is_not_taken_for_a_customer(english: Page) -> None:
+    sign_in(english, "mistyped")
+    assert english.run("document.getElementById('token-dialog').open")
+    assert english.texts("#who") == ["Guest"]
+
+
 def test_a_session_is_read_again_after_a_reload_and_gone_after_signing_out(
     stack: Stack, english: Page
 ) -> None:
