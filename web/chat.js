@@ -1,77 +1,30 @@
 // The page: turns on the left, what is known of the chosen answer on the right.
 
-import { Conversation, Problem, Refused } from "./conversation.js";
+import { Problem, Refused } from "./conversation.js";
 import { button, by, element } from "./elements.js";
-import { recall, remember } from "./tab.js";
+import { recall } from "./tab.js";
+import { Visit } from "./visit.js";
 import { wordings } from "./wordings.js";
 
 const PREVIEW_CHARS = 200; // What a session keeps of an answer.
 
 const state = {
   locale: navigator.language.startsWith("ja") ? "ja" : "en",
-  conversation: null,
-  isRefused: false,
-  isBegun: Promise.resolve(), // Once it is clear which session goes on.
-  told: [], // To a guest.
   chosen: null,
   tally: new Map(),
 };
+const isEmpty = () => !by("turns").childElementCount;
+const visit = new Visit({ speak, clear, dropRefused, isEmpty, addPast, addTold });
 
-/** Talk in this session, or in a new one. */
-function begin(token, sessionId = crypto.randomUUID()) {
-  state.conversation?.close();
-  state.conversation = new Conversation(sessionId, token, () => {
-    state.isRefused = true;
-    speak();
-  });
-  state.isRefused = false;
-  keep();
-  speak();
-}
-
-/** The same in an empty chat: nobody sees what somebody else was told. */
-function beginAnew(token) {
-  Object.assign(state, { told: [], chosen: null, tally: new Map() });
+function clear() {
+  Object.assign(state, { chosen: null, tally: new Map() });
   for (const id of ["turns", "facts", "segments", "sources"]) by(id).replaceChildren();
   by("trace-none").hidden = false;
-  begin(token);
 }
 
-/** Go on with a signed-in user's session; with another token only if that is the same user's. */
-async function goOn(token, sessionId, isSame) {
-  begin(token, sessionId);
+/** Take away the questions that the server did not take: they can be asked again. */
+function dropRefused() {
   for (const part of document.querySelectorAll("#turns .refused")) part.remove();
-  try {
-    const turns = await state.conversation.turns();
-    if (turns === null && !isSame) beginAnew(token);
-    else if (!by("turns").childElementCount) turns?.forEach(addPast);
-  } catch (error) { // Whoever asks will hear why.
-    if (!isSame && !(error instanceof Refused)) beginAnew(token);
-  }
-}
-
-function keep() {
-  const { token, sessionId } = state.conversation;
-  remember({ token, sessionId, told: state.told });
-}
-
-/** Begin where this tab was before it was loaded again. */
-function resume(token, before) {
-  if (token && before.token && before.sessionId) {
-    state.isBegun = goOn(token, before.sessionId, token === before.token);
-  } else if (!token && !before.token && before.sessionId) {
-    state.told = before.told ?? [];
-    begin("", before.sessionId);
-    state.told.forEach(addTold);
-  } else {
-    begin(token);
-  }
-}
-
-function signIn(token) {
-  const { conversation } = state;
-  if (conversation.token) state.isBegun = goOn(token, conversation.sessionId, token === conversation.token);
-  else beginAnew(token);
 }
 
 function askForToken() {
@@ -82,8 +35,8 @@ function askForToken() {
 /** Put everything that the page says into its language. */
 function speak() {
   const say = wordings[state.locale];
-  const isSignedIn = Boolean(state.conversation.token);
-  const [who, door] = state.isRefused ? [say.refused, say.signInAgain]
+  const isSignedIn = Boolean(visit.conversation.token);
+  const [who, door] = visit.isRefused ? [say.refused, say.signInAgain]
     : isSignedIn ? [say.signedIn, say.signOut] : [say.guest, say.signIn];
   document.documentElement.lang = state.locale;
   const texts = {
@@ -92,15 +45,15 @@ function speak() {
     "turns-title": say.tally, "token-label": say.token, "token-cancel": say.cancel, "token-save": say.save,
   };
   for (const [id, text] of Object.entries(texts)) by(id).textContent = text;
-  by("who").classList.toggle("refused", state.isRefused);
+  by("who").classList.toggle("refused", visit.isRefused);
   by("message").placeholder = say.placeholder;
   by("suggestions").replaceChildren(...say.suggestions.map((text) => button(text, () => ask(text))));
   if (state.chosen) trace(state.chosen);
 }
 
 async function ask(message) {
-  await state.isBegun;
-  const { conversation } = state;
+  const conversation = await visit.settled();
+  if (!conversation) return; // Somebody else is there now.
   const card = addQuestion(message);
   const text = card.firstElementChild;
   let heard = "";
@@ -109,10 +62,9 @@ async function ask(message) {
       text.textContent = heard += piece;
       card.scrollIntoView({ block: "end" });
     });
-    if (!card.isConnected) return; // Somebody else is there now.
+    if (!card.isConnected) return; // Here too.
     show(card, reply);
-    if (!conversation.token) state.told.push({ question: message, reply, at: Date.now() });
-    keep();
+    visit.keep(message, reply);
   } catch (error) {
     if (card.isConnected) fail(card, error, message);
   }
@@ -143,7 +95,7 @@ function fail(card, error, message) {
   // It was not taken: it can be asked again once that is settled.
   by("message").value ||= message;
   for (const part of [card, card.previousElementSibling]) part.classList.add("refused");
-  const ways = element("footer", {}, button(say.signInAgain, askForToken), button(say.asGuest, () => beginAnew("")));
+  const ways = element("footer", {}, button(say.signInAgain, askForToken), button(say.asGuest, () => visit.signOut()));
   card.replaceChildren(element("p", { text: say.tokenRefused }), ways);
 }
 
@@ -184,8 +136,8 @@ function rendered(reply) {
 /** A title in the language of its answer. */
 function item(title, locale) {
   const its = (what) => (locale === "ja" ? (title[`${what}_ja`] ?? title[what]) : title[what]);
-  const below = [its("authors")?.join(locale === "ja" ? "、" : ", "), title.published_from, its("genres")?.slice(0, 3).join(" · ")];
-  return element("li", {}, element("b", { text: its("title") }), element("span", { text: below.filter(Boolean).join(" / ") }));
+  const below = [its("authors")?.join(locale === "ja" ? "、" : ", "), title.published_from, its("genres")?.slice(0, 3).join("\u00a0· ")];
+  return element("li", {}, element("b", { text: its("title") }), element("span", { text: below.filter(Boolean).join("\u00a0/ ") }));
 }
 
 function ago(seconds) {
@@ -233,19 +185,19 @@ by("locale").addEventListener("click", () => {
   speak();
 });
 by("sign-in").addEventListener("click", () => {
-  if (state.conversation.token && !state.isRefused) beginAnew("");
+  if (visit.conversation.token && !visit.isRefused) visit.signOut();
   else askForToken();
 });
 by("token-cancel").addEventListener("click", () => by("token-dialog").close(""));
 by("token-dialog").addEventListener("close", () => {
   const token = by("token").value.trim();
   by("token").value = "";
-  if (by("token-dialog").returnValue === "save" && token) signIn(token);
+  if (by("token-dialog").returnValue === "save" && token) visit.signIn(token);
 });
 
 // A token in the fragment never reaches a server's log; it leaves the address bar at once.
 const handed = new URLSearchParams(location.hash.slice(1)).get("token");
 if (handed) history.replaceState(null, "", location.pathname);
 const before = recall();
-resume(handed ?? before.token ?? "", before);
+visit.resume(handed ?? before.token ?? "", before);
 by("message").focus();

@@ -52,11 +52,21 @@ def sign_in(tab: Page, token: str) -> None:
     tab.enter("#token", token)
 
 
+def until_stored(stack: Stack, tab: Page, token: str) -> str:
+    """The session of the tab, once all that was asked there is kept."""
+    session, asked = tab.run(SESSION), len(tab.texts(".question"))
+    eventually(
+        lambda: stack.request("GET", f"/v1/sessions/{session}", token=token).body,
+        lambda found: len(found.get("turns", ())) == asked,
+    )
+    return str(session)
+
+
 def test_a_japanese_answer_names_authors_and_genres_in_japanese(japanese: Page) -> None:
     card = ask(japanese, "ワンピース 最新刊")
-    assert "尾田栄一郎 / 1997-07 / アクション" in card
+    assert "尾田栄一郎\u00a0/ 1997-07\u00a0/ アクション" in card
     assert "Eiichiro Oda" not in card
-    assert "Eiichiro Oda / 1997-07 / Action" in ask(japanese, "One Piece latest")
+    assert "Eiichiro Oda\u00a0/ 1997-07\u00a0/ Action" in ask(japanese, "One Piece latest")
 
 
 def test_a_guests_chat_is_still_there_after_a_reload(english: Page) -> None:
@@ -67,6 +77,12 @@ def test_a_guests_chat_is_still_there_after_a_reload(english: Page) -> None:
     assert again[-1].splitlines()[0] == answer.splitlines()[0]
 
 
+def test_a_mistyped_token_is_not_taken_for_a_customer(english: Page) -> None:
+    sign_in(english, "mistyped")
+    assert english.run("document.getElementById('token-dialog').open")
+    assert english.texts("#who") == ["Guest"]
+
+
 def test_a_session_is_read_again_after_a_reload_and_gone_after_signing_out(
     stack: Stack, english: Page
 ) -> None:
@@ -74,11 +90,7 @@ def test_a_session_is_read_again_after_a_reload_and_gone_after_signing_out(
     sign_in(english, token)
     eventually(lambda: english.texts("#who"), lambda found: found == ["Signed in"])
     answer = ask(english, "show me shonen")
-    session, asked = english.run(SESSION), len(english.texts(".question"))
-    eventually(
-        lambda: stack.request("GET", f"/v1/sessions/{session}", token=token).body,
-        lambda found: len(found.get("turns", ())) == asked,
-    )
+    until_stored(stack, english, token)
     english.reload()
     told = eventually(lambda: english.texts(".past p"), bool)
     assert answer.splitlines()[0] in told
@@ -97,6 +109,7 @@ def test_who_is_refused_is_told_so_and_goes_on_with_the_session_after_signing_in
     sign_in(english, token)
     eventually(lambda: english.texts("#who"), lambda found: found == ["Signed in"])
     ask(english, "new releases")
+    session = until_stored(stack, english, token)
     english.run(FORGE.replace("TOKEN", json.dumps(token[:-8] + "A" * 8)))
     english.reload()
     eventually(lambda: english.run(REFUSED), bool)
@@ -106,5 +119,9 @@ def test_who_is_refused_is_told_so_and_goes_on_with_the_session_after_signing_in
     english.click(".failed button")
     english.enter("#token", token)
     eventually(lambda: english.texts("#who"), lambda found: found == ["Signed in"])
+    eventually(lambda: english.texts(".past"), bool)
+    assert english.run(SESSION) == session
+    assert english.texts(".question")[-1] == "new releases"
     asked_once(english, "")
-    assert english.texts(".question")[-1] == "show me shonen"
+    assert english.texts(".question")[-2:] == ["new releases", "show me shonen"]
+    assert english.run(SESSION) == session

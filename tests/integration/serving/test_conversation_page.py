@@ -1,46 +1,11 @@
 """The page's side of a conversation, run by Node with sockets that the test closes."""
 
-import json
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node")
+from tests.integration.serving.page_modules import HAS_NODE, run
 
-SOURCE = Path(__file__).parents[3] / "web" / "conversation.js"
-SECONDS = 60
-STAGE = """
-const sockets = [];
-globalThis.location = { href: "http://shop.test/" };
-globalThis.WebSocket = class extends EventTarget {
-  static OPEN = 1;
-  readyState = 1;
-  sent = [];
-  constructor() {
-    super();
-    sockets.push(this);
-    queueMicrotask(() => this.dispatchEvent(new Event("open")));
-  }
-  send(text) { this.sent.push(JSON.parse(text)); }
-  close() { this.readyState = 3; this.dispatchEvent(new Event("close")); }
-};
-let status = 200, body = {};
-const fetched = [];
-globalThis.fetch = async (path, { headers }) => {
-  fetched.push([path, headers.Authorization]);
-  return { ok: status < 400, status, headers: new Headers(), json: async () => body };
-};
-const say = (socket, frame) =>
-  socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(frame) }));
-const settled = () => new Promise((resolve) => setImmediate(resolve));
-const { Conversation, Problem, Refused } = await import(process.argv[1]);
-const tell = (found) => {
-  console.log(JSON.stringify(found));
-  process.exit(0);
-};
-"""
+pytestmark = pytest.mark.skipif(not HAS_NODE, reason="needs Node")
+
 LOST = """
 const talk = new Conversation("s", "");
 const heard = { a: "", b: "" };
@@ -98,16 +63,6 @@ const found = await talk.turns();
 status = 404;
 tell({ found, none: await talk.turns(), fetched });
 """
-
-
-def run(script: str) -> dict[str, object]:
-    ran = subprocess.run(
-        ["node", "--input-type=module", "-e", STAGE + script, SOURCE.as_uri()],
-        capture_output=True, text=True, timeout=SECONDS, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    found: dict[str, object] = json.loads(ran.stdout)
-    return found
 
 
 def test_questions_lost_together_open_one_connection_and_one_that_is_over_opens_none() -> None:
