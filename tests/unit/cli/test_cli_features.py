@@ -3,11 +3,13 @@
 import pytest
 
 from cli import output
+from cli.features_deleting import found
 from cli.features_syncing import Total
+from domain.errors import Transient
 from domain.features import GroupRecord, UserFeatures
 from domain.ports import Merged, Written
 from tasks.syncing import Synced
-from tests.fakes import NOW
+from tests.fakes import NOW, FakeFeatures
 
 ANN = Merged(UserFeatures("ann", {"g": GroupRecord(NOW, {})}), {"g": Written.APPLIED})
 
@@ -23,3 +25,27 @@ def test_users_whom_the_store_does_not_know_are_told_from_merged_ones() -> None:
     total.add(["ann", "nobody"], Synced({"ann": ANN}, {}, {}))
     document = total.document()
     assert (document["users"], document["merged"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("user_ids", "said"),
+    [
+        (["nobody"], "there was no record"),
+        (["ann", "nobody"], "1 record deleted"),
+        (["ann", "odd"], "2 records deleted"),
+        (["ann", "silent"], "1 record deleted, 1 user deleted unread"),
+    ],
+)
+def test_a_deletion_says_what_there_was(user_ids: list[str], said: str) -> None:
+    store = FakeFeatures()
+    store.put("ann", "g", GroupRecord(NOW, {}))
+    store.put("ann", "other", GroupRecord(NOW, {}))
+    store.unusable["odd"] = {"g"}
+    store.silent["silent"] = "not answered"
+    assert found(store, user_ids, ["g"]) == said
+
+
+def test_what_cannot_be_read_is_deleted_all_the_same() -> None:
+    store = FakeFeatures()
+    store.fail = Transient("no answer")
+    assert found(store, ["ann"], ["g"]).startswith("deleted, whatever was there")
