@@ -4,10 +4,11 @@ import pytest
 
 from cli import output
 from cli.features_deleting import found
-from cli.features_syncing import Total
+from cli.features_syncing import Total, tell_compared
 from domain.errors import Transient
 from domain.features import GroupRecord, UserFeatures
 from domain.ports import Merged, Written
+from tasks.comparing import Compared
 from tasks.syncing import Synced
 from tests.fakes import NOW, FakeFeatures
 
@@ -49,3 +50,12 @@ def test_what_cannot_be_read_is_deleted_all_the_same() -> None:
     store = FakeFeatures()
     store.fail = Transient("no answer")
     assert found(store, ["ann"], ["g"]).startswith("deleted, whatever was there")
+
+
+def test_a_check_without_anybody_says_that_there_is_nothing_to_compare(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell_compared(Compared(), as_json=False)
+    assert capsys.readouterr().out == "nobody has merged features: there is nothing to compare\n"
+    tell_compared(Compared(users=1, records=2), as_json=False)
+    assert capsys.readouterr().out == "1 user with 2 records compared\n0 repaired\n"
