@@ -145,6 +145,10 @@ _SHAPES: Sequence[tuple[str, type[OwnRow | MadbRow | FeedRow]]] = (
     ("title_romaji", FeedRow),
 )
 
+NO_TITLE = (
+    "has no title: neither title nor title_romaji is there, nor title_ja with first_published"
+)
+
 
 def parse_row(line: str) -> Title:
     """The title that a line of JSON stands for; ValueError says in one line why there is none."""
@@ -157,7 +161,7 @@ def parse_row(line: str) -> Title:
     keys = row if isinstance(row, dict) else {}
     shape = next((shape for key, shape in _SHAPES if key in keys), None)
     if shape is None:
-        raise ValueError("has no title: none of title, title_romaji, first_published is there")
+        raise ValueError(NO_TITLE)
     try:
         return msgspec.convert(row, shape).as_title()
     except msgspec.ValidationError as error:

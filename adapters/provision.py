@@ -60,6 +60,16 @@ def provision(settings: Settings, queues: Queues, aws: AwsClients | None = None)
             step.result()
 
 
+def has_table(aws: AwsClients, name: str) -> bool:
+    """Whether the table is there, be it of use yet or not."""
+    with translated("dynamodb"):
+        try:
+            aws.dynamodb.describe_table(TableName=name)
+        except aws.dynamodb.exceptions.ResourceNotFoundException:
+            return False
+    return True
+
+
 def _queues(aws: AwsClients, queues: Queues) -> None:
     with translated("sqs"):
         for name, queue in queues.queues.items():

@@ -10,6 +10,7 @@ from adapters.prometheus_metrics import Metrics
 from adapters.sqs_queues import SqsQueues
 from config import queues, schedules
 from config.settings import Settings
+from domain.catalogue import MIN_BROWSABLE
 from domain.errors import Transient
 from domain.jobs import PrecomputeAnswers
 from domain.ports import Ports, PublishedSet
@@ -77,7 +78,14 @@ def outcome(now: PublishedSet, before: PublishedSet | None) -> str:
     if now.answers:
         return f"{now.kind}: version {now.version}"
     gone = f", {before.answers} withdrawn" if before is not None and before.answers else ""
-    return f"{now.kind}: the catalogue gives no answers{gone}"
+    return f"{now.kind}: {why_none(now.kind)}{gone}"
+
+
+def why_none(kind: str) -> str:
+    """Why a catalogue gives no answers of this kind."""
+    if kind == "genre":
+        return f"no genre or demographic has {MIN_BROWSABLE} titles to list"
+    return "the catalogue gives no answers"
 
 
 def refresher(settings: Settings) -> Refresher:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from adapters.connection import redis_of
 from adapters.redis_answers import RedisAnswers
 from adapters.redis_outbox import RedisOutbox
-from cli.answers_refresh import precomputed_kinds
+from cli.answers_refresh import precomputed_kinds, why_none
 from cli.findings import Finding, fail, ok, warn
 from cli.output import number
 from cli.trips import median_ms
@@ -15,7 +15,6 @@ from config.settings import Settings
 
 OUTBOX_SECONDS = 10.0
 """The relay takes entries within a fraction of this."""
-NO_ANSWERS = "none, as the catalogue gives none"
 
 
 def server(settings: Settings) -> Iterator[Finding]:
@@ -34,7 +33,7 @@ def published(settings: Settings) -> Iterator[Finding]:
             yield fail(what, "none are published", f"mangaassist answers refresh {kind}")
             continue
         age = time.time() - current.generated_at
-        many = number(current.answers, "answer") if current.answers else NO_ANSWERS
+        many = number(current.answers, "answer") if current.answers else f"none: {why_none(kind)}"
         made_of = f" of catalogue {current.catalogue[:12]}" if current.catalogue else ""
         detail = f"{many}, version {current.version}{made_of}, {age:.0f} s old"
         if age > rows[kind].ttl_seconds:

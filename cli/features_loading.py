@@ -50,7 +50,8 @@ class _Total:
     """What this call did; what an earlier one has done of the file is not in it."""
 
     bad: int = 0
-    written: int = 0
+    sent: int = 0
+    """To the store, which does not tell which of them were older than what it has."""
     refused: int = 0
     """By the store."""
 
@@ -130,7 +131,7 @@ class Loading:
         for at, why in failed.items():
             if at not in refused:
                 raise Failure(f"line {block.rows[at][0]} is not written: {why}", FAILED)
-        self.total.written += len(block.rows) - len(failed)
+        self.total.sent += len(block.rows) - len(failed)
         self._have_synced([row for at, (_, row) in enumerate(block.rows) if at not in failed])
 
     def _tell_of(self, refused: Sequence[RowError]) -> None:
@@ -208,10 +209,10 @@ def _load(loading: Loading, path: Path) -> None:
 
 def _tell(total: _Total, *, as_json: bool) -> None:
     if as_json:
-        output.document({"written": total.written, "bad": total.bad + total.refused})
+        output.document({"sent": total.sent, "bad": total.bad + total.refused})
     else:
-        written = output.number(total.written, "record")
-        output.line(f"{written} written, {bad_rows.left_out(total.bad)}")
+        sent = f"{output.number(total.sent, 'record')} sent, {bad_rows.left_out(total.bad)}"
+        output.line(f"{sent}; a record or deletion that is newer stays")
     if total.refused:
         refused = output.number(total.refused, "record")
         raise Failure(f"the store has refused {refused}", FAILED)

@@ -103,6 +103,12 @@ def check(users: int | None, data_dir: Path | None, *, rate: float | None, as_js
             table, check=msgspec.structs.replace(table.check, users=users)
         )
     found = compare(ports_of(aim(data_dir), rate), table)
+    tell_compared(found, as_json=as_json)
+    _complain(found)
+
+
+def tell_compared(found: Compared, *, as_json: bool) -> None:
+    """Say what was compared and repaired."""
     skew = {f"{group} {kind}": count for (group, kind), count in sorted(found.skew.items())}
     if as_json:
         output.document(
@@ -116,13 +122,14 @@ def check(users: int | None, data_dir: Path | None, *, rate: float | None, as_js
                 "failed": found.failed,
             }
         )
+    elif not found.users:
+        output.line("nobody has merged features: there is nothing to compare")
     else:
         compared = output.number(found.users, "user"), output.number(found.records, "record")
         output.line(f"{' with '.join(compared)} compared")
         for what, count in skew.items():
             output.line(f"{what}: {count}")
         output.line(f"{found.repaired} repaired")
-    _complain(found)
 
 
 def ports_of(target: Target, rate: float | None) -> Ports:

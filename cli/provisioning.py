@@ -6,11 +6,15 @@ again whenever the emulated AWS has lost its memory. It imports no more than tha
 
 import sys
 
-from adapters.provision import provision
+from adapters.aws_clients import AwsClients
+from adapters.provision import has_table, provision
+from adapters.redis_bookmarks import RedisBookmarks
+from adapters.redis_connection import RedisConnection
 from config import queues
 from config import settings as settings_module
 from config.errors import ConfigError
 from domain.errors import MangaAssistError
+from tasks.sweeping import forget
 
 
 def run(catalogue: str | None) -> None:
@@ -36,7 +40,12 @@ def run(catalogue: str | None) -> None:
 def main() -> int:
     """The entry point of the process."""
     try:
-        provision(settings_module.read(), queues.declared())
+        settings = settings_module.read()
+        aws = AwsClients()
+        if not has_table(aws, settings.users_table):
+            # Redis has outlived it, and knows of a sweep that filled the one before.
+            forget(RedisBookmarks(RedisConnection(settings.redis_url)))
+        provision(settings, queues.declared(), aws)
     except (ConfigError, MangaAssistError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

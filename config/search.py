@@ -28,6 +28,7 @@ class SearchTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     going_on: Said
     asking: Said
     genre_words: dict[str, Words]
+    moods: dict[str, Words]
 
 
 def load(directory: Path | None = None) -> SearchTable:

@@ -36,6 +36,8 @@ PLACEHOLDERS: Mapping[str, frozenset[str]] = {
     "genre": _COUNTED,
     "genre_plain": _COUNTED,
     "recommendation": _TITLES,
+    "recommendation_filled": _TITLES,
+    "recommendation_filled_plain": _TITLES,
     "recommendation_popular": _TITLES,
     "recommendation_popular_plain": _TITLES,
     "recommendation_none": _NONE,

@@ -1,16 +1,17 @@
 """What a question rules out: genres that it does not want, years, all that is unlike a title. Pure.
 
 Genres that are wanted narrow a search only beside one of these: alone their words may be part of
-a name.
+a name. Moods ("something sad") stand for genres, and narrow where a question says nothing else.
 """
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from domain.comparisons import Comparisons
-from domain.genres import GENRE_NAMES
+from domain.genres import GENRE_NAMES, genre_name
+from domain.gist import Gist
 from domain.search import GenreWords, Wanted
 
 _YEAR = r"(?<!\d)((?:19|20)\d\d)"
@@ -39,11 +40,24 @@ _AFTER = (
 
 
 class Narrowing:
-    """Finds in questions what they rule out, by the words for genres and the names of titles."""
+    """Finds in questions what they rule out, by the words for genres and the names of titles.
 
-    def __init__(self, words: GenreWords, comparisons: Comparisons | None = None) -> None:
+    `moods` are words by the slug of the genre that they stand for; `gist` leaves what names
+    something.
+    """
+
+    def __init__(
+        self,
+        words: GenreWords,
+        comparisons: Comparisons | None = None,
+        *,
+        moods: Mapping[str, Sequence[str]],
+        gist: Gist,
+    ) -> None:
+        self._gist = gist
         self._comparisons = comparisons
-        named: dict[str, str] = {}
+        named = {_plain(word): slug for slug, felt in moods.items() for word in felt}
+        self._moods = re.compile(_any_of(named))
         for slug, name in GENRE_NAMES.items():
             for word in (name.en, name.ja, name.ja.removesuffix("漫画"), *words(slug)):
                 named.setdefault(_plain(word), slug)
@@ -79,9 +93,18 @@ class Narrowing:
                 left = pattern.sub(" ", left)
         wanted = replace(wanted, excluded=frozenset(excluded))
         if not wanted.is_narrowed:
-            return wanted
+            return self._felt(wanted, left)
         genres = frozenset(self._genres(left) - excluded)
         return replace(wanted, text=self._wanted.sub(" ", left), genres=genres)
+
+    def _felt(self, wanted: Wanted, text: str) -> Wanted:
+        """With the genres of its moods: filters where that is all that it says, else words."""
+        felt = list(dict.fromkeys(self._slugs[word] for word in self._moods.findall(text)))
+        if felt and not self._gist.words(self._moods.sub(" ", text)):
+            return replace(wanted, text="", genres=frozenset(felt))
+        return replace(
+            wanted, text=" ".join([wanted.text, *(genre_name(slug).en for slug in felt)])
+        )
 
     def _genres(self, text: str) -> set[str]:
         return {self._slugs[word] for word in self._wanted.findall(text)}
@@ -90,7 +113,7 @@ class Narrowing:
 def _any_of(words: Iterable[str]) -> str:
     """A pattern of these words, the longest first; Latin ones are whole words."""
     longest_first = sorted(filter(None, words), key=len, reverse=True)
-    return "(?:" + "|".join(map(_bounded, longest_first)) + ")"
+    return "(?:" + ("|".join(map(_bounded, longest_first)) or "(?!)") + ")"
 
 
 def _bounded(word: str) -> str:

@@ -12,6 +12,7 @@ from domain import sentences
 from domain.answers import PREVIEW_CHARS, Answer, AnswerKey, Damage, Damaged, StoredAnswer, hash_of
 from domain.catalogue import Title, item
 from domain.events import Locale
+from domain.recommendations import FILLED
 from domain.sentences import Phrases
 
 LOCALES: tuple[Locale, ...] = ("ja", "en")
@@ -35,11 +36,21 @@ def recommendation_key(user_id: str) -> str:
 
 def render(rows: Rows, phrases: Phrases, locale: Locale) -> Answer:
     """The answer made of these titles and scores, best first; there is one at least."""
-    titles = [title for title, _ in rows]
-    shown = sentences.names(phrases, locale, titles)
-    text = phrases.say(locale, "recommendation", titles=shown)
+    chosen = [title for title, score in rows if score != FILLED]
+    filling = [title for title, score in rows if score == FILLED]
+    text = text_of(phrases, locale, chosen, filling)
     items = [{**item(title, locale), "score": score} for title, score in rows]
     return Answer(AnswerKey("recommendation", "", locale), text, items)
+
+
+def text_of(
+    phrases: Phrases, locale: Locale, chosen: Sequence[Title], filling: Sequence[Title]
+) -> str:
+    """What is said of the titles: it names those chosen for the user, not those that fill up."""
+    sentence = "recommendation"
+    if filling:
+        sentence = sentences.unless_unknown("recommendation_filled", filling)
+    return phrases.say(locale, sentence, titles=sentences.names(phrases, locale, chosen))
 
 
 def store(

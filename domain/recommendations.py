@@ -5,6 +5,7 @@ Personal: every value carries its owner, and a value that names another owner is
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from domain.catalogue import Catalogue, Title
 from domain.features import UserFeatures
@@ -13,6 +14,8 @@ SPARE = 2
 """The model is asked for so many times what is shown: some may not stand in a list."""
 MAX_ASKED = 100
 """What an endpoint gives at the most."""
+FILLED = 0.0
+"""The score of a title that nothing speaks for but its popularity: it fills a list up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,18 @@ def request_of(
 def presentable(
     items: Sequence[Recommended], catalogue: Catalogue, known: Collection[str], limit: int
 ) -> Sequence[tuple[Title, float]]:
-    """The titles that the store has, may list, and the user does not know already."""
-    found = [(catalogue.get(one.item_id), one.score) for one in items if one.item_id not in known]
-    return [(title, score) for title, score in found if title is not None and title.listable][
-        :limit
-    ]
+    """The titles that the store has, may list, and the user does not know already.
+
+    What is left free is filled with the most popular ones; where none of `items` is left there are
+    none at all, since then nothing of the list would be the user's own.
+    """
+    found: dict[str, tuple[Title, float]] = {}
+    for one in items:
+        title = catalogue.get(one.item_id)
+        if title is not None and title.listable and one.score != FILLED and title.id not in known:
+            found.setdefault(title.id, (title, one.score))
+    rows = list(found.values())[:limit]
+    if rows:
+        others = (t for t in catalogue.by_popularity if t.id not in known and t.id not in found)
+        rows += [(other, FILLED) for other in islice(others, limit - len(rows))]
+    return rows

@@ -79,7 +79,7 @@ def genres(material: Material) -> Iterator[Answer]:
         for locale in material.locales:
             text = material.phrases.say(
                 locale,
-                _unless_unknown("genre", titles),
+                sentences.unless_unknown("genre", titles),
                 genre=count.name.in_locale(locale),
                 count=count.titles,
                 titles=sentences.names(material.phrases, locale, titles),
@@ -111,7 +111,7 @@ def popular_recommendation(material: Material) -> Iterator[Answer]:
     sentence = "recommendation_popular" if titles else "recommendation_none"
     for locale in material.locales:
         shown = sentences.names(material.phrases, locale, titles)
-        worded = _unless_unknown(sentence, titles) if titles and is_plain else sentence
+        worded = sentences.unless_unknown(sentence, titles) if titles and is_plain else sentence
         text = material.phrases.say(locale, worded, titles=shown)
         yield Answer(AnswerKey("recommendation", "", locale), text, _scored_items(rows, locale))
 
@@ -119,7 +119,7 @@ def popular_recommendation(material: Material) -> Iterator[Answer]:
 def fallback(material: Material) -> Iterator[Answer]:
     """Popular titles, with a text that says that they do not answer the question."""
     titles = material.catalogue.by_popularity[: material.top_n]
-    sentence = _unless_unknown("fallback", titles) if titles else "fallback_none"
+    sentence = sentences.unless_unknown("fallback", titles) if titles else "fallback_none"
     for locale in material.locales:
         shown = sentences.names(material.phrases, locale, titles)
         text = material.phrases.say(locale, sentence, titles=shown)
@@ -160,13 +160,9 @@ def _trending_sentence(scored: int, titles: Sequence[Title]) -> str:
     if not titles:
         return "trending_none"
     if not scored:
-        return _unless_unknown("trending_cold", titles)
+        return sentences.unless_unknown("trending_cold", titles)
     return (
-        "trending" if scored == len(titles) else _unless_unknown("trending_filled", titles[scored:])
+        "trending"
+        if scored == len(titles)
+        else sentences.unless_unknown("trending_filled", titles[scored:])
     )
-
-
-def _unless_unknown(sentence: str, titles: Sequence[Title]) -> str:
-    """The sentence that calls titles popular, or its plain form where nobody has counted."""
-    known = all(title.popularity is not None for title in titles)
-    return sentence if known else f"{sentence}_plain"

@@ -38,8 +38,8 @@ class Wanted:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether anything is ruled out."""
-        return bool(self.excluded) or self.has_years or self.like is not None
+        """Whether anything is ruled out, be it by what is wanted."""
+        return bool(self.genres or self.excluded) or self.has_years or self.like is not None
 
     @property
     def has_years(self) -> bool:

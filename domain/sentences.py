@@ -75,6 +75,12 @@ def when(phrases: Phrases, locale: Locale, date: str) -> str:
     return phrases.say(locale, "date_day", year=year, month=month, month_name=month_name, day=day)
 
 
+def unless_unknown(sentence: str, titles: Sequence[Title]) -> str:
+    """The sentence that calls titles popular, or its plain form where nobody has counted."""
+    known = all(title.popularity is not None for title in titles)
+    return sentence if known else f"{sentence}_plain"
+
+
 def about(phrases: Phrases, locale: Locale, title: Title) -> str:
     """Everything that is known of one title."""
     return ("" if locale == "ja" else " ").join(_facts(phrases, locale, title))

@@ -34,7 +34,8 @@ from serving.flights import Emit
 from serving.generation_meters import GenerationMeters
 from serving.tracing import Part
 
-SEGMENTS = ("search", "prompt", "model")
+SEGMENTS = ("lease", "search", "prompt", "model")
+"""What an answer waits for: the lease to make it, beside which search begins, then each in turn."""
 TIMER_SECONDS = 0.002
 """By so much a timer may be early: what was given up for its budget took nearly all of it."""
 BROKEN_OFF = "…"

@@ -189,9 +189,14 @@ class ModelAsking:
         if self.asked is None:
             return None
         began = time.perf_counter()
+
+        def compute(emit: Emit) -> Coroutine[None, None, Generated]:
+            self.making.note("lease", began)
+            return self._made(self._wish(), emit, self.making)
+
         given = await self._path.cache.answer(
             self.asked,
-            lambda emit: self._made(self._wish(), emit, self.making),
+            compute,
             self._patience(),
             self._emit,
             streaming_seconds=self._streaming(),

@@ -95,7 +95,7 @@ def put_together(
         max_chars=guardrails.declared().max_chars,
         budget=budgets.routes["generation"],
         meters=counted,
-        narrow=Narrowing(search.genre_words, comparisons(shared.watch)).of,
+        narrow=narrowing(search.declared(), comparisons(shared.watch)).of,
         goes_on=going_on(search.declared()),
     )
     return ModelPath(
@@ -127,9 +127,19 @@ def put_together(
 
 def going_on(table: SearchTable) -> GoingOn:
     """Tells which questions go on from what was said before, as the table declares it."""
-    around, asking, back = table.stop_words, table.asking, table.going_on
-    gist = Gist((*around.latin, *asking.latin), (*around.japanese, *asking.japanese))
-    return GoingOn(back.latin, back.japanese, gist)
+    back = table.going_on
+    return GoingOn(back.latin, back.japanese, subject(table))
+
+
+def narrowing(table: SearchTable, comparing: Comparisons | None) -> Narrowing:
+    """Finds what questions rule out, as the table declares it."""
+    return Narrowing(search.genre_words, comparing, moods=table.moods, gist=subject(table))
+
+
+def subject(table: SearchTable) -> Gist:
+    """Leaves of a question what is neither said around a wish nor asks."""
+    around, asking = table.stop_words, table.asking
+    return Gist((*around.latin, *asking.latin), (*around.japanese, *asking.japanese))
 
 
 def comparisons(watch: CatalogueWatch) -> Comparisons:

@@ -2,16 +2,15 @@
 
 A turn here has the one round trip of every question. Where that finds no answer of the user's, the
 popular titles that came with it wait until a recommendation is made or the time is over. Of one
-that was made of another catalogue only the titles that are in this one too are shown. What is
-answered after the round trip is told to the session by an event of its own.
+that was made of another catalogue only the titles that are in this one too are shown, and popular
+ones behind them. What is answered after the round trip is told to the session by an event of its
+own.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-
-import msgspec
 
 from config import texts
 from domain.answers import AnswerKey, Damage, Damaged, StoredAnswer
@@ -20,11 +19,13 @@ from domain.errors import MangaAssistError
 from domain.events import QuestionTaken, RecommendationServed
 from domain.personal_answers import catalogue_in, recommendation_key, render, unpack, version_at
 from domain.questions import Question
-from domain.recommendations import Recommended, presentable
+from domain.recommendations import presentable
+from domain.sentences import Phrases
 from serving.answers import Seen, Source
 from serving.completing import Completed, CompletingTurn
 from serving.desk import Desk
 from serving.exchange import Exchange, guarded
+from serving.personal_bodies import cut_own, cut_popular, recommended
 from serving.places import Place
 from serving.recommending import SEGMENTS, Made, Recommending, Spent
 from serving.tracing import Part
@@ -98,11 +99,17 @@ class PersonalTurn(CompletingTurn):
             stored, is_fallback, self.is_told = None, True, False
         self.answers.keep_task(asyncio.create_task(self._make(stored, is_fallback)))
 
-    def respond(self, answer: Seen, source: Source) -> None:
-        """Send the answer, with as many titles as were asked for."""
-        if self.limit < self.answers.limit:
-            answer = replace(answer, body=cut(answer.body, self.limit))
-        super().respond(answer, source)
+    def choose(
+        self, stored: bytes | MangaAssistError | None, is_fallback: bool
+    ) -> tuple[Seen, Source]:
+        """The popular titles, as many as were asked for."""
+        answer, source = super().choose(stored, is_fallback)
+        return replace(answer, body=self._shortened(answer.body, cut_popular)), source
+
+    def _shortened(self, body: bytes, cut: Callable[[bytes, int, Phrases], bytes]) -> bytes:
+        if self.limit >= self.answers.limit:
+            return body
+        return cut(body, self.limit, texts.declared())
 
     def parts(self) -> Iterator[Part]:
         """The segments of the one round trip, and those of making one."""
@@ -143,7 +150,7 @@ class PersonalTurn(CompletingTurn):
             return self._outdated(answer)
         seen = Seen(
             b"",
-            answer.body,
+            self._shortened(answer.body, cut_own),
             answer.generated_at,
             answer.soft_expires_at,
             answer.hard_expires_at,
@@ -163,7 +170,7 @@ class PersonalTurn(CompletingTurn):
         catalogue = self.answers.catalogue()
         if catalogue is None or made.user_id != self.event.owner:
             return None
-        rows = presentable(made.items, catalogue, set(made.recent), self.answers.limit)
+        rows = presentable(made.items, catalogue, set(made.recent), self.limit)
         if not rows:
             return None
         answer = render(rows, texts.declared(), self.question.locale)
@@ -175,42 +182,3 @@ class PersonalTurn(CompletingTurn):
             self.desk.meters.invalid(damage).inc()
         else:
             super()._mend(key, damaged, damage)
-
-
-class _Items(msgspec.Struct):
-    items: list[msgspec.Raw]
-    text: str
-    kind: str
-    locale: str
-
-
-class _Body(msgspec.Struct):
-    answer: _Items
-    generated_at: str
-    version: int
-
-
-class _Scored(msgspec.Struct):
-    id: str
-    score: float
-
-
-class _ScoredItems(msgspec.Struct):
-    items: list[_Scored]
-
-
-class _ScoredBody(msgspec.Struct):
-    answer: _ScoredItems
-
-
-def recommended(body: bytes) -> Sequence[Recommended]:
-    """Which titles a stored body recommends, best first."""
-    items = msgspec.json.decode(body + b"}", type=_ScoredBody).answer.items
-    return [Recommended(item.id, item.score) for item in items]
-
-
-def cut(body: bytes, limit: int) -> bytes:
-    """A stored body with the first items alone; its text speaks of all of them."""
-    document = msgspec.json.decode(body + b"}", type=_Body)
-    document.answer.items = document.answer.items[:limit]
-    return msgspec.json.encode(document)[:-1]

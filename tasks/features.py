@@ -9,13 +9,11 @@ from domain.jobs import CheckFeatures, SweepFeatures, SyncFeatures
 from domain.ports import Ports
 from tasks.comparing import compare
 from tasks.performs import performs
-from tasks.sweeping import Sweep
+from tasks.sweeping import SWEPT, Sweep
 from tasks.syncing import sync
 
 STALE_SECONDS = 300.0
 """A tick that comes later has been overtaken by others."""
-SWEPT = "features.swept"
-"""The bookmark that holds when the last sweep ended."""
 
 
 @performs(SyncFeatures)

@@ -14,6 +14,14 @@ from domain.ports import Bookmarks, IdPage, Ports
 from tasks.syncing import Synced, sync
 
 BOOKMARK = "features.sweep"
+SWEPT = "features.swept"
+"""The bookmark that holds when the last sweep ended."""
+
+
+def forget(bookmarks: Bookmarks) -> None:
+    """Have everybody swept at once: what was merged of them is gone."""
+    for name in (BOOKMARK, SWEPT):
+        bookmarks.remove(name)
 
 
 @dataclass(frozen=True, slots=True)

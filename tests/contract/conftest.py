@@ -85,7 +85,7 @@ def aws_environment() -> Iterator[emulators.RunningEmulator]:
 def warm_moto(aws_environment: emulators.RunningEmulator) -> None:
     """moto imports a service at its first request, which a client may not have the time for."""
     del aws_environment
-    for service in ("ec2", "s3", "bedrock-runtime"):
+    for service in ("ec2", "s3", "bedrock-runtime", "sagemaker-runtime"):
         scope = f"Credential=test/20260101/ap-northeast-1/{service}/aws4_request"
         request = urllib.request.Request(  # noqa: S310 - moto's own address
             os.environ["AWS_ENDPOINT_URL"],

@@ -37,7 +37,7 @@ def test_programs_get_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_that_is_unhealthy_is_shown_and_makes_the_command_fail(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(Failure, match="unhealthy: 1 of 6 endpoints") as failure:
+    with pytest.raises(Failure, match="unhealthy: 1 of 8 endpoints") as failure:
         endpoint_commands.run(None, as_json=False)
     assert failure.value.code == FAILED
     lines = capsys.readouterr().out.splitlines()

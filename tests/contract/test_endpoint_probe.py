@@ -265,7 +265,7 @@ def test_the_watched_services_are_ones_that_the_sdk_knows(aws: AwsClients) -> No
 def test_an_embedded_stack_is_healthy(aws: AwsClients) -> None:
     patient = msgspec.structs.replace(endpoints.load(), timeout_seconds=60)
     healths = health_of(EndpointProbe(aws, patient, ""))
-    assert [health.status for health in healths] == [Status.HEALTHY] * 6
+    assert [health.status for health in healths] == [Status.HEALTHY] * 8
 
 
 @pytest.mark.usefixtures("warm_moto")

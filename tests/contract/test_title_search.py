@@ -155,6 +155,7 @@ async def test_genres_filter(search: Search) -> None:
     [
         (Wanted(text="", excluded=frozenset({"gourmet"})), {"berserk", "monster"}),
         (Wanted(text="gourmet", excluded=frozenset({"seinen"})), {"food-wars"}),
+        (Wanted(text="", genres=frozenset({"gourmet"})), {"food-wars", "oishinbo"}),
         (Wanted(text="", since=1980, until=1989), {"oishinbo"}),
         (Wanted(text="gourmet", since=1990), set()),
     ],

@@ -14,14 +14,13 @@ from domain.catalogue import Title
 from domain.comparisons import Comparisons
 from domain.model import Ended, Prompt, Stop
 from domain.model_answers import NOTHING_KNOWN, Background
-from domain.narrowing import Narrowing
 from domain.questions import QuestionKind, detect_locale
 from domain.routing import Size
 from domain.sessions import Turn
 from emulators.chat_model import reply
 from serving.generating import Generating, Making, Wish
 from serving.generation_meters import GenerationMeters
-from serving.model_path import going_on
+from serving.model_path import going_on, narrowing
 from serving.questions import QuestionClassifier
 from tests import unhurried
 from tests.unit.serving.fakes import request_path
@@ -67,7 +66,7 @@ def generating() -> Generating:
         max_chars=guardrails.load().max_chars,
         budget=unhurried.budgets().routes["generation"],
         meters=GenerationMeters(path.registry, path.meters),
-        narrow=Narrowing(search_table.genre_words, Comparisons(title_named, lambda: SAMPLE)).of,
+        narrow=narrowing(search_table.declared(), Comparisons(title_named, lambda: SAMPLE)).of,
         goes_on=going_on(search_table.declared()),
     )
 
@@ -99,6 +98,8 @@ async def answered(
         ("スポーツ以外でおすすめは？", None, "Sports"),
         ("恋愛要素なしの漫画", None, "Romance"),
         ("将棋の漫画", "Strategy Game", None),
+        ("泣ける漫画を教えて", "Drama", None),
+        ("something scary, please", "Horror", None),
     ],
 )
 async def test_genres_that_are_ruled_out_are_not_named(

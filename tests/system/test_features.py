@@ -61,7 +61,7 @@ def test_what_is_loaded_is_merged_by_the_workers(stack: Stack, tmp_path: Path, p
     activity = {**row(f"{prefix}1", views_7d=3), "group": "user-activity"}
     rows = [row(f"{prefix}{at}") for at in range(30)]
     file = write(tmp_path / "features.jsonl.gz", [*rows, activity])
-    assert json.loads(stack.cli("features", "load", file, "--json")) == {"written": 31, "bad": 0}
+    assert json.loads(stack.cli("features", "load", file, "--json")) == {"sent": 31, "bad": 0}
     eventually(lambda: values(stack, f"{prefix}1", "user-activity"), {"views_7d": "3"}.__eq__)
     eventually(lambda: all(values(stack, f"{prefix}{at}") for at in range(30)), bool)
     assert values(stack, f"{prefix}1") == {"locale": "ja"}
@@ -95,7 +95,7 @@ def test_bad_rows_are_named_and_the_others_loaded(
     file = write(tmp_path / "rows.jsonl", ["{", *good, row(prefix, colour="red")])
     done = run("features", "load", file, "--data-dir", stack.data_dir)
     assert done.returncode == 0, done.stderr
-    assert "39 records written, 2 bad rows left out" in done.stdout
+    assert "39 records sent, 2 bad rows left out" in done.stdout
     assert "rows.jsonl: line 1: not JSON" in done.stderr
     assert "rows.jsonl: line 41: the group has no such feature" in done.stderr
     eventually(lambda: values(stack, prefix), {"locale": "ja"}.__eq__)
@@ -152,7 +152,7 @@ def test_a_load_that_was_interrupted_is_gone_on_with(
     assert done.returncode == 0
     begun = re.search(r"going on behind line (\d+)", done.stderr)
     assert begun is not None
-    assert json.loads(done.stdout)["written"] == 2500 - int(begun[1])
+    assert json.loads(done.stdout)["sent"] == 2500 - int(begun[1])
     assert not bookmark.exists()
 
 
@@ -161,7 +161,10 @@ def test_what_is_deleted_is_erased_by_the_workers(
 ) -> None:
     stack.cli("features", "load", write(tmp_path / "rows.jsonl", [row(prefix)]))
     eventually(lambda: values(stack, prefix), {"locale": "ja"}.__eq__)
-    stack.cli("features", "delete", prefix, "--group", "user-profile")
+    said = stack.cli("features", "delete", prefix, "--group", "user-profile")
+    assert said.startswith("1 record deleted; ")
+    said = stack.cli("features", "delete", f"{prefix}-nobody")
+    assert said.startswith("there was no record; ")
     eventually(lambda: values(stack, prefix), {}.__eq__)
     found = item(stack, prefix)
     assert found is not None

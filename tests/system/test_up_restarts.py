@@ -6,10 +6,12 @@ All tests share one stack; the last one ends it.
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.system.running import (
     TRENDING,
@@ -35,6 +37,8 @@ CHILDREN = (
 )
 FORGETFUL = {"aws-moto"}
 IMPORTED = 50
+SWEPT_SECONDS = 150.0
+"""Half the pause between two sweeps, and several times the period in which one may begin."""
 TITLES = "588 titles"
 """Those of the bundled catalogue, and those that were imported."""
 
@@ -64,9 +68,11 @@ def test_a_stack_comes_back_with_what_was_imported_however_it_ended(
     battered: Stack, tmp_path: Path
 ) -> None:
     _import(battered, tmp_path / "catalogue.jsonl")
+    _load_features(battered, tmp_path / "features.jsonl")
     _end_by_a_signal(battered)
     with running(battered.data_dir) as again:
         assert _catalogue(again.until_ready()).startswith(TITLES)
+        eventually(lambda: _compared(again), bool, SWEPT_SECONDS)
         _kill(again)
     with running(battered.data_dir) as again:
         again.until_ready().asked_until("precomputed", TRENDING)
@@ -90,6 +96,21 @@ def _import(stack: Stack, file: Path) -> None:
     )
     assert "Owl" in reply.body["answer"]["text"]
     eventually(lambda: stack.ask("ワンピース").body["answer"]["kind"], lambda kind: kind == "title")
+
+
+def _load_features(stack: Stack, file: Path) -> None:
+    """They are merged, and a sweep has just ended, as far as Redis knows."""
+    features = {"locale": "ja"}
+    row = {"user_id": "me", "group": "user-profile", "event_time": 1e9, "features": features}
+    file.write_text(json.dumps(row) + "\n")
+    stack.cli("features", "load", file)
+    eventually(lambda: _compared(stack), bool)
+    with redis.Redis.from_url(stack.endpoints()["redis"]) as client:
+        client.set("bookmark:features.swept", repr(time.time()))
+
+
+def _compared(stack: Stack) -> int:
+    return int(json.loads(stack.cli("features", "check", "--json"))["users"])
 
 
 def _end_by_a_signal(stack: Stack) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from config.search import genre_words
+from config.search import declared
 from domain.catalogue import Catalogue, Title
 from domain.comparisons import Comparisons, comparison
-from domain.narrowing import Narrowing
 from domain.questions import fold, squash
+from serving.model_path import narrowing
 
 NAMES = {
     "naruto": "naruto",
@@ -40,7 +40,7 @@ def catalogue_of(catalogue: Catalogue | None) -> Callable[[], Catalogue | None]:
 
 
 COMPARISONS = Comparisons(title_named, catalogue_of(CATALOGUE))
-NARROW = Narrowing(genre_words, COMPARISONS).of
+NARROW = narrowing(declared(), COMPARISONS).of
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import pytest
 
-from config.search import genre_words
-from domain.narrowing import Narrowing
+from config.search import declared
+from domain.genres import GENRE_NAMES
 from domain.search import Wanted
+from serving.model_path import narrowing
 
-NARROW = Narrowing(genre_words).of
+NARROW = narrowing(declared(), None).of
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,41 @@ def test_a_title_without_a_date_is_in_no_wanted_year() -> None:
     wanted = Wanted(text="", since=1990)
     assert [wanted.is_in_years(date) for date in (None, "1989-12", "1990")] == [False, False, True]
     assert Wanted(text="").is_in_years(None)
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("something SAD with samurai", " Drama"),
+        ("怖い学校の漫画", " Horror"),
+        ("cute cats in a sad, tragic world", " Cute Girls Drama"),
+        ("Sadie's crusade", ""),
+    ],
+)
+def test_a_mood_beside_other_words_is_looked_for_by_the_names_of_its_genres(
+    question: str, names: str
+) -> None:
+    assert NARROW(question, 5) == Wanted(text=question + names, limit=5)
+
+
+@pytest.mark.parametrize(
+    ("question", "genres"),
+    [
+        ("泣ける漫画を教えて", {"drama"}),
+        ("怖い漫画が読みたい", {"horror"}),
+        ("笑える漫画ない？", {"comedy"}),
+        ("something really sad please", {"drama"}),
+        ("funny or cute ones", {"comedy", "cute-girls"}),
+    ],
+)
+def test_a_question_of_moods_alone_is_for_their_genres(question: str, genres: set[str]) -> None:
+    assert NARROW(question, 5) == Wanted(text="", genres=frozenset(genres), limit=5)
+
+
+def test_a_mood_narrows_as_its_genre_does() -> None:
+    wanted = NARROW("sad, not scary, since 2010", 5)
+    assert (set(wanted.genres), set(wanted.excluded), wanted.since) == ({"drama"}, {"horror"}, 2010)
+
+
+def test_every_mood_stands_for_a_genre_of_the_vocabulary() -> None:
+    assert declared().moods.keys() <= GENRE_NAMES.keys()

@@ -14,10 +14,11 @@ from domain.personal_answers import (
     catalogue_in,
     preview_in,
     recommendation_key,
+    render,
     store,
     unpack,
 )
-from domain.recommendations import Recommended, presentable, request_of
+from domain.recommendations import FILLED, Recommended, presentable, request_of
 from tests.fakes import NOW
 from tests.samples import title
 
@@ -104,6 +105,28 @@ def test_without_anything_known_there_is_nothing_to_ask() -> None:
     unwanted = UserFeatures("ann", {"profile": GroupRecord(NOW, {"born": "1990"})})
     for features in (None, unwanted):
         assert request_of(features, [], wanted=["genres"], limit=10, now=NOW) is None
+
+
+def test_what_is_free_is_filled_with_popular_titles_that_are_new_to_the_user() -> None:
+    adult = title("adult", 99, adult=True)
+    catalogue = Catalogue([*(title(name, ord(name)) for name in "abcdef"), adult])
+    rows = presentable([Recommended("a", 2.0), Recommended("a", 1.0)], catalogue, {"f"}, 4)
+    assert [(found.id, score) for found, score in rows] == [
+        ("a", 2.0),
+        ("e", 0.0),
+        ("d", 0.0),
+        ("c", 0.0),
+    ]
+    answer = render(rows, texts.declared(), "en")
+    assert answer.text == (
+        "Chosen to suit your interests: Title a. The list goes on with popular titles."
+    )
+
+
+def test_where_nothing_is_left_nothing_is_filled() -> None:
+    catalogue = Catalogue([title("a"), title("b")])
+    for items in ([], [Recommended("gone", 1.0)], [Recommended("a", FILLED)]):
+        assert not presentable(items, catalogue, (), 10)
 
 
 def test_only_titles_that_may_be_listed_and_are_new_to_the_user_are_shown() -> None:

@@ -160,7 +160,7 @@ async def test_a_true_answer_comes_from_the_model_and_then_from_the_cache(
     again = await ask(serving, question, f"s-again-{len(question)}", "alice")
     assert (again.json["source"], again.text) == ("cache", first.text)
     assert model_calls(aws) == 1
-    for segment in ("context", "redis", "search", "prompt", "model"):
+    for segment in ("context", "redis", "lease", "search", "prompt", "model"):
         assert f"{segment};dur=" in first.headers["server-timing"]
 
 

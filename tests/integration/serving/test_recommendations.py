@@ -61,14 +61,15 @@ async def test_a_stored_one_is_sent_either_way(serving: Serving, target: str) ->
     await connection.close()
 
 
-async def test_of_one_of_another_catalogue_only_what_this_one_has_is_sent(
+async def test_of_one_of_another_catalogue_what_this_one_has_is_sent_and_filled_up(
     serving: Serving,
 ) -> None:
     put_own(serving.valkey, "kenji", catalogue_version="before")
     connection = await Connection.to(serving)
     reply = await connection.send(request("kenji"))
     read = msgspec.json.decode(reply.body, type=ChatReply)
-    assert (read.source, [item.title for item in read.answer.items]) == ("stale", ["Title 0"])
+    titles = [item.title for item in read.answer.items]
+    assert (read.source, titles[:2], len(titles)) == ("stale", ["Title 0", "Title 19"], 10)
     assert b"own" not in reply.body.lower()
     assert "model;dur=0.000" in reply.headers["server-timing"]
     with serving.valkey.client() as client:

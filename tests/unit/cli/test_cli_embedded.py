@@ -8,9 +8,9 @@ import pytest
 
 from cli import ports
 from cli.data_dir import DataDir
-from cli.embedded import Stack, plan
+from cli.embedded import OWN_SERVICES, Stack, plan
 from cli.failures import Failure
-from config import queues
+from config import endpoints, queues
 
 pytestmark = pytest.mark.enable_socket
 GROUPS = list(queues.declared().groups)
@@ -105,3 +105,7 @@ def test_a_port_where_somebody_listens_is_refused() -> None:
         number = taken.getsockname()[1]
         with pytest.raises(Failure, match=f"port {number} .* in use"):
             ports.reserve(number)
+
+
+def test_the_way_to_every_service_that_is_emulated_by_ourselves_is_watched() -> None:
+    assert set(OWN_SERVICES) <= endpoints.declared().services.keys()

@@ -10,13 +10,15 @@ from adapters.feature_rows import FeatureRow
 from adapters.sagemaker_loading import SageMakerLoading
 from cli import output
 from cli.bookmarks import FileBookmarks
+from cli.features_deleting import found
 from cli.features_loading import BLOCK_ROWS, Loading
-from cli.features_syncing import Total
-from domain.errors import MangaAssistError
+from cli.features_syncing import Total, tell_compared
+from domain.errors import MangaAssistError, Transient
 from domain.features import FUTURE_SECONDS, GroupRecord, UserFeatures
 from domain.ports import Merged, Written
+from tasks.comparing import Compared
 from tasks.syncing import Synced
-from tests.fakes import NOW
+from tests.fakes import NOW, FakeFeatures
 
 ANN = Merged(UserFeatures("ann", {"g": GroupRecord(NOW, {})}), {"g": Written.APPLIED})
 
@@ -62,7 +64,7 @@ def test_what_is_bad_when_a_file_is_looked_at_is_not_written_after_all(tmp_path:
     loading = loading_of(file, store)
     loading.check()
     assert len(list(loading.blocks())) == 1
-    assert (loading.total.written, loading.total.bad) == (30, 1)
+    assert (loading.total.sent, loading.total.bad) == (30, 1)
     assert [one.user_id for one in store.taken] == [f"u{at}" for at in range(30)]
 
 
@@ -80,6 +82,39 @@ def test_a_call_that_goes_on_counts_what_is_behind_its_place(
     again.check()
     assert capsys.readouterr().err.count("not JSON") == 3, "all of the file is looked at"
     list(again.blocks())
-    assert (first.total.bad, first.total.written) == (3, BLOCK_ROWS)
-    assert (again.total.bad, again.total.written) == (1, 10)
+    assert (first.total.bad, first.total.sent) == (3, BLOCK_ROWS)
+    assert (again.total.bad, again.total.sent) == (1, 10)
     assert len(store.taken) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("user_ids", "said"),
+    [
+        (["nobody"], "there was no record"),
+        (["ann", "nobody"], "1 record deleted"),
+        (["ann", "odd"], "2 records deleted"),
+        (["ann", "silent"], "1 record deleted, 1 user deleted unread"),
+    ],
+)
+def test_a_deletion_says_what_there_was(user_ids: list[str], said: str) -> None:
+    store = FakeFeatures()
+    store.put("ann", "g", GroupRecord(NOW, {}))
+    store.put("ann", "other", GroupRecord(NOW, {}))
+    store.unusable["odd"] = {"g"}
+    store.silent["silent"] = "not answered"
+    assert found(store, user_ids, ["g"]) == said
+
+
+def test_what_cannot_be_read_is_deleted_all_the_same() -> None:
+    store = FakeFeatures()
+    store.fail = Transient("no answer")
+    assert found(store, ["ann"], ["g"]).startswith("deleted, whatever was there")
+
+
+def test_a_check_without_anybody_says_that_there_is_nothing_to_compare(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tell_compared(Compared(), as_json=False)
+    assert capsys.readouterr().out == "nobody has merged features: there is nothing to compare\n"
+    tell_compared(Compared(users=1, records=2), as_json=False)
+    assert capsys.readouterr().out == "1 user with 2 records compared\n0 repaired\n"

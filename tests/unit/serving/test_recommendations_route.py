@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from adapters.redis_multiplexed import Late, NotDone
 from adapters.redis_serving import Complaint
 from config import texts
+from domain.answers import store as store_popular
 from domain.catalogue import Catalogue, Title
 from domain.errors import MangaAssistError
 from domain.events import (
@@ -24,6 +26,7 @@ from domain.events import (
 from domain.personal_answers import Lifetime, store
 from domain.questions import Question, QuestionKind
 from domain.recommendations import Recommended
+from domain.rendering import Material, popular_recommendation
 from serving.exchange import dispatch
 from serving.models import ChatReply
 from serving.personal import PersonalAnswers
@@ -37,6 +40,7 @@ from tests.unit.serving.jumping import run
 from tests.unit.serving.test_recommending import FakeBackends, known
 
 ANN = (b"authorization", b"Bearer ann")
+BOB = (b"authorization", b"Bearer bob")
 POPULAR = "answer:recommendation:all:en"
 EN = (b"accept-language", b"en-GB,en;q=0.9")
 TITLES = [title(name) for name in ("a", "b", "c", "d")]
@@ -160,14 +164,16 @@ def test_the_event_says_what_was_asked_where(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("way", ["get", "ask"])
-def test_one_of_another_catalogue_is_shown_as_far_as_this_one_has_its_titles(
+def test_one_of_another_catalogue_is_shown_as_far_as_this_one_has_its_titles_and_filled_up(
     desk: Desk, way: str
 ) -> None:
     before = [title("gone"), replace(title("b"), title="Old name"), title("adult"), title("a")]
     desk.path.stock.answers["reco:ann"] = own(titles=before, catalogue="v-0")
     reply = read(desk.get(ANN) if way == "get" else desk.ask(ANN))
-    assert (reply.source, ids(reply), reply.age_seconds) == ("stale", ["b", "a"], 10.0)
-    assert [one.title for one in reply.answer.items] == ["Title b", "Title a"]
+    assert (reply.source, ids(reply), reply.age_seconds) == ("stale", ["b", "a", "c", "d"], 10.0)
+    assert [one.title for one in reply.answer.items][:2] == ["Title b", "Title a"]
+    assert [one.score for one in reply.answer.items] == [1.0, 1.0, 0.0, 0.0]
+    assert "Title b, Title a. The list goes on" in reply.answer.text
     for word in ("gone", "Old name", "adult"):
         assert word not in reply.answer.text
     assert desk.backends.calls == []
@@ -274,6 +280,20 @@ def test_of_whom_nothing_is_known_popular_titles_are_sent(desk: Desk) -> None:
     assert "model" not in desk.backends.calls
 
 
+def test_what_few_titles_suit_is_filled_up_with_what_the_user_does_not_know(desk: Desk) -> None:
+    desk.backends.items = [Recommended("c", 1.0)]
+    desk.backends.recent = ["a"]
+    reply = read(desk.get(ANN))
+    assert [(one.id, one.score) for one in reply.answer.items] == [("c", 1.0), ("b", 0), ("d", 0)]
+    assert "interests: Title c. The list goes on" in reply.answer.text
+
+
+def test_a_list_of_nothing_but_fillings_is_nobodys_own(desk: Desk) -> None:
+    desk.path.stock.answers["reco:ann"] = own(titles=[title("gone")], catalogue="v-0")
+    desk.backends.items = [Recommended("a", 0.0)]
+    assert read(desk.get(ANN)).source == "fallback"
+
+
 def test_titles_that_may_not_be_shown_are_no_recommendation(desk: Desk) -> None:
     desk.backends.items = [Recommended("adult", 1.0), Recommended("gone", 1.0)]
     assert read(desk.get(ANN)).source == "fallback"
@@ -313,6 +333,62 @@ def test_a_limit_shortens_the_list_wherever_it_comes_from(desk: Desk) -> None:
     short = read(desk.get(ANN, query=b"limit=1"))
     assert (ids(short), short.source) == (["a"], "precomputed")
     assert ids(read(desk.get(ANN, query=b"limit=10"))) == ["a", "b", "c"]
+
+
+def chosen_for(scores: Mapping[str, float]) -> bytes:
+    rows = [(title(name), score) for name, score in scores.items()]
+    return store(
+        "ann", rows, texts.declared(), NOW, Lifetime(900, 9000), catalogue_version="v-1"
+    ).pack()
+
+
+@pytest.mark.parametrize(
+    ("scores", "limit", "said"),
+    [
+        (dict.fromkeys("abcde", 1.0), 4, "interests: Title a, Title b, Title c and 1 more."),
+        (dict.fromkeys("abcde", 1.0), 2, "interests: Title a, Title b."),
+        ({"a": 2.0, "b": 0.0, "c": 0.0}, 1, "interests: Title a."),
+        (
+            {"a": 2.0, "b": 0.0, "c": 0.0},
+            2,
+            "interests: Title a. The list goes on with other titles from the catalogue.",
+        ),
+    ],
+)
+def test_a_text_speaks_of_what_is_in_the_response(
+    desk: Desk, scores: Mapping[str, float], limit: int, said: str
+) -> None:
+    desk.path.stock.answers["reco:ann"] = chosen_for(scores)
+    short = read(desk.get(ANN, query=b"limit=%d" % limit))
+    assert (ids(short), short.source) == (list(scores)[:limit], "precomputed")
+    assert short.answer.text.endswith(said)
+
+
+def test_so_does_that_of_one_that_is_made_and_of_popular_titles(desk: Desk) -> None:
+    assert read(desk.get(ANN, query=b"limit=2")).answer.text.endswith(": Title a, Title b.")
+    desk.path.stock.answers[POPULAR] = popular(TITLES)
+    desk.backends.in_dynamodb = None
+    for headers in ([BOB], []):
+        assert read(desk.get(*headers)).answer.text.endswith("Title c and 1 more.")
+        short = read(desk.get(*headers, query=b"limit=2"))
+        assert (ids(short), short.answer.text) == (
+            ["a", "b"],
+            "Picks from the catalogue: Title a, Title b.",
+        )
+
+
+def popular(titles: Sequence[Title]) -> bytes:
+    material = Material(
+        catalogue=Catalogue(titles),
+        scores={},
+        today=date(2026, 1, 1),
+        phrases=texts.declared(),
+        locales=["en"],
+        top_n=10,
+        trend_days=7,
+    )
+    (answer,) = popular_recommendation(material)
+    return store_popular(answer, version=7, now=NOW, ttl_seconds=900, hard_ttl_seconds=9000).pack()
 
 
 @pytest.mark.parametrize(

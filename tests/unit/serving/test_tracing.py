@@ -229,7 +229,7 @@ async def test_the_models_segments_are_in_the_trace_of_its_question() -> None:
     await found.ask("a dark title")
     server = spans.named("chat")
     parts = spans.parts_of(server)
-    assert {"redis", "context", "search", "prompt", "model"} <= set(parts)
+    assert {"redis", "context", "lease", "search", "prompt", "model"} <= set(parts)
     starts = [parts[name].start_time or 0 for name in ("redis", "context", "prompt", "model")]
     assert starts == sorted(starts)
     assert (said(server)["mangaassist.source"], said(server)["mangaassist.rung"]) == (

@@ -13,7 +13,7 @@ from tasks.comparing import Skew, compare
 from tasks.features import STALE_SECONDS, check_features, sweep_features, sync_features
 from tasks.interactions import count_interactions
 from tasks.sessions import update_sessions
-from tasks.sweeping import BOOKMARK, Sweep
+from tasks.sweeping import BOOKMARK, Sweep, forget
 from tests.fakes import NOW, World
 from tests.samples import DAY, RULE, interaction, session_update
 
@@ -201,6 +201,18 @@ def test_the_next_sweep_begins_after_a_pause(world: World) -> None:
     world.clock.now += declared().sync.pause_seconds
     sweep_features([sweep_job()], world.ports)
     assert len(world.features.reads) == 2 * reads
+
+
+@pytest.mark.parametrize("is_under_way", [False, True])
+def test_a_table_that_is_new_is_filled_without_a_pause(world: World, is_under_way: bool) -> None:
+    everybody(world, 6)
+    sweep_features([sweep_job()], world.ports)
+    if is_under_way:
+        next(Sweep(world.ports, table(page_users=3), world.bookmarks).steps())
+    world.users.users.clear()
+    forget(world.bookmarks)
+    sweep_features([sweep_job()], world.ports)
+    assert len(world.users.users) == 6
 
 
 def test_a_sweep_that_is_stopped_goes_on_where_it_was(world: World) -> None:

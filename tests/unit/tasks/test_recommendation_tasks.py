@@ -60,7 +60,7 @@ def test_what_a_user_did_leads_to_a_recommendation_without_it(world: World) -> N
     count_interactions([interaction("a", user_id="ann")], world.ports)
     tick(world)
     assert world.recommender.asked[0].recent == ["a"]
-    assert shown(world) == ["b"]
+    assert shown(world) == ["b", "c"], "filled up, but not with what is known"
 
 
 def test_many_interactions_lead_to_one_recommendation(world: World) -> None:
@@ -83,7 +83,7 @@ def test_features_alone_are_enough(world: World) -> None:
     world.recommendations.mark({"ann"}, NOW)
     tick(world)
     assert world.recommender.asked[0].features == {"user-profile": {"favourite_genres": "Action"}}
-    assert shown(world) == ["a", "b"]
+    assert shown(world) == ["a", "b", "c"]
 
 
 def test_whoever_is_here_gets_a_new_one_before_the_old_is_stale(world: World) -> None:
@@ -117,7 +117,7 @@ def test_without_the_model_the_job_is_done_and_the_user_stays_due(
     tick(world)
     assert not world.recommendations.stored, "not before the lease is over"
     tick(world, TABLE.lease_seconds)
-    assert shown(world) == ["b"]
+    assert shown(world) == ["b", "c"]
 
 
 def test_of_whom_nothing_is_known_is_not_asked(world: World) -> None:
@@ -172,7 +172,7 @@ def written(items: tuple[tuple[str, float], ...], at: float = NOW) -> WriteRecom
 
 def test_what_the_request_path_computed_is_written_without_asking_the_model(world: World) -> None:
     write_recommendation([written((("a", 1.0), ("adult", 0.9), ("b", 0.5)))], world.ports)
-    assert (shown(world), world.recommender.asked) == (["a", "b"], [])
+    assert (shown(world), world.recommender.asked) == (["a", "b", "c"], [])
     assert world.recommendations.stored["ann"].generated_at == NOW
     assert world.recommendations.due["ann"] > NOW
 
@@ -180,7 +180,7 @@ def test_what_the_request_path_computed_is_written_without_asking_the_model(worl
 def test_what_was_computed_of_older_knowledge_replaces_nothing(world: World) -> None:
     write_recommendation([written((("a", 1.0),))], world.ports)
     write_recommendation([written((("b", 1.0),), NOW - 1)], world.ports)
-    assert shown(world) == ["a"]
+    assert shown(world) == ["a", "b", "c"]
     assert outcomes(world) == {"made": 1, "superseded": 1}
 
 
