@@ -47,7 +47,10 @@ export class Visit {
     this.#beginAnew("");
   }
 
-  /** The conversation to ask in, once its past is shown; null where the session has ended meanwhile. */
+  /**
+   * The conversation to ask in, once its past is shown; null where the session has ended meanwhile. From
+   * now on the server may know turns of it.
+   */
   async settled() {
     const { sessionId } = this.conversation;
     await this.#isBegun;
