@@ -2,7 +2,9 @@
 
 import { Problem, Refused } from "./conversation.js";
 import { button, by, element } from "./elements.js";
+import { follow, reveal, toEnd } from "./scrolling.js";
 import { recall } from "./tab.js";
+import { askForToken, onToken } from "./token_dialog.js";
 import { Visit } from "./visit.js";
 import { wordings } from "./wordings.js";
 
@@ -27,9 +29,9 @@ function dropRefused() {
   for (const part of document.querySelectorAll("#turns .refused")) part.remove();
 }
 
-function askForToken() {
-  by("token-dialog").returnValue = "";
-  by("token-dialog").showModal();
+function goOnAsGuest() {
+  visit.signOut();
+  by("message").focus();
 }
 
 /** Put everything that the page says into its language. */
@@ -55,25 +57,39 @@ async function ask(message) {
   const conversation = await visit.settled();
   if (!conversation) return; // Somebody else is there now.
   const card = addQuestion(message);
-  const text = card.firstElementChild;
-  let heard = "";
-  try {
-    const reply = await conversation.ask(message, (piece) => {
-      text.textContent = heard += piece;
-      card.scrollIntoView({ block: "end" });
-    });
-    if (!card.isConnected) return; // Here too.
-    show(card, reply);
-    visit.keep(message, reply);
-  } catch (error) {
-    if (card.isConnected) fail(card, error, message);
-  }
-  card.scrollIntoView({ block: "end" });
+  reveal(card);
+  await answer(card, conversation, message, crypto.randomUUID());
 }
 
+/** Ask the question of a failed turn once more, under its id, so that it stays one turn. */
+async function askAgain(card, message, messageId) {
+  card.classList.remove("failed");
+  card.replaceChildren(element("p", { text: "…" }));
+  by("message").focus();
+  const conversation = await visit.settled();
+  if (conversation) await answer(card, conversation, message, messageId);
+}
+
+/** Ask, and have the card say what comes. */
+async function answer(card, conversation, message, messageId) {
+  const text = card.firstElementChild;
+  let heard = "";
+  const hear = (piece) => follow(card, () => { text.textContent = heard += piece; });
+  try {
+    const reply = await conversation.ask(message, hear, messageId);
+    if (!card.isConnected) return; // Somebody else is there now.
+    follow(card, () => show(card, reply));
+    visit.keep(message, reply);
+  } catch (error) {
+    if (card.isConnected) follow(card, () => fail(card, error, message, messageId));
+  }
+}
+
+/** @returns the card of its answer */
 function addQuestion(message) {
-  add(element("li", { text: message, className: "question" }));
-  return add(element("li", { className: "answer" }, element("p", { text: "…" })));
+  const card = element("li", { className: "answer" }, element("p", { text: "…" }));
+  by("turns").append(element("li", { text: message, className: "question" }), card);
+  return card;
 }
 
 function show(card, reply) {
@@ -84,29 +100,39 @@ function show(card, reply) {
   choose(card, reply);
 }
 
-function fail(card, error, message) {
+function fail(card, error, message, messageId) {
   const say = wordings[state.locale];
   card.classList.add("failed");
   if (!(error instanceof Refused)) {
     const why = error instanceof Problem ? error.message : say.unreachable;
-    card.replaceChildren(element("p", { text: why }));
+    const again = button(say.tryAgain, () => askAgain(card, message, messageId));
+    card.replaceChildren(element("p", { text: why }), element("footer", {}, again));
     return;
   }
   // It was not taken: it can be asked again once that is settled.
   by("message").value ||= message;
   for (const part of [card, card.previousElementSibling]) part.classList.add("refused");
-  const ways = element("footer", {}, button(say.signInAgain, askForToken), button(say.asGuest, () => visit.signOut()));
+  const ways = element("footer", {}, button(say.signInAgain, askForToken), button(say.asGuest, goOnAsGuest));
   card.replaceChildren(element("p", { text: say.tokenRefused }), ways);
 }
 
-/** A turn of a guest, as this tab keeps it. */
-function addTold({ question, reply, at }) {
-  const ageSeconds = reply.age_seconds + (Date.now() - at) / 1000;
-  show(addQuestion(question), { ...reply, age_seconds: ageSeconds });
+/** What a guest was told, as this tab keeps it. */
+function addTold(turns) {
+  for (const { question, reply, at } of turns) {
+    const ageSeconds = reply.age_seconds + (Date.now() - at) / 1000;
+    show(addQuestion(question), { ...reply, age_seconds: ageSeconds });
+  }
+  toEnd();
 }
 
-/** A turn of the session as the server keeps it: the beginning of the answer. */
-function addPast({ question, answer_preview: preview, at }) {
+/** The turns of the session as the server keeps them. */
+function addPast(turns) {
+  turns.forEach(addPreview);
+  toEnd();
+}
+
+/** A turn with the beginning of its answer. */
+function addPreview({ question, answer_preview: preview, at }) {
   const isCut = [...preview].length >= PREVIEW_CHARS;
   const card = addQuestion(question);
   card.classList.add("past");
@@ -114,12 +140,6 @@ function addPast({ question, answer_preview: preview, at }) {
     element("p", { text: preview ? preview + (isCut ? "…" : "") : wordings[state.locale].unanswered }),
     element("footer", {}, element("time", { text: new Date(at).toLocaleString(state.locale) })),
   );
-}
-
-function add(turn) {
-  by("turns").append(turn);
-  turn.scrollIntoView({ block: "end" });
-  return turn;
 }
 
 function rendered(reply) {
@@ -188,11 +208,9 @@ by("sign-in").addEventListener("click", () => {
   if (visit.conversation.token && !visit.isRefused) visit.signOut();
   else askForToken();
 });
-by("token-cancel").addEventListener("click", () => by("token-dialog").close(""));
-by("token-dialog").addEventListener("close", () => {
-  const token = by("token").value.trim();
-  by("token").value = "";
-  if (by("token-dialog").returnValue === "save" && token) visit.signIn(token);
+onToken(() => wordings[state.locale], (token) => {
+  visit.signIn(token);
+  by("message").focus();
 });
 
 // A token in the fragment never reaches a server's log; it leaves the address bar at once.

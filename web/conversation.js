@@ -12,6 +12,7 @@ class Lost extends Error {}
 
 const OPEN_MS = 3000;
 const READ_MS = 3000;
+const UNAUTHORIZED = "unauthorized";
 
 /** One connection: questions go in, their tokens and answers come out. */
 class Line {
@@ -55,12 +56,28 @@ class Line {
     });
   }
 
+  /**
+   * Resolves if the server takes the token; throws Refused where it does not. It says nothing to a good
+   * one: only whoever is signed in hears that the second frame, without one, is invalid.
+   */
+  async confirm() {
+    await this.opened;
+    const code = await new Promise((resolve) => {
+      this.#socket.addEventListener("message", ({ data }) => resolve(JSON.parse(data).code));
+      this.#socket.addEventListener("close", resolve);
+      setTimeout(resolve, READ_MS);
+      this.#socket.send(JSON.stringify({ type: "auth" }));
+    });
+    if (code === UNAUTHORIZED) throw new Refused();
+    if (code !== "invalid") throw new Lost();
+  }
+
   close() {
     this.#socket.close();
   }
 
   #hear(frame) {
-    if (frame.code === "unauthorized" && this.#token) {
+    if (frame.code === UNAUTHORIZED && this.#token) {
       this.#refusal = frame.detail;
       this.#refused();
     }
@@ -105,11 +122,10 @@ export class Conversation {
   /**
    * The reply to a question, with the milliseconds of each segment and of the whole trip. `hear`
    * gets its text piece by piece where it comes so. A question that was lost with its connection is
-   * asked once more, under the same id, so that it stays one turn.
+   * asked once more, under the same id, so that it stays one turn; whoever asks again does so, too.
    */
-  async ask(message, hear) {
+  async ask(message, hear, messageId = crypto.randomUUID()) {
     const started = performance.now();
-    const messageId = crypto.randomUUID();
     let firstMs = null;
     const first = (text) => {
       firstMs ??= performance.now() - started;
@@ -157,7 +173,7 @@ export class Conversation {
   }
 
   #bearer() {
-    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    return this.token ? bearer(this.token) : {};
   }
 
   async #post(message, messageId) {
@@ -179,6 +195,30 @@ export class Conversation {
     if (!response.ok) throw new Problem(body.detail ?? body.title);
     return body;
   }
+}
+
+/**
+ * Have the server look at a token, before anything is given up for it; throws Refused where it is not
+ * taken. Over a connection this leaves no error in the console, as asking for a session of nobody does.
+ */
+export async function present(token) {
+  const sessionId = crypto.randomUUID();
+  const line = new Line(sessionId, token, () => {});
+  try {
+    await line.confirm();
+    return;
+  } catch (error) {
+    if (!(error instanceof Lost)) throw error;
+  } finally {
+    line.close();
+  }
+  const options = { headers: bearer(token), signal: AbortSignal.timeout(READ_MS) };
+  const { status } = await fetch(`v1/sessions/${sessionId}`, options);
+  if (status === 401) throw new Refused();
+}
+
+function bearer(token) {
+  return { Authorization: `Bearer ${token}` };
 }
 
 /** `redis;dur=0.4, total;dur=0.9, rung;desc="fresh"` as segments [["redis", 0.4], …] and the rung. */

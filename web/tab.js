@@ -4,7 +4,10 @@
 const KEY = "mangaassist";
 const KEPT_TURNS = 30;
 
-/** @returns {{ token?: string, sessionId?: string, told?: { question: string, reply: object, at: number }[] }} */
+/**
+ * @returns {{ token?: string, sessionId?: string, isAsked?: boolean,
+ *   told?: { question: string, reply: object, at: number }[] }}
+ */
 export function recall() {
   try {
     return JSON.parse(sessionStorage.getItem(KEY)) ?? {};
@@ -13,9 +16,9 @@ export function recall() {
   }
 }
 
-export function remember({ token, sessionId, told }) {
+export function remember({ token, sessionId, isAsked, told }) {
   try {
-    sessionStorage.setItem(KEY, JSON.stringify({ token, sessionId, told: told.slice(-KEPT_TURNS) }));
+    sessionStorage.setItem(KEY, JSON.stringify({ token, sessionId, isAsked, told: told.slice(-KEPT_TURNS) }));
   } catch {
     // Where nothing is kept, a reload begins anew.
   }

@@ -11,10 +11,11 @@ export class Visit {
   #page;
   #isBegun = Promise.resolve(); // Once the past of the session is shown.
   #told = []; // To a guest.
+  #isAsked = false; // Before that the server knows no turns.
 
   /**
    * @param {{ speak: () => void, clear: () => void, dropRefused: () => void, isEmpty: () => boolean,
-   *   addPast: (turn: object) => void, addTold: (turn: object) => void }} page `speak` says who is
+   *   addPast: (turns: object[]) => void, addTold: (turns: object[]) => void }} page `speak` says who is
    *   there, `clear` takes away all that was said, `dropRefused` what the server did not take of it
    */
   constructor(page) {
@@ -24,11 +25,12 @@ export class Visit {
   /** Begin where this tab was before it was loaded again. */
   resume(token, before) {
     if (token && before.sessionId && isSameUser(token, before.token ?? "")) {
+      this.#isAsked = before.isAsked ?? false;
       this.#goOn(token, before.sessionId);
     } else if (!token && !before.token && before.sessionId) {
       this.#told = before.told ?? [];
       this.#begin("", before.sessionId);
-      this.#told.forEach(this.#page.addTold);
+      this.#page.addTold(this.#told);
     } else {
       this.#begin(token);
     }
@@ -45,11 +47,17 @@ export class Visit {
     this.#beginAnew("");
   }
 
-  /** The conversation to ask in, once its past is shown; null where the session has ended meanwhile. */
+  /**
+   * The conversation to ask in, once its past is shown; null where the session has ended meanwhile. From
+   * now on the server may know turns of it.
+   */
   async settled() {
     const { sessionId } = this.conversation;
     await this.#isBegun;
-    return this.conversation.sessionId === sessionId ? this.conversation : null;
+    if (this.conversation.sessionId !== sessionId) return null;
+    this.#isAsked = true;
+    this.#remember();
+    return this.conversation;
   }
 
   /** A guest's turns are kept by the tab: the server tells turns to a signed-in owner only. */
@@ -74,6 +82,7 @@ export class Visit {
   /** The same in an empty chat: nobody sees what somebody else was told. */
   #beginAnew(token) {
     this.#told = [];
+    this.#isAsked = false;
     this.#page.clear();
     this.#begin(token);
   }
@@ -81,7 +90,7 @@ export class Visit {
   #goOn(token, sessionId) {
     this.#begin(token, sessionId);
     this.#page.dropRefused();
-    this.#isBegun = this.#showPast();
+    if (this.#isAsked) this.#isBegun = this.#showPast();
   }
 
   /**
@@ -92,11 +101,11 @@ export class Visit {
     const { conversation } = this;
     const turns = await conversation.turns().catch(() => null);
     if (conversation !== this.conversation) return; // Somebody else may be there now.
-    if (this.#page.isEmpty()) turns?.forEach(this.#page.addPast);
+    if (turns && this.#page.isEmpty()) this.#page.addPast(turns);
   }
 
   #remember() {
     const { token, sessionId } = this.conversation;
-    remember({ token, sessionId, told: this.#told });
+    remember({ token, sessionId, isAsked: this.#isAsked, told: this.#told });
   }
 }

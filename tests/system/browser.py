@@ -49,6 +49,13 @@ class Page:
         self._call("Page.reload")
         self._until_new()
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page a screen of this size."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=height, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+
     def run(self, script: str) -> Any:
         """The value of an expression; None while there is no page that could tell."""
         told = self._call("Runtime.evaluate", expression=script, returnByValue=True)

@@ -34,8 +34,9 @@ globalThis.fetch = async (path, { headers }) => {
 const say = (socket, frame) =>
   socket.dispatchEvent(new MessageEvent("message", { data: JSON.stringify(frame) }));
 const settled = () => new Promise((resolve) => setImmediate(resolve));
-const { Conversation, Problem, Refused } = await import(`${process.argv[1]}/conversation.js`);
-const { Visit } = await import(`${process.argv[1]}/visit.js`);
+const load = (name) => import(`${process.argv[1]}/${name}.js`);
+const { Conversation, Problem, Refused, present } = await load("conversation");
+const { Visit } = await load("visit");
 const tell = (found) => {
   console.log(JSON.stringify(found));
   process.exit(0);

@@ -1,5 +1,7 @@
 """The page's side of a conversation, run by Node with sockets that the test closes."""
 
+import json
+
 import pytest
 
 from tests.integration.serving.page_modules import HAS_NODE, run
@@ -63,6 +65,34 @@ const found = await talk.turns();
 status = 404;
 tell({ found, none: await talk.turns(), fetched });
 """
+UNREACHABLE = """
+const posted = [];
+let isReachable = false;
+globalThis.fetch = async (path, { body }) => {
+  posted.push(JSON.parse(body));
+  if (!isReachable) throw new TypeError("no route");
+  return { ok: true, status: 200, headers: new Headers(), json: async () => ({ source: "cache" }) };
+};
+const talk = new Conversation("s", "");
+sockets[0].close();
+const first = await talk.ask("a", () => {}, "m-1").catch((error) => error.message);
+isReachable = true;
+const again = await talk.ask("a", () => {}, "m-1");
+talk.close();
+tell({ first, again: again.source, ids: posted.map((each) => each.message_id) });
+"""
+PRESENTED = """
+status = STATUS;
+const outcome = present("a-token").then(() => "taken", (error) => error.constructor.name);
+if (FRAME) {
+  await settled();
+  say(sockets[0], FRAME);
+} else {
+  sockets[0].close();
+}
+const sent = sockets[0].sent;
+tell({ outcome: await outcome, sent, state: sockets[0].readyState, asked: fetched.length });
+"""
 
 
 def test_questions_lost_together_open_one_connection_and_one_that_is_over_opens_none() -> None:
@@ -88,3 +118,24 @@ def test_only_a_token_can_be_refused() -> None:
 def test_the_turns_of_a_session_are_read_with_the_token_of_their_owner() -> None:
     address = ["v1/sessions/s", "Bearer a-token"]
     assert run(TURNS) == {"found": [{"question": "q"}], "none": None, "fetched": [address] * 2}
+
+
+def test_a_question_that_reached_nobody_is_asked_again_under_its_id() -> None:
+    assert run(UNREACHABLE) == {"first": "no route", "again": "cache", "ids": ["m-1", "m-1"]}
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("invalid", "taken"), ("unauthorized", "Refused")])
+def test_a_connection_tells_whether_a_token_is_taken(code: str, outcome: str) -> None:
+    frame = json.dumps({"type": "error", "code": code, "detail": "why"})
+    assert run(PRESENTED.replace("STATUS", "500").replace("FRAME", frame)) == {
+        "outcome": outcome, "state": 3, "asked": 0,
+        "sent": [{"type": "auth", "token": "a-token"}, {"type": "auth"}],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("404", "taken"), ("401", "Refused")])
+def test_without_a_connection_a_request_tells_whether_a_token_is_taken(
+    status: str, outcome: str
+) -> None:
+    told = run(PRESENTED.replace("STATUS", status).replace("FRAME", "null"))
+    assert (told["outcome"], told["asked"]) == (outcome, 1)

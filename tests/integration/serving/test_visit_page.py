@@ -14,7 +14,7 @@ VISIT = """
 const token = (sub, mark) =>
   ["head", Buffer.from(JSON.stringify({ sub })).toString("base64url"), mark].join(".");
 const seen = [];
-const add = ({ question }) => seen.push(question);
+const add = (turns) => seen.push(...turns.map(({ question }) => question));
 const visit = new Visit({
   speak: () => {}, clear: () => { seen.length = 0; }, dropRefused: () => {},
   isEmpty: () => !seen.length, addPast: add, addTold: add,
@@ -27,7 +27,7 @@ SIGNED_OUT = """
 let release;
 reading = new Promise((resolve) => { release = resolve; });
 const earlier = token(USER, "1");
-visit.resume(token(USER, "2"), { token: earlier, sessionId: "s" });
+visit.resume(token(USER, "2"), { token: earlier, sessionId: "s", isAsked: true });
 const asking = visit.settled();
 visit.signOut();
 const askingAsGuest = await visit.settled();
@@ -41,7 +41,7 @@ tell({ ...found(), asked, isReady: askingAsGuest === visit.conversation });
 SIGNED_IN_AGAIN = """
 const before = token(USER, "1");
 body = { turns: [{ question: "hers" }] };
-visit.resume(before, { token: before, sessionId: "s" });
+visit.resume(before, { token: before, sessionId: "s", isAsked: true });
 await visit.settled();
 status = STATUS;
 visit.signIn(NEXT);
@@ -49,11 +49,28 @@ const asked = await visit.settled();
 tell({ ...found(), token: asked === visit.conversation });
 """
 RELOADED = """
-const kept = { sessionId: "s", token: BEFORE, told: [{ question: "a guest's" }] };
+const kept = { sessionId: "s", token: BEFORE, isAsked: true, told: [{ question: "a guest's" }] };
 body = { turns: [{ question: "hers" }] };
 visit.resume(TOKEN, kept);
 await visit.settled();
 tell(found());
+"""
+NEVER_ASKED = """
+const kept = [];
+globalThis.sessionStorage = { setItem: (_key, text) => kept.push(JSON.parse(text)) };
+const hers = token(USER, "1");
+visit.resume("", {});
+visit.signIn(hers);
+await visit.settled();
+const [asked] = kept.slice(-1);
+visit.signOut();
+visit.signIn(hers);
+const [unasked] = kept.slice(-1);
+visit.resume(hers, unasked);
+await settled();
+const before = fetched.length;
+visit.resume(hers, asked);
+tell({ before, after: fetched.length });
 """
 HERS, ANOTHERS = 'token(USER, "2")', 'token("ken", "1")'
 
@@ -101,3 +118,7 @@ def test_a_reload_shows_what_was_told_to_the_same_one(
 ) -> None:
     told = visit(RELOADED, BEFORE=before, TOKEN=token)
     assert (told["seen"], told["sameSession"]) == (seen, same)
+
+
+def test_turns_are_read_only_of_a_session_in_which_something_was_asked() -> None:
+    assert visit(NEVER_ASKED) == {"before": 0, "after": 1}
