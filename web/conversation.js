@@ -12,7 +12,6 @@ class Lost extends Error {}
 
 const OPEN_MS = 3000;
 const READ_MS = 3000;
-const UNAUTHORIZED = "unauthorized";
 
 /** One connection: questions go in, their tokens and answers come out. */
 class Line {
@@ -56,28 +55,12 @@ class Line {
     });
   }
 
-  /**
-   * Resolves if the server takes the token; throws Refused where it does not. It says nothing to a good
-   * one: only whoever is signed in hears that the second frame, without one, is invalid.
-   */
-  async confirm() {
-    await this.opened;
-    const code = await new Promise((resolve) => {
-      this.#socket.addEventListener("message", ({ data }) => resolve(JSON.parse(data).code));
-      this.#socket.addEventListener("close", resolve);
-      setTimeout(resolve, READ_MS);
-      this.#socket.send(JSON.stringify({ type: "auth" }));
-    });
-    if (code === UNAUTHORIZED) throw new Refused();
-    if (code !== "invalid") throw new Lost();
-  }
-
   close() {
     this.#socket.close();
   }
 
   #hear(frame) {
-    if (frame.code === UNAUTHORIZED && this.#token) {
+    if (frame.code === "unauthorized" && this.#token) {
       this.#refusal = frame.detail;
       this.#refused();
     }
@@ -199,21 +182,11 @@ export class Conversation {
 
 /**
  * Have the server look at a token, before anything is given up for it; throws Refused where it is not
- * taken. Over a connection this leaves no error in the console, as asking for a session of nobody does.
+ * taken. A session that nobody has is asked for: whose token is good hears that there is none.
  */
 export async function present(token) {
-  const sessionId = crypto.randomUUID();
-  const line = new Line(sessionId, token, () => {});
-  try {
-    await line.confirm();
-    return;
-  } catch (error) {
-    if (!(error instanceof Lost)) throw error;
-  } finally {
-    line.close();
-  }
   const options = { headers: bearer(token), signal: AbortSignal.timeout(READ_MS) };
-  const { status } = await fetch(`v1/sessions/${sessionId}`, options);
+  const { status } = await fetch(`v1/sessions/${crypto.randomUUID()}`, options);
   if (status === 401) throw new Refused();
 }
 

@@ -1,7 +1,5 @@
 """The page's side of a conversation, run by Node with sockets that the test closes."""
 
-import json
-
 import pytest
 
 from tests.integration.serving.page_modules import HAS_NODE, run
@@ -83,15 +81,8 @@ tell({ first, again: again.source, ids: posted.map((each) => each.message_id) })
 """
 PRESENTED = """
 status = STATUS;
-const outcome = present("a-token").then(() => "taken", (error) => error.constructor.name);
-if (FRAME) {
-  await settled();
-  say(sockets[0], FRAME);
-} else {
-  sockets[0].close();
-}
-const sent = sockets[0].sent;
-tell({ outcome: await outcome, sent, state: sockets[0].readyState, asked: fetched.length });
+const outcome = await present("a-token").then(() => "taken", (error) => error.constructor.name);
+tell({ outcome, bearers: fetched.map(([, bearer]) => bearer), connections: sockets.length });
 """
 
 
@@ -124,18 +115,7 @@ def test_a_question_that_reached_nobody_is_asked_again_under_its_id() -> None:
     assert run(UNREACHABLE) == {"first": "no route", "again": "cache", "ids": ["m-1", "m-1"]}
 
 
-@pytest.mark.parametrize(("code", "outcome"), [("invalid", "taken"), ("unauthorized", "Refused")])
-def test_a_connection_tells_whether_a_token_is_taken(code: str, outcome: str) -> None:
-    frame = json.dumps({"type": "error", "code": code, "detail": "why"})
-    assert run(PRESENTED.replace("STATUS", "500").replace("FRAME", frame)) == {
-        "outcome": outcome, "state": 3, "asked": 0,
-        "sent": [{"type": "auth", "token": "a-token"}, {"type": "auth"}],
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize(("status", "outcome"), [("404", "taken"), ("401", "Refused")])
-def test_without_a_connection_a_request_tells_whether_a_token_is_taken(
-    status: str, outcome: str
-) -> None:
-    told = run(PRESENTED.replace("STATUS", status).replace("FRAME", "null"))
-    assert (told["outcome"], told["asked"]) == (outcome, 1)
+def test_a_token_is_looked_at_before_anything_is_begun_with_it(status: str, outcome: str) -> None:
+    told = {"outcome": outcome, "bearers": ["Bearer a-token"], "connections": 0}
+    assert run(PRESENTED.replace("STATUS", status)) == told
