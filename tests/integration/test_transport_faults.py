@@ -51,7 +51,9 @@ def long_worker(stage: Stage, faulty_queue: str) -> Iterator[Worker]:
 
 
 @pytest.fixture
-def healthy(stage: Stage, long_worker: Worker) -> Iterator[None]:
+def healthy(stage: Stage, long_worker: Worker, faulty_queue: str) -> Iterator[None]:
+    """Begin with nothing in the queue, since a test before ends when its task has run."""
+    eventually(lambda: stage.is_empty(faulty_queue), 10, "messages are left of the test before")
     long_worker.mark()
     yield
     stage.emulator.heal()
@@ -126,7 +128,7 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
     with stage.clock.stopped():
         stage.send(faulty_queue, "test.note", "undeleted")
         eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
-        stage.outlast(2 * SHORT_VISIBILITY)
+        stage.outlast(faulty_queue, 2 * SHORT_VISIBILITY)
         stage.emulator.heal()
         eventually(
             lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
@@ -136,13 +138,13 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
     eventually(lambda: long_worker.logged("deleting again"), 5, "the recovery is not logged")
 
 
-@pytest.mark.usefixtures("long_worker")
+@pytest.mark.usefixtures("healthy")
 def test_a_task_longer_than_its_visibility_runs_once(stage: Stage, faulty_queue: str) -> None:
     go = stage.log.with_suffix(".go")
     with stage.clock.stopped():
         stage.send(faulty_queue, "test.wait", "slow")
         eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
-        stage.outlast(2 * SHORT_VISIBILITY)
+        stage.outlast(faulty_queue, 2 * SHORT_VISIBILITY)
         go.touch()
         eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
         go.unlink()
@@ -218,7 +220,7 @@ def test_what_was_done_and_not_deleted_when_its_worker_died_is_done_once_more(
     with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
         eventually(lambda: stage.noted("done").count("twice") == 2, 20, "it is not done again")
         assert worker.stop() == 0
-    assert stage.count(queue) == stage.count(queue, hidden=True) == 0
+    assert stage.is_empty(queue)
 
 
 def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:
@@ -233,7 +235,7 @@ def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:
             lambda: {"kill-0", "kill-1"} <= set(stage.noted("done")), 15, "not done by another"
         )
         assert worker.stop() == 0
-    assert stage.count(queue) == stage.count(queue, hidden=True) == 0
+    assert stage.is_empty(queue)
 
 
 def test_a_task_that_kills_a_worker_with_threads_is_a_dead_letter_after_its_receives(

@@ -167,6 +167,9 @@ class Stage:
         answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return int(answer["Attributes"][name])  # type: ignore[index]
 
+    def is_empty(self, url: str) -> bool:
+        return self.count(url) == self.count(url, hidden=True) == 0
+
     def noted(self, what: str) -> list[str]:
         """The names of the packs that reached this point, in order."""
         lines = [line.split() for line in self.log.read_text().splitlines()]
@@ -179,8 +182,13 @@ class Stage:
         """How often messages were hidden for longer, or shown."""
         return self.emulator.calls()["sqs"].get("ChangeMessageVisibilityBatch", 0)
 
-    def outlast(self, seconds: float) -> None:
-        """Let this time pass on the clock that is stopped, some of it after each heartbeat."""
+    def outlast(self, url: str, seconds: float) -> None:
+        """Let this time pass on the clock that is stopped, some of it after each heartbeat.
+
+        Of the one message that a worker holds: two would have their heartbeats in turns, and
+        time would go on for both after that of either.
+        """
+        assert self.count(url, hidden=True) == 1
         for _ in range(round(seconds / HEARTBEAT_STEP_SECONDS)):
             before = self.hidden_longer()
             eventually(lambda: self.hidden_longer() > before, 10, "no heartbeat")  # noqa: B023
