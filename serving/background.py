@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from adapters.redis_serving import ServingRedis
 from adapters.spool_writing import SpoolWriter
+from serving.keys import KeySet
 from serving.meters import Meters
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,13 @@ async def supervised(name: str, step: Callable[[], Awaitable[None]]) -> None:
             return
 
 
-async def pulse(meters: Meters, redis: ServingRedis, spool: SpoolWriter) -> None:
-    """Show how late the event loop is, whether Redis is there, and how full the spool."""
+async def pulse(meters: Meters, redis: ServingRedis, spool: SpoolWriter, keys: KeySet) -> None:
+    """Show how late the event loop is, whether Redis is there, how full the spool, how old the
+    keys of tokens.
+    """
     lag, up = meters.gauge("event_loop_lag_seconds"), meters.gauge("redis_up")
     kept, copies = meters.gauge("spool_bytes"), meters.gauge("spool_copies_bytes")
+    age = meters.gauge("jwks_age_seconds")
     while True:
         before = time.perf_counter()
         await asyncio.sleep(PULSE_SECONDS)
@@ -39,6 +43,7 @@ async def pulse(meters: Meters, redis: ServingRedis, spool: SpoolWriter) -> None
         up.set(float(redis.up))
         kept.set(spool.size_bytes())
         copies.set(spool.copies_bytes())
+        age.set(keys.age_seconds())
 
 
 async def sync_spool(meters: Meters, spool: SpoolWriter) -> None:

@@ -28,7 +28,9 @@ REFRESH_SECONDS = 600.0
 UNKNOWN_KEY_SECONDS = 60.0
 """An unknown key id leads to one fetch in this time at the most."""
 RETRY_SECONDS = 5.0
-"""How soon the first fetch is tried again."""
+"""How soon a fetch is tried again where there are no keys."""
+KEEP_SECONDS = 86_400.0
+"""How long keys are good for that can't be read again: one that was revoked must end some day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +42,24 @@ class VerificationKey:
 
 
 class KeySet:
-    """The keys of the moment. `loaded` stays False until the set has been read once."""
+    """The keys of the moment. `loaded` is False until the set has been read, and again where it
+    could not be for KEEP_SECONDS.
+    """
 
     def __init__(
         self,
         url: str,
         fetch: Callable[[str], bytes] | None = None,
         unknown_key_seconds: float = UNKNOWN_KEY_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if url and not url.startswith(("file:", "http://", "https://")):
             raise ValueError("the JWKS URL must begin with file:, http:// or https://")
         self._url = url
         self._fetch = fetch or _fetch
         self._pause = unknown_key_seconds
+        self._clock = clock
+        self._read_at = clock()
         self._keys: Mapping[str, VerificationKey] = {}
         self._tried_at = float("-inf")
         self._wanted = asyncio.Event()
@@ -71,6 +78,10 @@ class KeySet:
         """The algorithms of the keys by their ids."""
         return {kid: key.algorithm for kid, key in self._keys.items()}
 
+    def age_seconds(self) -> float:
+        """Time since the set was last read, or not read at first; 0 where there is none."""
+        return self._clock() - self._read_at if self._url else 0.0
+
     async def keep(self) -> None:
         """Read the set now, every REFRESH_SECONDS and when an unknown key is asked for."""
         while self._url:
@@ -79,7 +90,7 @@ class KeySet:
             if not self.loaded:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            await asyncio.sleep(max(0.0, self._tried_at + self._pause - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._tried_at + self._pause - self._clock()))
             try:
                 async with asyncio.timeout(REFRESH_SECONDS - self._pause):
                     await self._wanted.wait()
@@ -87,17 +98,28 @@ class KeySet:
                 continue
 
     def refresh(self) -> None:
-        """Read the set; on a failure the keys stay as they are."""
-        self._tried_at = time.monotonic()
+        """Read the set; on a failure the keys stay as they are, for KEEP_SECONDS."""
+        self._tried_at = self._clock()
         try:
             keys = parse(self._fetch(self._url))
         except (OSError, ValueError) as error:
             log.warning("the keys of tokens could not be read: %s", error)
+            self._end_if_too_old()
             return
+        self._read_at = self._tried_at
+        self._replace(keys)
+        self.loaded = True
+
+    def _end_if_too_old(self) -> None:
+        if self.loaded and self.age_seconds() > KEEP_SECONDS:
+            log.error("the keys of tokens are too old, so that no token can be verified")
+            self.loaded = False
+            self._replace({})
+
+    def _replace(self, keys: Mapping[str, VerificationKey]) -> None:
         if keys != self._keys:
             self._keys = keys
             self.generation += 1
-        self.loaded = True
 
 
 def parse(document: bytes) -> dict[str, VerificationKey]:

@@ -193,7 +193,7 @@ class Service:
                 "catalogue": base.watch.keep,
                 "warm-up": self._warm_up,
                 "warming": self._warming.keep,
-                "pulse": lambda: pulse(base.meters, base.redis, base.spool),
+                "pulse": lambda: pulse(base.meters, base.redis, base.spool, base.keys),
                 "last good": base.last_good.keep,
                 "spool": lambda: sync_spool(base.meters, base.spool),
                 "sweep": lambda: sweep(self._connections),

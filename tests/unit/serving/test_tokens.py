@@ -249,6 +249,25 @@ def test_a_failed_fetch_leaves_the_keys_as_they_are(keys: KeySet, gate: Gate) ->
     assert gate.caller(sign()).user == "alice"
 
 
+def test_keys_that_cannot_be_read_again_are_good_for_a_day() -> None:
+    moment, document = 0.0, JWKS
+    keys = KeySet("file:///nowhere", lambda _url: document, clock=lambda: moment)
+    gate = Gate(keys, issuer=ISSUER, audience=AUDIENCE)
+    keys.refresh()
+    token = sign()
+    document, moment = b"", 86_400.0
+    keys.refresh()
+    assert (gate.caller(token).user, keys.age_seconds()) == ("alice", 86_400.0)
+    moment += 1
+    keys.refresh()
+    with pytest.raises(Problem) as refused:
+        gate.caller(token)
+    assert refused.value.status == 429  # it may be good: nobody can tell
+    document = JWKS
+    keys.refresh()
+    assert (gate.caller(token).user, keys.age_seconds()) == ("alice", 0.0)
+
+
 async def test_an_unknown_key_leads_to_one_fetch(gate: Gate) -> None:
     fetched = asyncio.Queue[int]()
     loop = asyncio.get_running_loop()
