@@ -61,13 +61,6 @@ def nothing(pack: bytes) -> None:
     return
 
 
-@app.task(name="test.slow")
-def slow(pack: bytes) -> None:
-    _note("begun", pack)
-    time.sleep(float(pack.split()[1]))
-    _note("done", pack)
-
-
 @app.task(name="test.wait")
 def wait(pack: bytes) -> None:
     _note("begun", pack)
