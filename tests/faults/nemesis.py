@@ -34,6 +34,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     lead_to: int | None = None
     cut: bool = True
     """Whether connections that are open end with it."""
+    asks: bool = False
+    """It is only to say how often it has struck."""
 
 
 class Nemesis:
@@ -57,6 +59,10 @@ class Nemesis:
         """Have a proxy misbehave."""
         self._order(Order(proxy=proxy, fault=fault))
 
+    def has_struck(self, proxy: str) -> bool:
+        """Whether the present fault of a proxy has struck."""
+        return self._ask(Order(proxy=proxy, asks=True)) > 0
+
     def heal(self) -> None:
         """Have all behave."""
         for proxy in self.ports:
@@ -77,10 +83,13 @@ class Nemesis:
         self._process.stdout.close()
 
     def _order(self, order: Order) -> None:
+        self.struck += self._ask(order)
+
+    def _ask(self, order: Order) -> int:
         self._control.sendall(msgspec.json.encode(order) + b"\n")
         done, _, struck = self._answers.readline().partition(b" ")
         assert done == b"done", f"{order} was not carried out"
-        self.struck += int(struck)
+        return int(struck)
 
 
 async def _serve(targets: Mapping[str, int]) -> None:
@@ -97,7 +106,9 @@ async def _serve(targets: Mapping[str, int]) -> None:
         while line := await reader.readline():
             order = msgspec.json.decode(line, type=Order)
             proxy, struck = proxies[order.proxy], 0
-            if order.lead_to is not None:
+            if order.asks:
+                struck = proxy.struck
+            elif order.lead_to is not None:
                 proxy.lead_to(order.lead_to, cut=order.cut)
             else:
                 struck = proxy.struck

@@ -33,8 +33,8 @@ class Stage:
         self.stores = stores
         self.load = load
         self.began_at = time.time()
-        self.must_strike = False
-        """Whether a fault was ordered that can tell whether it struck."""
+        self.witnesses: list[Callable[[], bool]] = []
+        """Each tells whether a fault has struck that was ordered and is not healed yet."""
         self.struck_in_emulators = 0
         self._struck_before = rig.nemesis.struck
         self._deaths_before = len(rig.deaths)
@@ -44,6 +44,10 @@ class Stage:
     def struck(self) -> int:
         """How often faults have struck; to be asked when all is healed."""
         return self.rig.nemesis.struck - self._struck_before + self.struck_in_emulators
+
+    def has_struck(self) -> bool:
+        """Whether any fault has that can tell; to be asked before anything is healed."""
+        return not self.witnesses or any(witness() for witness in self.witnesses)
 
     def logged(self, name: str, text: str) -> bool:
         """Whether a process has said this since the run began."""
@@ -75,11 +79,11 @@ class Cell:
     """One fault of the matrix.
 
     `prepare` comes before the customers, `strike` begins the fault, and `heal` ends it beyond what
-    `Rig.heal` ends anyway. It lasts until `met`, and `seconds` at the least. `kills` are the
-    processes that are meant to die. `forgives` names effects that a store loses by itself, and
-    `why` says so. `spoils` has the next cell begin on a new rig. Customers ask `messages`; users'
-    features undergo `changes`; `bad` is what a model says while it is struck, `may_know_less` where
-    it may be told too little.
+    `Rig.heal` ends anyway. It lasts until it has struck and `met`, and `seconds` at the least.
+    `kills` are the processes that are meant to die. `forgives` names effects that a store loses by
+    itself, and `why` says so. `spoils` has the next cell begin on a new rig. Customers ask
+    `messages`; users' features undergo `changes`; `bad` is what a model says while it is struck,
+    `may_know_less` where it may be told too little.
     """
 
     name: str
@@ -192,10 +196,12 @@ def _strike_and_heal(cell: Cell, stage: Stage) -> float:
     cell.strike(stage)
     rig.until_later(cell.seconds)
     rig.until(lambda: cell.met(stage), LOAD_SECONDS, f"{cell.name} does not come to pass")
+    # Customers may be through before those whom it is to strike had a turn.
+    rig.until(stage.has_struck, LOAD_SECONDS, f"{cell.name} does not strike")
     cell.heal(stage)
     rig.heal()
     healed_at = time.monotonic()
-    assert stage.struck() or not stage.must_strike, f"{cell.name} never struck"
+    assert stage.struck() or not stage.witnesses, f"{cell.name} never struck"
     load.hurry()
     rig.until(load.finished, LOAD_SECONDS, "customers are not served afterwards")
     return healed_at

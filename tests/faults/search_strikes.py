@@ -7,7 +7,7 @@ import msgspec
 from config.settings import Settings
 from emulators import FaultRule
 from tests.faults.running import Deed, Stage
-from tests.faults.strikes import order_emulators
+from tests.faults.strikes import have_struck, order_emulators
 
 POISON = "Read all of it for free at http://pirates.example.ru/manga"
 DOCUMENTS = [
@@ -28,7 +28,7 @@ def misbehaving(rule: FaultRule) -> Deed:
 
     def do(stage: Stage) -> None:
         order_emulators(stage.rig.search_url, "PUT", [rule])
-        stage.must_strike = True
+        stage.witnesses.append(lambda: have_struck(stage.rig.search_url))
 
     return do
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 import msgspec
+from msgspec.structs import replace
 
 from adapters.celery_envelope import build
 from adapters.msgpack_wire import encode_pack
@@ -23,6 +24,7 @@ BURY_SECONDS = 120.0
 PARK_SECONDS = 120.0
 RETRACT_SECONDS = 120.0
 LOOK_SECONDS = 0.5
+EMULATOR_SECONDS = 60.0
 QUEUES = ("sessions", "cache-writes", "analytics", "audit")
 
 
@@ -41,17 +43,21 @@ def on_the_wire(proxy: str, fault: Fault) -> Deed:
 
     def do(stage: Stage) -> None:
         stage.rig.nemesis.strike(proxy, fault)
-        stage.must_strike = True
+        stage.witnesses.append(lambda: stage.rig.nemesis.has_struck(proxy))
 
     return do
 
 
 def in_emulators(*rules: FaultRule) -> Deed:
-    """The emulators, SQS among them, misbehave until `emulators_healed`."""
+    """The emulators, SQS among them, misbehave until `emulators_healed`.
+
+    What strikes by chance strikes the first call for certain: there may be few.
+    """
+    first = [replace(rule, probability=1.0, times=1) for rule in rules if rule.probability < 1]
 
     def do(stage: Stage) -> None:
-        order_emulators(stage.rig.sqs_url, "PUT", rules)
-        stage.must_strike = True
+        order_emulators(stage.rig.sqs_url, "PUT", [*rules, *first])
+        stage.witnesses.append(lambda: have_struck(stage.rig.sqs_url))
 
     return do
 
@@ -61,6 +67,11 @@ def emulators_healed(stage: Stage) -> None:
     rules = order_emulators(stage.rig.sqs_url, "GET")
     stage.struck_in_emulators += sum(rule.struck for rule in rules)
     order_emulators(stage.rig.sqs_url, "DELETE")
+
+
+def have_struck(url: str) -> bool:
+    """Whether any rule of an emulator has."""
+    return any(rule.struck for rule in order_emulators(url, "GET"))
 
 
 def emulators_struck(stage: Stage) -> bool:
@@ -74,7 +85,7 @@ def order_emulators(url: str, method: str, rules: Sequence[FaultRule] = ()) -> S
     request = urllib.request.Request(  # noqa: S310 - our own emulator
         f"{url}/_emulator/faults", msgspec.json.encode(rules), method=method
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=EMULATOR_SECONDS) as answer:  # noqa: S310
         return msgspec.json.decode(answer.read(), type=list[FaultRule])
 
 

@@ -14,7 +14,6 @@ from emulators.runner import run_in_thread
 from tests.faults.poison import malformed
 from tests.integration.transport_stage import (
     POLL_SECONDS,
-    STOP_SECONDS,
     Clock,
     Stage,
     Wire,
@@ -31,9 +30,14 @@ RECOVERY_SECONDS = 5.0
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     clock = Clock()
     with run_in_thread("sqs", settings=EmulatorSettings(clock=clock)) as emulator:
-        wire = Wire(emulator.port)
-        yield Stage(emulator, wire, tmp_path_factory.mktemp("transport") / "notes", clock)
-        wire.close()
+        yield Stage(emulator, tmp_path_factory.mktemp("transport") / "notes", clock)
+
+
+@pytest.fixture(scope="module")
+def wire(stage: Stage) -> Iterator[Wire]:
+    wire = Wire(stage.emulator.port)
+    yield wire
+    wire.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +46,11 @@ def faulty_queue(stage: Stage) -> str:
 
 
 @pytest.fixture(scope="module")
-def long_worker(stage: Stage, faulty_queue: str) -> Iterator[Worker]:
+def long_worker(stage: Stage, wire: Wire, faulty_queue: str) -> Iterator[Worker]:
     """One worker lives through all faults, one after the other."""
-    with stage.worker("threads", 2, faulty_queue, visibility_timeout=SHORT_VISIBILITY) as worker:
+    with stage.worker(
+        "threads", 2, faulty_queue, wire=wire, visibility_timeout=SHORT_VISIBILITY
+    ) as worker:
         yield worker
         assert worker.is_alive
         assert worker.stop() == 0
@@ -52,12 +58,22 @@ def long_worker(stage: Stage, faulty_queue: str) -> Iterator[Worker]:
 
 @pytest.fixture
 def healthy(stage: Stage, long_worker: Worker, faulty_queue: str) -> Iterator[None]:
-    """Begin with nothing in the queue, since a test before ends when its task has run."""
+    """Begin with nothing in the queue, since a test before ends when its task has run.
+
+    Time stands still, so that no message comes again for being held by a worker without a turn.
+    """
     eventually(lambda: stage.is_empty(faulty_queue), 10, "messages are left of the test before")
     long_worker.mark()
-    yield
+    with stage.clock.stopped():
+        yield
     stage.emulator.heal()
-    stage.wire.is_silent = False
+
+
+@pytest.fixture
+def still(stage: Stage) -> Iterator[Clock]:
+    """A clock that only the test puts forward: no message comes again before."""
+    with stage.clock.stopped():
+        yield stage.clock
 
 
 def runs_soon(stage: Stage, queue: str, name: str) -> None:
@@ -76,13 +92,22 @@ def test_polling_goes_on_after(
 ) -> None:
     stage.emulator.inject(FaultRule(kind=kind, action="ReceiveMessage"))
     before = stage.receives()
+    eventually(lambda: stage.receives() > before, 20, "it does not ask")
     if kind == "lose_reply":
         stage.send(faulty_queue, "test.note", "lost-reply")
+        eventually(lambda: stage.count(faulty_queue, hidden=True) == 1, 20, "it is not given out")
     eventually(lambda: stage.receives() >= before + 3, 20, "it does not try again")
     assert stage.receives() - before < 20, "it tries without a pause"
     stage.emulator.heal()
+    # Until then a receive may be under way whose answer is still to be lost.
+    eventually(lambda: long_worker.logged("receiving again"), 20, "the recovery is not logged")
+    assert long_worker.logged("receiving fails")
     runs_soon(stage, faulty_queue, f"after-{kind}")
-    eventually(lambda: long_worker.logged("receiving fails"), 5, "the failure is not logged")
+    if kind == "lose_reply":
+        eventually(lambda: stage.count(faulty_queue, hidden=True) == 1, 10, "it is not deleted")
+        stage.clock.advance(SHORT_VISIBILITY)
+        eventually(lambda: "lost-reply" in stage.noted("done"), 10, "what was lost does not run")
+        assert stage.noted("done").count("lost-reply") == 1
     assert long_worker.is_alive
 
 
@@ -94,30 +119,31 @@ def test_polling_goes_on_after_a_queue_was_missing(
     stage.sqs.delete_queue(QueueUrl=faulty_queue)
     eventually(lambda: stage.receives() >= before + 3, 20, "it does not try again")
     stage.queue("faulty")
+    eventually(lambda: long_worker.logged("receiving again"), 20, "the recovery is not logged")
     runs_soon(stage, faulty_queue, "after-missing")
     assert long_worker.is_alive
 
 
 @pytest.mark.usefixtures("healthy")
 def test_polling_goes_on_after_refused_connections(
-    stage: Stage, long_worker: Worker, faulty_queue: str
+    stage: Stage, wire: Wire, long_worker: Worker, faulty_queue: str
 ) -> None:
-    stage.wire.refuse()
+    wire.refuse()
     eventually(lambda: long_worker.logged("receiving fails"), 20, "nothing refused")
-    stage.wire.accept_again()
+    wire.accept_again()
     runs_soon(stage, faulty_queue, "after-refused")
     assert long_worker.is_alive
 
 
-@pytest.mark.usefixtures("healthy")
-def test_polling_goes_on_after_a_black_hole(
-    stage: Stage, long_worker: Worker, faulty_queue: str
-) -> None:
-    stage.wire.is_silent = True
-    eventually(lambda: long_worker.logged("receiving fails: timeout"), 20, "nothing timed out")
-    stage.wire.is_silent = False
-    runs_soon(stage, faulty_queue, "after-silence")
-    assert long_worker.is_alive
+def test_polling_goes_on_after_a_black_hole(stage: Stage) -> None:
+    queue, wire = stage.queue("silent"), Wire(stage.emulator.port)
+    with stage.worker("threads", 2, queue, wire=wire, grace_seconds=1.0) as worker:
+        wire.is_silent = True
+        eventually(lambda: worker.logged("receiving fails: timeout"), 20, "nothing timed out")
+        wire.is_silent = False
+        runs_soon(stage, queue, "after-silence")
+        assert worker.is_alive
+    wire.close()
 
 
 @pytest.mark.usefixtures("healthy")
@@ -125,14 +151,14 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
     stage: Stage, long_worker: Worker, faulty_queue: str
 ) -> None:
     stage.emulator.inject(FaultRule(kind="http500", action="DeleteMessageBatch"))
-    with stage.clock.stopped():
-        stage.send(faulty_queue, "test.note", "undeleted")
-        eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
-        stage.outlast(faulty_queue, 2 * SHORT_VISIBILITY)
-        stage.emulator.heal()
-        eventually(
-            lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
-        )
+    stage.send(faulty_queue, "test.note", "undeleted")
+    eventually(lambda: "undeleted" in stage.noted("done"), 5, "it does not run")
+    eventually(lambda: long_worker.logged("deleting fails"), 5, "the failure is not logged")
+    stage.outlast(faulty_queue, 2 * SHORT_VISIBILITY)
+    stage.emulator.heal()
+    eventually(
+        lambda: stage.count(faulty_queue, hidden=True) == 0, 10, "the messages are not deleted"
+    )
     assert stage.noted("done").count("undeleted") == 1
     assert stage.count(faulty_queue) == 0
     eventually(lambda: long_worker.logged("deleting again"), 5, "the recovery is not logged")
@@ -140,15 +166,12 @@ def test_a_finished_task_runs_once_although_deletes_fail_beyond_its_visibility(
 
 @pytest.mark.usefixtures("healthy")
 def test_a_task_longer_than_its_visibility_runs_once(stage: Stage, faulty_queue: str) -> None:
-    go = stage.log.with_suffix(".go")
-    with stage.clock.stopped():
-        stage.send(faulty_queue, "test.wait", "slow")
-        eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
-        stage.outlast(faulty_queue, 2 * SHORT_VISIBILITY)
-        go.touch()
+    stage.send(faulty_queue, "test.wait", "slow")
+    eventually(lambda: "slow" in stage.noted("begun"), 10, "it does not begin")
+    stage.outlast(faulty_queue, 2 * SHORT_VISIBILITY)
+    with stage.told_to_go():
         eventually(lambda: "slow" in stage.noted("done"), 15, "it does not end")
-        go.unlink()
-        eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
+    eventually(lambda: stage.count(faulty_queue, hidden=True) == 0, 5, "it is not deleted")
     assert stage.noted("begun").count("slow") == 1
 
 
@@ -196,8 +219,8 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
         # What runs ends only when it is told to.
         eventually(lambda: hidden() <= 2, 20, "what was not begun is not handed back")
         assert worker.is_alive
-        stage.log.with_suffix(".go").touch()
-        assert worker.process.wait(STOP_SECONDS) == 0
+        with stage.told_to_go():
+            assert worker.wait() == 0
     begun = [name for name in stage.noted("begun") if name.startswith("end-")]
     ended = [name for name in stage.noted("done") if name.startswith("end-")]
     assert sorted(begun) == sorted(ended)
@@ -207,30 +230,34 @@ def test_sigterm_hands_back_what_was_not_begun_and_ends_what_was(stage: Stage) -
 
 
 def test_what_was_done_and_not_deleted_when_its_worker_died_is_done_once_more(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, still: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = stage.queue("undeleted", max_receives=5)
     monkeypatch.setenv("MANGAASSIST_FAILPOINT", Failpoint.WORKER_BEFORE_DELETE)
     stage.send(queue, "test.note", "twice")
     with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
-        assert worker.process.wait(STOP_SECONDS) == -signal.SIGKILL
+        assert worker.wait() == -signal.SIGKILL
     assert stage.noted("done").count("twice") == 1
     monkeypatch.delenv("MANGAASSIST_FAILPOINT")
-    stage.clock.advance(SHORT_VISIBILITY)
+    still.advance(SHORT_VISIBILITY)
     with stage.worker("threads", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
         eventually(lambda: stage.noted("done").count("twice") == 2, 20, "it is not done again")
         assert worker.stop() == 0
     assert stage.is_empty(queue)
 
 
-def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:
+def test_what_a_killed_worker_held_is_done_by_another(stage: Stage, still: Clock) -> None:
     queue = stage.queue("killed")
-    stage.send(queue, "test.slow", "kill-0 1", "kill-1 1")
+    stage.send(queue, "test.wait", "kill-0", "kill-1")
     with stage.worker("solo", 1, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
         eventually(lambda: "kill-0" in stage.noted("begun"), 10, "it does not begin")
         worker.kill()
-    stage.clock.advance(SHORT_VISIBILITY)
-    with stage.worker("threads", 2, queue, visibility_timeout=SHORT_VISIBILITY) as worker:
+    assert not stage.noted("done").count("kill-0")
+    still.advance(SHORT_VISIBILITY)
+    with (
+        stage.told_to_go(),
+        stage.worker("threads", 2, queue, visibility_timeout=SHORT_VISIBILITY) as worker,
+    ):
         eventually(
             lambda: {"kill-0", "kill-1"} <= set(stage.noted("done")), 15, "not done by another"
         )
@@ -239,7 +266,7 @@ def test_what_a_killed_worker_held_is_done_by_another(stage: Stage) -> None:
 
 
 def test_a_task_that_kills_a_worker_with_threads_is_a_dead_letter_after_its_receives(
-    stage: Stage,
+    stage: Stage, still: Clock
 ) -> None:
     """The whole process dies each time, and whoever runs it starts it again."""
     queue = stage.queue("deadly", max_receives=2)
@@ -247,8 +274,8 @@ def test_a_task_that_kills_a_worker_with_threads_is_a_dead_letter_after_its_rece
     stage.send(queue, "test.die", "deadly")
     for _ in range(2):
         with stage.worker("threads", 2, queue, **row) as worker:
-            assert worker.process.wait(STOP_SECONDS) == -signal.SIGKILL
-        stage.clock.advance(SHORT_VISIBILITY)
+            assert worker.wait() == -signal.SIGKILL
+        still.advance(SHORT_VISIBILITY)
     stage.send(queue, "test.note", "good-after-deadly")
     with stage.worker("threads", 2, queue, **row) as worker:
         eventually(lambda: stage.count(queue + "-dlq") == 1, 20, "it is not redriven")
@@ -265,9 +292,9 @@ def test_a_delayed_job_waits_in_sqs_and_not_in_a_worker(stage: Stage) -> None:
             MessageBody=build("test.note", b"delayed", message_id="delayed"),
             DelaySeconds=900,
         )
-        before = stage.receives()
-        eventually(lambda: stage.receives() > before, 20, "the worker does not ask")
-        assert stage.count(queue, hidden=True) == 0
+        stage.send(queue, "test.note", "beside-delayed")
+        eventually(lambda: "beside-delayed" in stage.noted("done"), 20, "the worker does not ask")
+        eventually(lambda: stage.count(queue, hidden=True) == 0, 20, "the worker has it")
         worker.kill()
     assert "delayed" not in stage.noted("done")
     stage.clock.advance(900)

@@ -29,6 +29,9 @@ REGION = "ap-northeast-1"
 POLL_SECONDS = 2
 STOP_SECONDS = 90.0
 BUSY_SECONDS = 60.0
+GRACE_SECONDS = 30.0
+"""So long may an answer of SQS be late. A receive that is given up loses its messages until they
+are visible again, and one of the receives that they are allowed."""
 HEARTBEAT_STEP_SECONDS = 2.0
 """Less than the shortest time for which a message is hidden here."""
 
@@ -55,7 +58,8 @@ class Clock:
         self._still: float | None = None
 
     def __call__(self) -> float:
-        return time.time() + self._ahead if self._still is None else self._still
+        still = self._still  # once: another thread may set it going meanwhile
+        return time.time() + self._ahead if still is None else still
 
     def advance(self, seconds: float) -> None:
         if self._still is None:
@@ -130,10 +134,9 @@ class Wire:
 class Stage:
     """The emulator with its queues, and what a worker needs to know of them."""
 
-    def __init__(self, emulator: RunningEmulator, wire: Wire, log: Path, clock: Clock) -> None:
+    def __init__(self, emulator: RunningEmulator, log: Path, clock: Clock) -> None:
         self.emulator = emulator
         self.clock = clock
-        self.wire = wire
         self.log = log
         self.sqs: SQSClient = boto3.client(
             "sqs",
@@ -168,12 +171,31 @@ class Stage:
         return int(answer["Attributes"][name])  # type: ignore[index]
 
     def is_empty(self, url: str) -> bool:
-        return self.count(url) == self.count(url, hidden=True) == 0
+        # In one look: between two a message may go from one number to the other.
+        answer = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        counts = [
+            int(value)
+            for name, value in answer["Attributes"].items()
+            if name.startswith("ApproximateNumberOfMessages")
+        ]
+        assert counts
+        return not any(counts)
 
     def noted(self, what: str) -> list[str]:
         """The names of the packs that reached this point, in order."""
-        lines = [line.split() for line in self.log.read_text().splitlines()]
+        whole, _, _half_written = self.log.read_text().rpartition("\n")
+        lines = [line.split() for line in whole.splitlines()]
         return [line[3] for line in lines if line[2] == what]
+
+    @contextmanager
+    def told_to_go(self) -> Iterator[None]:
+        """Let the tasks end that wait."""
+        go = self.log.with_suffix(".go")
+        go.touch()
+        try:
+            yield
+        finally:
+            go.unlink()
 
     def receives(self) -> int:
         return self.emulator.calls()["sqs"].get("ReceiveMessage", 0)
@@ -196,22 +218,33 @@ class Stage:
 
     @contextmanager
     def worker(
-        self, pool: str, concurrency: int, *urls: str, down: Path | None = None, **row: object
+        self,
+        pool: str,
+        concurrency: int,
+        *urls: str,
+        down: Path | None = None,
+        wire: Wire | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+        **row: object,
     ) -> Iterator["Worker"]:
-        """A worker; with `down` it pauses what needs the thing that is down while that file is."""
+        """A worker; with `down` it pauses what needs the thing that is down while that file is.
+
+        Without a `wire` SQS sees at once when it dies, and gives its last poll nothing more.
+        """
         queues = {url.rsplit("/", 1)[1]: {"url": url, **row} for url in urls}
         options = {
             "region": REGION,
             "predefined_queues": queues,
             "wait_time_seconds": POLL_SECONDS,
-            "receive_grace_seconds": 1.0,
+            "receive_grace_seconds": grace_seconds,
         }
         settings: dict[str, object] = {
             "log": str(self.log),
             "options": options,
             "down": str(down) if down else "",
         }
-        worker = Worker(self, pool, concurrency, settings)
+        port = wire.port if wire else self.emulator.port
+        worker = Worker(self, pool, concurrency, settings, port)
         try:
             yield worker
         finally:
@@ -222,7 +255,7 @@ class Worker:
     """One `celery worker` in a process group of its own."""
 
     def __init__(
-        self, stage: Stage, pool: str, concurrency: int, settings: dict[str, object]
+        self, stage: Stage, pool: str, concurrency: int, settings: dict[str, object], port: int
     ) -> None:
         self.output = stage.log.with_suffix(f".{pool}{time.monotonic_ns()}.worker")
         queues = settings["options"]["predefined_queues"]  # type: ignore[index]
@@ -231,12 +264,13 @@ class Worker:
         command += ["-c", str(concurrency), "-Q", ",".join(queues)]
         command += ["--without-mingle", "--without-gossip", "--without-heartbeat"]
         environment = os.environ | {
-            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{stage.wire.port}",
+            "AWS_ENDPOINT_URL_SQS": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "PYTHONPATH": str(ROOT),
             "TRANSPORT_TEST": json.dumps(settings),
         }
+        self._stage = stage
         self._read = 0
         before = stage.receives()
         with self.output.open("w") as output:
@@ -263,9 +297,15 @@ class Worker:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_SECONDS)
+        return self.wait()
+
+    def wait(self) -> int:
+        """The exit code, when SQS has noticed its end as well, and gives it nothing more."""
+        code = self.process.wait(STOP_SECONDS)
+        self._stage.receives()
+        return code
 
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        self.wait()

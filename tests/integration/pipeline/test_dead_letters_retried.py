@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from emulators import RunningEmulator
     from tests.integration.pipeline.conftest import Pipeline
+    from tests.integration.transport_stage import Clock
 
     Eventually = Callable[[Callable[[], object], float, str], None]
 
@@ -45,6 +46,7 @@ from tasks import dead_letters, replaying
 read = settings.read()
 failpoints.arm(read.failpoint)
 replaying.HIDE_SECONDS = int(sys.argv[1])
+replaying.RUN_SECONDS = 60.0  # a busy machine's
 job = RetryDeadLetters(event_id="e", producer="test", seq=1, occurred_at=1.0)
 dead_letters.retry_dead_letters([job], connect(read, Metrics()))
 """
@@ -90,13 +92,17 @@ def test_packs_are_split_and_only_what_can_not_be_done_is_parked(
     queues: SqsQueues,
     ports: Ports,
     pipeline: "Pipeline",
+    clock: "Clock",
+    *,
     valkey: "redis.Redis",
     eventually: "Eventually",
 ) -> None:
-    # Before anything is sent: for half a minute a job alone is left to wait.
     worker, _ = pipeline.start_all_healthy(
-        ("workers.worker", "precompute"), ("workers.worker", "interactive")
+        ("tests.integration.pipeline.unhurried", "workers.worker", "precompute"),
+        ("workers.worker", "interactive"),
     )
+    # A job alone is left to wait for half a minute after it came: however slow this is, it is.
+    clock.advance(3600)
     jobs = [write("a"), write("b"), write("poison", "no such kind"), write("c")]
     queues.send_batch(DEAD, [message(*jobs), message(write("d")), "never a message"])
     retry = RetryDeadLetters(event_id="e", producer="test", seq=1, occurred_at=1.0)

@@ -124,6 +124,9 @@ async def test_what_a_switch_of_primaries_loses_is_sent_from_the_copies(
         await wait(lambda: customers.are_served(effects), "the first turns are stored")
         await wait(lambda: not list(spool.copies(serving.spool)), "their copies are gone")
         await is_counted(relay, "confirmed", 40)
+        # An event is confirmed a moment before it leaves the outbox.
+        with pair.primary.client() as client:
+            await wait(lambda: client.xlen("outbox:0") == 0, "they have left the outbox")
         relay.kill()
         await customers.ask(20)
         with pair.replica.client() as client:
