@@ -216,7 +216,8 @@ def test_health_readiness_metrics_and_the_document(serving: Serving) -> None:
     assert readiness.catalogue
     metrics = serving.get("/metrics")[2].decode()
     for name in ("requests_total", "request_seconds_bucket", "answer_age_seconds_bucket",
-                 "segment_seconds_bucket", "redis_up 1", "catalogue_titles 20", "jwks_age_seconds "):  # fmt: skip
+                 "segment_seconds_bucket", "redis_up 1", "catalogue_titles 20",
+                 "jwks_age_seconds "):  # fmt: skip
         assert f"mangaassist_{name}" in metrics
     document = json.loads(serving.get("/openapi.json")[2])
     assert document["openapi"] == "3.1.0"
