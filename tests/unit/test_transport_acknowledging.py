@@ -67,7 +67,7 @@ def acknowledge(client: Client, *handles: str) -> tuple[list[str], Counter]:
     )
     for handle in handles:
         acknowledgements.put(QUEUE.name, QUEUE.url, handle)
-    acknowledgements.close(10)
+    acknowledgements.close(60)
     return deleted, counter
 
 
