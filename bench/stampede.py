@@ -22,7 +22,7 @@ CLIENTS = 125
 MODEL_SECONDS = 1.0
 PATIENCE_SECONDS = 120
 ROOT = Path(__file__).resolve().parents[1]
-OURS = ROOT / "tests" / "integration" / "serving" / "response_app.py"
+OURS = "tests.integration.serving.response_app"
 THEIRS = ROOT / "bench" / "baselines" / "stampede_clients.py"
 LIBRARIES = ("aiocache[redis]>=0.12", "cashews[redis]>=7.6")
 CALLS = "model_calls"
@@ -54,7 +54,8 @@ def run(rounds: int) -> Result:
         valkey = start_valkey(processes, machine.cores().others)
         for _ in range(rounds):
             ours: list[str | Path] = [
-                sys.executable, OURS, valkey.url, str(CLIENTS), "料理の漫画", str(MODEL_SECONDS),
+                sys.executable, "-m", OURS, valkey.url, str(CLIENTS), "料理の漫画",
+                str(MODEL_SECONDS),
             ]  # fmt: skip
             runs.append(_stampede(MANGAASSIST, ours, valkey.url))
             for library, name in OTHERS.items():

@@ -20,12 +20,13 @@ from config.response_cache import ResponseCacheTable
 from domain.answers import Damage, Damaged
 from domain.errors import Malformed, Transient
 from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse
+from serving import response_store
 from serving.flights import Broadcast, Emit, Flight, Flights
 from serving.outbox import EventSink, Producer
 from serving.registry import Registry
 from serving.response_making import ResponseMaking, Unkept
 from serving.response_meters import ResponseMeters
-from serving.response_store import STORE_SECONDS, Ahead, Compute, Counts, Wire
+from serving.response_store import Ahead, Compute, Counts, Wire
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ class ResponseCache:
                     response.answer()
                     return response  # noqa: TRY300 - what is damaged is dropped, and asked for again
                 except Malformed:
-                    await self._store.drop(asked.key, claimed, STORE_SECONDS)
+                    await self._store.drop(asked.key, claimed, response_store.STORE_SECONDS)
         except Transient as error:
             log.debug("the response cache cannot be asked: %s", error)
         return Mine()
@@ -180,7 +181,7 @@ class ResponseCache:
     async def _ask(self, key: str, token: str, known: int) -> bytes | Mine | Claim:
         """Claim; whoever is cancelled meanwhile may have the lease without knowing it."""
         try:
-            return await self._store.claim(key, token, known, STORE_SECONDS)
+            return await self._store.claim(key, token, known, response_store.STORE_SECONDS)
         except asyncio.CancelledError:
             self._making.give_back(key, token)
             raise

@@ -18,10 +18,11 @@ from domain.errors import MangaAssistError, Transient
 from domain.events import AnswerGenerated, AnswerUnkept, Event
 from domain.model import MAX_ANSWER_CHARS
 from domain.response_cache import Asked, Generated, Lifetimes, StoredResponse, respond
+from serving import response_store
 from serving.exchange import new_id
 from serving.flights import Broadcast
 from serving.outbox import EventSink, Producer
-from serving.response_store import STORE_SECONDS, Compute, ResponseStore, Wire
+from serving.response_store import Compute, ResponseStore, Wire
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class ResponseMaking:
                 token=token,
                 kept_seconds=min(self.table.short_seconds, hard_seconds),
                 event=event,
-                seconds=STORE_SECONDS,
+                seconds=response_store.STORE_SECONDS,
             )
         except Transient as error:
             log.debug("a response could not be shared: %s", error)
@@ -159,7 +160,7 @@ class ResponseMaking:
         """
         event = self._to_check(response)
         try:
-            await self.store.write(response.key, event, STORE_SECONDS)
+            await self.store.write(response.key, event, response_store.STORE_SECONDS)
         except Transient as error:
             log.debug("an answer could not be handed over: %s", error)
             self._spool(AnswerUnkept, event)
@@ -195,7 +196,7 @@ class ResponseMaking:
 
     async def _release(self, key: str, token: str, failing_seconds: float) -> None:
         try:
-            await self.store.release(key, token, failing_seconds, STORE_SECONDS)
+            await self.store.release(key, token, failing_seconds, response_store.STORE_SECONDS)
         except Transient as error:  # the lease expires by itself
             log.debug("a lease could not be given back: %s", error)
 

@@ -19,7 +19,8 @@ from domain.questions import Question
 from domain.response_cache import Generated, Scope, StoredResponse, normalised
 from domain.search import Embedder
 from domain.similarity import Compared, Reviewed, Sense, SenseRules, likeness, overlap
-from serving.response_store import STORE_SECONDS, Compute
+from serving import response_store
+from serving.response_store import Compute
 from serving.similarity_meters import SimilarityMeters
 
 log = logging.getLogger(__name__)
@@ -176,7 +177,9 @@ class SimilarQuestions:
             kept_seconds = self._table.closed_hours * 3600
             self._note(
                 await self._tally.tally(
-                    is_wrong=is_wrong, kept_seconds=kept_seconds, seconds=STORE_SECONDS
+                    is_wrong=is_wrong,
+                    kept_seconds=kept_seconds,
+                    seconds=response_store.STORE_SECONDS,
                 )
             )
         except Transient as error:
@@ -200,7 +203,7 @@ class SimilarQuestions:
             return
         self._looked_at = self._clock()
         try:
-            self._note(await self._tally.tallied(STORE_SECONDS))
+            self._note(await self._tally.tallied(response_store.STORE_SECONDS))
         except Transient as error:  # what is known stays; nothing known stays closed
             log.debug("the count of comparisons cannot be read: %s", error)
 

@@ -1,4 +1,4 @@
-"""For every test: signals mean what they say, and nothing outlives a run, however it was started.
+"""For every test: signals mean what they say, nothing outlives a run, and no example is in haste.
 
 A shell has what it starts in the background ignore interrupts, and nohup hang-ups; both are passed
 on to every process that a test starts. A handler of our own is not.
@@ -10,8 +10,13 @@ import signal
 import tempfile
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 STATE = pytest.StashKey[str]()
+
+# An example that the machine has put off for a fifth of a second is not slow.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_configure(config: pytest.Config) -> None:

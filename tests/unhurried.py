@@ -2,9 +2,12 @@
 
 import msgspec
 
+from adapters import redis_kept
 from config.budgets import Budget, Budgets, declared
+from serving import response_store
 
 LONG_MS = 30_000
+LONG_SECONDS = LONG_MS / 1000
 
 
 def budget(of: Budget) -> Budget:
@@ -16,3 +19,8 @@ def budget(of: Budget) -> Budget:
 def budgets() -> Budgets:
     """Every route like that."""
     return Budgets({name: budget(of) for name, of in declared().routes.items()})
+
+
+def stores() -> None:
+    """What this process asks of Redis beside the questions has the same time."""
+    redis_kept.PROBE_SECONDS = response_store.STORE_SECONDS = LONG_SECONDS

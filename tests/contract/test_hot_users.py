@@ -14,6 +14,7 @@ from adapters.redis_hot_users import (
 from domain.errors import Malformed
 from domain.features import GroupRecord, UserFeatures
 from domain.ports import HotUsers
+from tests import logs
 from tests.fakes import NOW, FakeClock, FakeHotUsers
 from tests.samples import DAY, interaction
 
@@ -123,6 +124,7 @@ def test_titles_of_late_that_are_no_sorted_set_are_begun_anew(
     events = [interaction("1", user_id="ann"), interaction("2", user_id="bob")]
     redis_users.note(events)
     assert (redis_users.recent("ann"), redis_users.recent("bob")) == (["1"], ["2"])
-    assert caplog.messages == ["keys of recent titles of a wrong type were begun anew: 1"]
+    (record,) = logs.here(caplog)
+    assert record.message == "keys of recent titles of a wrong type were begun anew: 1"
     redis_users.note(events)
-    assert len(caplog.messages) == 1
+    assert logs.here(caplog) == [record]

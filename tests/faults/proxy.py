@@ -7,6 +7,7 @@ Kinesis and Logs, so that a fault can befall single actions. One event loop, man
 import asyncio
 import contextlib
 import random
+from collections.abc import Iterator
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -67,6 +68,8 @@ class FaultyProxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lets_go = asyncio.Event()
+        self._lets_go.set()
 
     async def start(self) -> None:
         """Listen."""
@@ -89,6 +92,15 @@ class FaultyProxy:
         self.target_port = target_port
         if cut:
             self._abort()
+
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """What is slow takes no less than the body does, however long the machine makes that."""
+        self._lets_go.clear()
+        try:
+            yield
+        finally:
+            self._lets_go.set()
 
     async def stop(self) -> None:
         """Close everything."""
@@ -114,7 +126,8 @@ class FaultyProxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        if self._fault is not None and self._fault.mode is Mode.RESET:
+        # Also what had been accepted, but not come here, when connections began to be refused.
+        if self._fault is not None and self._fault.mode in {Mode.REFUSED, Mode.RESET}:
             self.struck += 1
             writer.transport.abort()
             return
@@ -170,6 +183,7 @@ class FaultyProxy:
         if fault.mode is Mode.SLOW:
             spread = random.uniform(-fault.jitter_seconds, fault.jitter_seconds)
             await asyncio.sleep(max(0.0, fault.seconds + spread))
+            await self._lets_go.wait()
         return True
 
 

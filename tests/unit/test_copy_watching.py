@@ -185,7 +185,7 @@ def test_without_redis_copies_wait(tmp_path: Path) -> None:
     with Watching(tmp_path, redis):
         redis.turns()
         assert (has_none(tmp_path), to_send(tmp_path)) == (False, [])
-        redis.is_down, redis.news = False, [digest(b"a")]
+        redis.news, redis.is_down = [digest(b"a")], False
         until(lambda: has_none(tmp_path))
     assert to_send(tmp_path) == []
 

@@ -12,6 +12,7 @@ from domain.errors import PartlyFailed, Permanent, Transient
 from domain.jobs import Job, WriteAnswer
 from domain.parking import Reason
 from domain.ports import Ports
+from tests import logs
 from tests.fakes import NOW, FakeCatalogueStore, World
 from tests.samples import RULE
 from workers.execution import Delivery, Ending, Perform, Verdict, execute
@@ -250,6 +251,6 @@ def test_the_log_has_one_line_and_nothing_of_the_payload(
 ) -> None:
     caplog.set_level(logging.INFO)
     execute(nothing, make(), delivery(), world.ports)
-    (record,) = caplog.records
+    (record,) = logs.here(caplog)
     assert "task=cache.write outcome=" in record.message
     assert QUESTION not in caplog.text

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from domain.errors import MangaAssistError, PartlyFailed, Permanent, Transient
 from domain.jobs import Job
 from domain.ports import Ports
+from tests import logs
 from tests.samples import audit
 from workers.isolating import MAX_ALONE, Unexpected, perform_each
 
@@ -61,7 +62,7 @@ def test_a_pack_refused_as_a_whole_is_halved_until_the_refused_job_is_alone() ->
 
 def test_an_unexpected_error_is_ours_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert failures(Performing("e1", "e5"), 8) == {"e1": Unexpected, "e5": Unexpected}
-    assert len([one for one in caplog.records if one.exc_info]) == 1
+    assert len([one for one in logs.here(caplog) if one.exc_info]) == 1
 
 
 def test_nothing_more_is_tried_once_a_dependency_is_down() -> None:
@@ -76,7 +77,7 @@ def test_a_task_that_fails_for_every_job_is_not_called_for_each_of_them(
     task = Performing(*(f"e{at}" for at in range(2000)))
     assert len(failures(task, 2000)) == 2000
     assert task.calls < 3 * MAX_ALONE + 2 * 11
-    assert len(caplog.records) == 1
+    assert len(logs.here(caplog)) == 1
 
 
 def test_a_task_that_names_its_failures_is_called_once() -> None:

@@ -3,7 +3,7 @@
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.celery_envelope import build
@@ -11,8 +11,6 @@ from adapters.msgpack_wire import join_pack, largest_job_bytes
 from config.queues import MAX_BATCH_BYTES, MAX_BODY_BYTES, declared
 from domain.jobs import JOB_TYPES, MAX_PACK_BYTES
 from workers.packing import Limits, Pack, Packer
-
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LIMITS = Limits(pack_jobs=4, linger_seconds=0.1, pack_bytes=400, batch_packs=3, batch_bytes=8_000)
 
@@ -38,7 +36,6 @@ def drain(subject: Packer[int], now: float) -> list[Pack[int]]:
     return packs
 
 
-@patient
 @given(arrivals)
 def test_every_job_goes_out_exactly_once_with_its_owner_and_kind(
     jobs: list[tuple[str, bytes, float]],
@@ -60,7 +57,6 @@ def test_every_job_goes_out_exactly_once_with_its_owner_and_kind(
     assert len({pack.id for pack in packs}) == len(packs)
 
 
-@patient
 @given(arrivals)
 def test_no_pack_and_no_batch_is_over_its_limits(jobs: list[tuple[str, bytes, float]]) -> None:
     subject = packer()
@@ -74,7 +70,6 @@ def test_no_pack_and_no_batch_is_over_its_limits(jobs: list[tuple[str, bytes, fl
             assert pack.size_bytes <= LIMITS.pack_bytes
 
 
-@patient
 @given(arrivals)
 def test_no_job_waits_longer_than_the_linger(jobs: list[tuple[str, bytes, float]]) -> None:
     subject = packer()

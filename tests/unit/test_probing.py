@@ -58,10 +58,9 @@ def test_once_stopped_it_neither_asks_nor_answers() -> None:
         return True
 
     prober = Prober(probe)
-    before = set(threading.enumerate())
-    prober.watch(["redis"], lambda: 0.001, lambda: answered.append(True))
+    prober.watch(["stopped"], lambda: 0.001, lambda: answered.append(True))
     assert asking.wait(PATIENCE_SECONDS)
-    (thread,) = set(threading.enumerate()) - before
+    (thread,) = [one for one in threading.enumerate() if one.name == "probe-stopped"]
     prober.stop()
     go_on.set()
     thread.join(PATIENCE_SECONDS)

@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from config import schedules
@@ -12,8 +12,6 @@ from config.errors import ConfigError
 from config.schedules import Schedule
 from domain.jobs import JOB_TYPES, PrecomputeAnswers
 from workers.ticks import Tick, TickBook, event_id, job_of, tick_at
-
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 EVERY_MINUTE = Schedule(
     job="answers.precompute",
@@ -58,7 +56,6 @@ def test_a_failed_tick_is_due_again_soon_in_the_same_period() -> None:
     assert subject.due(again) == [tick]
 
 
-@patient
 @given(st.lists(st.floats(min_value=0.1, max_value=500), min_size=1, max_size=50))
 def test_failures_never_put_a_tick_off_for_longer_than_the_cap(pauses: list[float]) -> None:
     subject = book(trending=EVERY_MINUTE)

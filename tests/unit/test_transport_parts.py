@@ -10,6 +10,8 @@ from workers.prefetch import FULL_RECEIVE, Prefetch
 from workers.transport_options import TransportOptions
 from workers.visibility import full_jitter
 
+SECONDS = 60.0
+
 ROW = {"url": "https://sqs.eu-west-1.amazonaws.com/1/q"}
 
 
@@ -36,7 +38,7 @@ class Recorder:
 
     def wait(self, count: int) -> None:
         for _ in range(count):
-            assert self.sent.acquire(timeout=60)
+            assert self.sent.acquire(timeout=SECONDS)
 
 
 def test_entries_go_in_batches_of_ten_of_one_queue() -> None:
@@ -44,7 +46,7 @@ def test_entries_go_in_batches_of_ten_of_one_queue() -> None:
     batches = Batches("test", send, linger_seconds=0.01)
     batches.put([*entries(25), *entries(3, url="v")])
     send.wait(28)
-    assert batches.close(5) == 0
+    assert batches.close(SECONDS) == 0
     assert sorted(len(batch) for batch in send.batches) == [3, 5, 10, 10]
     assert all(len({handle[0] for handle in batch}) == 1 for batch in send.batches)
 
@@ -54,7 +56,7 @@ def test_failed_entries_are_sent_again_and_none_is_lost() -> None:
     batches = Batches("test", send, linger_seconds=0.0)
     batches.put(entries(4))
     send.wait(4)
-    assert batches.close(5) == 0
+    assert batches.close(SECONDS) == 0
     assert len(send.batches) == 3
 
 
@@ -62,7 +64,7 @@ def test_closing_sends_at_once_what_would_have_lingered() -> None:
     send = Recorder()
     batches = Batches("test", send, linger_seconds=3600)
     batches.put(entries(3))
-    assert batches.close(5) == 0
+    assert batches.close(SECONDS) == 0
     assert send.batches == [["u-0", "u-1", "u-2"]]
 
 
@@ -73,9 +75,8 @@ def test_closing_ends_although_sending_never_succeeds() -> None:
 
 
 def test_closing_without_work_starts_no_thread() -> None:
-    before = set(threading.enumerate())
-    assert Batches("test", Recorder(), linger_seconds=0.0).close(5) == 0
-    assert set(threading.enumerate()) <= before
+    assert Batches("idle", Recorder(), linger_seconds=0.0).close(SECONDS) == 0
+    assert "idle" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_backoff_grows_with_jitter_up_to_three_seconds() -> None:

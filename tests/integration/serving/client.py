@@ -52,7 +52,10 @@ class Connection:
         return Reply(int(status.split()[1]), headers, body)
 
     async def at_end(self) -> bool:
-        return await self.reader.read() == b""
+        try:
+            return await self.reader.read() == b""
+        except ConnectionResetError:  # it ended with something of ours unread
+            return True
 
     async def abort(self) -> None:
         """Leave without waiting for anything that was sent."""
@@ -62,7 +65,8 @@ class Connection:
 
     async def close(self) -> None:
         self.writer.close()
-        await self.writer.wait_closed()
+        with contextlib.suppress(ConnectionResetError):
+            await self.writer.wait_closed()
 
 
 def post(path: str, body: object, token: str | None = None, *lines: str) -> bytes:

@@ -5,13 +5,16 @@ from collections.abc import Iterator
 import pytest
 
 from adapters import redis_kept
+from serving import response_store
 from tests.integration.serving.processes import Serving, Valkey, start_serving, stop, wait_until
+from tests.unhurried import LONG_SECONDS
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Our own connections are never slow: where the machine is busy they wait."""
-    monkeypatch.setattr(redis_kept, "PROBE_SECONDS", 30.0)
+    monkeypatch.setattr(redis_kept, "PROBE_SECONDS", LONG_SECONDS)
+    monkeypatch.setattr(response_store, "STORE_SECONDS", LONG_SECONDS)
 
 
 @pytest.fixture(scope="module")

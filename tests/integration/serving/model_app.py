@@ -50,6 +50,7 @@ def settings_of(settings: Settings, search_url: str) -> Settings:
 def main() -> None:
     # The calls of the models are counted: after the first none is to keep them warm.
     warming.AGAIN_SECONDS = warming.RETRY_SECONDS = 3600.0
+    warming.FIRST_SECONDS = 60.0
     port, redis_url, jwks_url, spool, aws_url, *search_url = sys.argv[1:]
     logging.basicConfig(level="INFO")
     parts = parts_of(port, redis_url, jwks_url, spool)

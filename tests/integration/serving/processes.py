@@ -61,7 +61,7 @@ class Valkey:
             return False
 
     def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port)
+        return redis.Redis("127.0.0.1", self.port)
 
     def kill(self) -> None:
         assert self._process is not None

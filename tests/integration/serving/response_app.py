@@ -1,7 +1,7 @@
 """A process of clients who ask one question at once, for tests and benchmarks: the real response
 cache over a real Redis, and a model that counts in Redis how often it is asked.
 
-    python tests/integration/serving/response_app.py REDIS_URL CLIENTS QUESTION MODEL_SECONDS [FATE]
+    python -m tests.integration.serving.response_app REDIS_URL CLIENTS QUESTION MODEL_SECONDS [FATE]
 
 Says `ready`, waits for a line, asks, and says as JSON what became of each client. FATE is `fail`
 (the model fails), or `die` (the process does, while the model thinks).
@@ -29,11 +29,12 @@ from domain.response_cache import PUBLIC, Asked, Generated
 from serving.flights import Emit
 from serving.outbox import DrySink, Producer
 from serving.response_cache import Given, ResponseCache, over_redis
+from tests import unhurried
 
 CALLS = "model_calls"
 PIECES = ("『美味", "しい本』", "はいかが", "ですか。")
 PATIENCE_SECONDS = 30.0
-LEASE_SECONDS = 3
+LEASE_SECONDS = 60
 
 
 class Model:
@@ -62,7 +63,7 @@ class Model:
 
 
 def cache_over(bulk: KeptRedis) -> ResponseCache:
-    """The cache as a serving process puts it together, with a shorter lease."""
+    """The cache as a serving process puts it together; what it waits for may take its time."""
     table = msgspec.structs.replace(
         response_cache.declared(), lease_seconds=LEASE_SECONDS, failing_seconds=LEASE_SECONDS
     )
@@ -90,6 +91,7 @@ async def ask(cache: ResponseCache, model: Model, question: str) -> tuple[Given 
 
 
 async def main(url: str, clients: int, question: str, seconds: float, fate: str) -> None:
+    unhurried.stores()
     bulk, model = KeptRedis(url, name="response-app"), Model(url, seconds, fate)
     bulk.start()
     while not bulk.up:  # noqa: ASYNC110 - it tells nobody

@@ -15,7 +15,6 @@ from typing import Any, cast
 
 import msgspec
 
-from adapters import redis_kept
 from adapters.msgpack_wire import encode_event
 from adapters.prometheus_metrics import Metrics
 from adapters.redis_hot_users import decode_features
@@ -34,6 +33,7 @@ from serving.chat import Classify
 from serving.main import serve
 from serving.parts import Parts
 from serving.questions import QuestionClassifier
+from tests import unhurried
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def budgets_told() -> Budgets:
     """The budgets of this process; where they are not the declared ones, Redis has time as well."""
     told = msgspec.json.decode(os.environ[BUDGETS], type=Budgets)
     if told != budgets.declared():
-        redis_kept.PROBE_SECONDS = told.routes["chat"].seconds("redis")
+        unhurried.stores()
     return told
 
 

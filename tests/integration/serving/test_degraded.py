@@ -105,6 +105,21 @@ class RemoteShop(Shop):
 
     proxy: FaultyProxy = field(kw_only=True)
 
+    async def ask(self, message: str = QUESTION, session: str = "s") -> Reply:
+        """A slow reply of Redis comes behind the answer, also where this machine is slow too."""
+        with self.proxy.holding():
+            return await super().ask(message, session)
+
+    async def knows_what_nobody_asked(self) -> None:
+        """Cut off from Redis by turns, until it has read the published sets."""
+        while True:
+            await self.proxy.set(Fault(mode=Mode.REFUSED))
+            reply = await self.ask(NEVER_ASKED)
+            await self.proxy.set(None)
+            await self.until("precomputed")
+            if reply.headers["x-answer-source"] == "stale":
+                return
+
 
 @pytest.fixture(scope="module")
 def published(valkey: Valkey) -> Valkey:
@@ -162,8 +177,10 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
     hurried_shop: RemoteShop, mode: Mode
 ) -> None:
     shop = hurried_shop
+    await shop.knows_what_nobody_asked()
     for _ in range(2):
         await shop.proxy.set(Fault(mode=mode))
+        attempts, since = shop.proxy.connections, time.monotonic()
         for _ in range(50):
             assert await shop.source() == "stale"
             reply = await shop.ask(NEVER_ASKED)
@@ -171,7 +188,6 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
                 "genre action in en",
                 "stale",
             )
-        attempts, since = shop.proxy.connections, time.monotonic()
         await asyncio.sleep(1.0)
         assert shop.proxy.connections - attempts <= 20 * (time.monotonic() - since)
         await shop.proxy.set(None)
@@ -184,7 +200,6 @@ async def test_whatever_befalls_redis_answers_come_events_stay_and_it_recovers(
 
 @pytest.mark.parametrize(
     "each_way_seconds",
-    # By little, a process that is late itself finds the reply all the same.
     [*(pytest.param(seconds, marks=pytest.mark.soak) for seconds in (0.015, 0.05)), 0.1, 0.25],
 )
 async def test_a_slow_redis_costs_only_the_first_customers_their_patience(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from adapters.apigateway_posts import ApiGatewayPosts
-from adapters.aws_clients import AwsClients
+from adapters.aws_clients import AwsClients, Limits
 from adapters.redis_connections import LIFE_SECONDS, RedisConnections
 from adapters.redis_kept import KeptRedis
 from domain.answers import AnswerKey
@@ -75,7 +75,7 @@ def gateway() -> Iterator[ApiGateway]:
 
 @pytest.fixture(scope="module")
 def posts(gateway: ApiGateway) -> Iterator[ApiGatewayPosts]:
-    aws = AwsClients()
+    aws = AwsClients(Limits(SECONDS, SECONDS))
     yield ApiGatewayPosts(aws)
     aws.close()
 

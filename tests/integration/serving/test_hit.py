@@ -1,6 +1,7 @@
 """What a hit costs: one round trip to Redis, no other connection."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -20,8 +21,10 @@ BACKGROUND = ("TIME", "HGET answer_set:")
 
 
 def sockets(serving: Serving) -> set[str]:
-    directory = Path(f"/proc/{serving.process.pid}/fd")
-    links = {str(fd.readlink()) for fd in directory.iterdir()}
+    links = set()
+    for fd in Path(f"/proc/{serving.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # a file of the spool was just closed
+            links.add(str(fd.readlink()))
     return {link for link in links if link.startswith("socket:")}
 
 

@@ -41,7 +41,7 @@ from tests.integration.serving.processes import (
 from tests.integration.serving.test_websocket import heard, open_to
 
 INDEXED = {"akira", "one-piece", "monster", "pluto", "berserk", "slam-dunk"}
-LONG_MS = 8000
+LONG_MS = 60_000
 AKIRA, ONE_PIECE = "Who drew Akira?", "ワンピースの作者は誰ですか"
 
 
@@ -123,6 +123,12 @@ def events(valkey: Valkey) -> Sequence[Event]:
         return [decode_event(fields[b"e"]) for _, fields in client.xrange("outbox:0")]
 
 
+def is_kept(valkey: Valkey) -> bool:
+    """Whether a response is there for whoever asks next: it comes a little after the answer."""
+    with valkey.client() as client:
+        return bool(client.keys("response:*"))
+
+
 def model_calls(aws: RunningEmulator) -> int:
     return aws.calls().get("bedrock", {}).get("ConverseStream", 0)
 
@@ -168,9 +174,12 @@ async def test_the_outbox_tells_the_session_what_was_answered(
     serving: Serving, valkey: Valkey
 ) -> None:
     reply = await ask(serving, AKIRA, "s-told", "alice")
+    await until(lambda: is_kept(valkey))
     cached = await ask(serving, AKIRA, "s-told-too", "alice")
-    taken, generated, completed, second = events(valkey)
+    taken, *made, second = events(valkey)
     assert isinstance(taken, QuestionTaken)
+    # They come over two connections, in either order.
+    completed, generated = sorted(made, key=lambda event: event.type)
     assert isinstance(generated, AnswerGenerated)
     assert isinstance(completed, AnswerCompleted)
     assert (completed.asked_event_id, completed.answer_preview) == (taken.event_id, reply.text)
@@ -252,16 +261,12 @@ async def test_a_search_that_hangs_costs_its_budget_and_a_generic_answer(
 async def test_a_model_that_is_late_answers_whoever_asks_next(
     hurried: Serving, aws: RunningEmulator, valkey: Valkey
 ) -> None:
-    aws.inject(FaultRule(kind="pace", action="ConverseStream", ms=2500, times=1))
+    aws.inject(FaultRule(kind="hang", service="bedrock", action="ConverseStream"))
     began = time.monotonic()
     assert rung(await ask(hurried, AKIRA, "s-late")) == "found"
     assert time.monotonic() - began >= 1.5, "it was waited for"
-
-    def is_kept() -> bool:
-        with valkey.client() as client:
-            return bool(client.keys("response:*"))
-
-    await until(is_kept)
+    aws.heal()
+    await until(lambda: is_kept(valkey))
     assert (await ask(hurried, AKIRA, "s-next")).json["source"] == "cache"
     assert model_calls(aws) == 1
 

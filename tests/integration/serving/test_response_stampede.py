@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
@@ -17,10 +16,10 @@ from adapters.redis_responses import RedisResponses
 from adapters.response_wire import ResponseWire
 from domain.events import AnswerGenerated
 from domain.ports import Written
-from tests.integration.serving.processes import Valkey, wait_until
-from tests.integration.serving.response_app import CALLS, PIECES
+from tests.integration.serving.processes import ROOT, Valkey, wait_until
+from tests.integration.serving.response_app import CALLS, LEASE_SECONDS, PIECES
 
-APP = Path(__file__).with_name("response_app.py")
+APP = f"{__package__}.response_app"
 TEXT = "".join(PIECES)
 
 Told = dict[str, dict[str, int] | int | float]
@@ -42,7 +41,8 @@ def start(
     processes = [
         stack.enter_context(
             subprocess.Popen(
-                [sys.executable, APP, valkey.url, str(clients), "料理の漫画", "0.4", fate],
+                [sys.executable, "-m", APP, valkey.url, str(clients), "料理の漫画", "0.4", fate],
+                cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -131,7 +131,10 @@ def test_when_the_process_that_computes_dies_another_one_does(
         wait_until(lambda: calls(clean) == 1, "the model was asked")
         for process in others:
             go(process)
-        told = [json.loads(process.communicate(timeout=60)[0]) for process in others]
         assert dying.wait(60) == -signal.SIGKILL
+        (lease,) = clean.client.keys("response_lease:*")
+        assert 0 < clean.client.pttl(lease) <= LEASE_SECONDS * 1000
+        clean.client.pexpire(lease, 1)  # nobody's process is slow enough to lose a lease by itself
+        told = [json.loads(process.communicate(timeout=60)[0]) for process in others]
     assert [one["texts"] for one in told] == [{TEXT: 20}] * 2
     assert calls(clean) == 2

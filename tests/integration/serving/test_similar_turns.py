@@ -9,7 +9,7 @@ import pytest
 
 from adapters.redis_kept import KeptRedis
 from adapters.response_wire import ResponseWire
-from config import budgets, models, response_cache
+from config import models, response_cache
 from domain.catalogue import Catalogue
 from domain.questions import Question, QuestionKind
 from serving.catalogue_watch import CatalogueWatch
@@ -17,6 +17,7 @@ from serving.model_path import ModelParts, Shared, put_together
 from serving.model_turns import ModelPath
 from serving.models import ChatReply
 from serving.outbox import Producer
+from tests import unhurried
 from tests.integration.serving.processes import Valkey
 from tests.model_fakes import FakeChatModel, FakeSearch
 from tests.samples import title
@@ -86,7 +87,7 @@ async def opened(bulk: KeptRedis, *, enabled: bool) -> Shop:
     )
     turns = put_together(
         parts,
-        budgets.declared(),
+        unhurried.budgets(),
         path.registry,
         shared,
         msgspec.structs.replace(table, similarity=similarity),

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from adapters.aws_clients import AwsClients
+from adapters.aws_clients import AwsClients, Limits
 from adapters.dynamodb_sessions import DynamoDBSessions
 from adapters.redis_sessions import decode_copy
 from domain.errors import Transient
@@ -77,7 +77,7 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Iterator[Table]:
 
 @pytest.fixture
 def reader() -> Iterator[SessionReader]:
-    aws = AwsClients()
+    aws = AwsClients(Limits(SECONDS, SECONDS, attempts=1))
     sessions = DynamoDBSessions(aws, "mangaassist-sessions", 30, lambda: 0.0)
     yield SessionReader(FakeCopies(), decode_copy, sessions, Meters(CountingRegistry()))
     aws.close()

@@ -29,13 +29,16 @@ from tests.integration.serving.processes import (
 
 QUESTION = {"type": "message", "message": "what's popular this week"}
 SECONDS = 90.0
+PATIENT = {
+    "proxy": None, "open_timeout": SECONDS, "close_timeout": SECONDS, "ping_interval": None,
+}  # fmt: skip
 
 
 def open_to(
     serving: Serving, query: str = "?session_id=ws-1", **options: object
 ) -> AbstractAsyncContextManager[ClientConnection]:
     address = f"ws://127.0.0.1:{serving.port}/v1/ws{query}"
-    return connect(address, compression=None, proxy=None, **options)  # type: ignore[arg-type]
+    return connect(address, compression=None, **PATIENT, **options)  # type: ignore[arg-type]
 
 
 async def ask(client: ClientConnection, frame: object = None) -> dict[str, object]:
@@ -253,7 +256,7 @@ def exposed(serving: Serving) -> set[str]:
 
 async def test_compression_is_not_agreed_to(serving: Serving) -> None:
     address = f"ws://127.0.0.1:{serving.port}/v1/ws?session_id=deflate"
-    async with connect(address, compression="deflate", proxy=None) as client:
+    async with connect(address, compression="deflate", **PATIENT) as client:  # type: ignore[arg-type]
         assert client.protocol.extensions == []
         assert (await ask(client))["type"] == "answer"
 

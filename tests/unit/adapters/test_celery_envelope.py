@@ -194,7 +194,7 @@ CELERYS_HEADERS: dict[str, object] = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_a_mutated_envelope_raises_nothing_but_malformed(data: st.DataObject) -> None:
     envelope = good(headers=dict(CELERYS_HEADERS))
@@ -211,14 +211,14 @@ def test_a_mutated_envelope_raises_nothing_but_malformed(data: st.DataObject) ->
         check(json.dumps(envelope))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text() | st.binary().map(lambda raw: b64encode(raw).decode()) | json_values)
 def test_any_body_raises_nothing_but_malformed(body: object) -> None:
     with suppress(Malformed):
         check(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_any_content_raises_nothing_but_malformed(content: bytes) -> None:
     with suppress(Malformed):

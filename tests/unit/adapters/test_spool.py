@@ -231,6 +231,7 @@ def test_on_a_full_disk_the_copies_make_room_for_what_is_to_be_sent(
         return write(file, data)
 
     monkeypatch.setattr(os, "write", write_on_full_disk)
+    monkeypatch.setattr(spool_writing, "COPIES_REST_SECONDS", 3600.0)
     log = writer(tmp_path)
     log.copy([b"a", b"b"])
     with pytest.raises(SpoolFull):

@@ -176,7 +176,10 @@ async def test_what_the_store_did_not_answer_is_not_taken_for_nothing() -> None:
     made.close()
 
 
-async def test_the_warm_up_is_for_nobody_and_fails_for_nothing() -> None:
+async def test_the_warm_up_is_for_nobody_and_fails_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.backends.WARM_UP_SECONDS", 60.0)
     made, users, recommender = backends(batch=FeatureBatch({}, {NOBODY: "throttled"}))
     recommender.fail = Transient("not ready")
     recommender.items = [Recommended("a", 1.0)]

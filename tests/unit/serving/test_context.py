@@ -22,13 +22,14 @@ from serving.context import (
     shortened,
 )
 from serving.conversation_meters import ConversationMeters
-from serving.kept_context import MAX_AGE_SECONDS, KeptContext
+from serving.kept_context import CONFIRM_SECONDS, MAX_AGE_SECONDS, KeptContext
 from serving.meters import Meters
 from serving.session_reader import SessionReader
 from tests import unhurried
 from tests.fakes import FakeSessions
 from tests.samples import turn
 from tests.unit.serving.fakes import NOW, CountingRegistry, stored
+from tests.unit.serving.jumping import run
 
 PREFERENCES = Preferences(("ja",), ("action",))
 TASTES = {"top_genres_30d": ["drama"]}
@@ -132,7 +133,7 @@ class Shelf:
 
 
 @pytest.fixture
-async def shelf() -> Shelf:
+def shelf() -> Shelf:
     made = Shelf()
     made.redis.copy = encode_copy(Session("s", "alice").with_turns([turn("e1", NOW - 5)]))
     return made
@@ -367,20 +368,22 @@ async def test_what_is_answered_before_anything_is_known_is_known_then(shelf: Sh
     kept.drop()
 
 
-async def test_each_answer_of_the_model_is_confirmed_however_soon_the_next_one_comes(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+def test_each_answer_of_the_model_is_confirmed_however_soon_the_next_one_comes(
+    shelf: Shelf,
 ) -> None:
-    shelf.redis.gate.set()
-    kept = KeptContext(shelf.reader(), "s", "alice")
-    await kept.ready()
-    monkeypatch.setattr("serving.kept_context.CONFIRM_SECONDS", 0.0)
-    kept.note(turn("e2", NOW), may_be_taken_back=True)
-    monkeypatch.setattr("serving.kept_context.CONFIRM_SECONDS", 0.05)
-    kept.note(turn("e3", NOW), may_be_taken_back=True)
-    while shelf.redis.reads.count("session") < 3:  # noqa: ASYNC110 - nothing tells
-        await asyncio.sleep(0.001)
-    await settled(kept)
-    kept.drop()
+    async def steps() -> None:
+        shelf.redis.gate.set()
+        kept = KeptContext(shelf.reader(), "s", "alice")
+        await kept.ready()
+        kept.note(turn("e2", NOW), may_be_taken_back=True)
+        await asyncio.sleep(CONFIRM_SECONDS / 2)
+        kept.note(turn("e3", NOW), may_be_taken_back=True)
+        await asyncio.sleep(2 * CONFIRM_SECONDS)
+        assert shelf.redis.reads.count("session") == 3
+        await settled(kept)
+        kept.drop()
+
+    run(steps())
 
 
 async def test_of_a_new_session_the_turns_are_not_looked_for(shelf: Shelf) -> None:

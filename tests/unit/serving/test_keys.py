@@ -41,7 +41,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def server() -> Iterator[_Server]:
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Server]:
+    monkeypatch.setattr("serving.keys.FETCH_SECONDS", 60.0)
     with _Server() as found:
         thread = threading.Thread(target=found.serve_forever, args=(0.01,))
         thread.start()

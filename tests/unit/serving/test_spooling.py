@@ -79,8 +79,8 @@ async def test_with_the_disk_full_events_go_straight_to_sqs() -> None:
     disk, sqs, overflow, sink, counted = chain()
     disk.is_full, sqs.is_down = True, False
     assert await kept(sink, b"a", b"b")
-    assert await asyncio.to_thread(sqs.took.wait, 10)
-    assert overflow.close(10) == 0
+    assert await asyncio.to_thread(sqs.took.wait, 60)
+    assert overflow.close(60) == 0
     assert sqs.sent == [b"a", b"b"]
     assert counted.outcomes == {("answer.served", "overflowed"): 2}
 
@@ -89,10 +89,10 @@ async def test_memory_keeps_events_until_sqs_is_back() -> None:
     disk, sqs, overflow, sink, _ = chain()
     disk.is_full = True
     assert await kept(sink, b"a")
-    assert await asyncio.to_thread(sqs.asked.wait, 10)
+    assert await asyncio.to_thread(sqs.asked.wait, 60)
     sqs.is_down = False
-    assert await asyncio.to_thread(sqs.took.wait, 10)
-    assert overflow.close(10) == 0
+    assert await asyncio.to_thread(sqs.took.wait, 60)
+    assert overflow.close(60) == 0
     assert sqs.sent == [b"a"]
 
 
@@ -100,9 +100,9 @@ async def test_memory_goes_back_to_the_disk_as_soon_as_it_has_room() -> None:
     disk, sqs, overflow, sink, _ = chain()
     disk.is_full = True
     assert await kept(sink, b"a")
-    assert await asyncio.to_thread(sqs.asked.wait, 10)
+    assert await asyncio.to_thread(sqs.asked.wait, 60)
     disk.is_full = False
-    assert await asyncio.to_thread(overflow.close, 10) == 0
+    assert await asyncio.to_thread(overflow.close, 60) == 0
     assert disk.writes == [[b"a"]]
 
 

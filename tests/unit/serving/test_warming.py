@@ -9,6 +9,7 @@ from domain.errors import Transient
 from serving import warming
 from serving.readiness import ReadinessChecks
 from serving.warming import Warming
+from tests import logs
 from tests.unit.serving.fakes import CountingRegistry
 
 
@@ -67,7 +68,7 @@ async def test_it_is_kept_warm_and_told_once_when_that_changes(
             await model.called.wait()
             assert kept.state == {"model": is_up}
         task.cancel()
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in logs.here(caplog)] == [
         "model: refused",
         "model: answers again",
     ]

@@ -8,6 +8,7 @@ import pytest
 from domain.answers import Answer, AnswerKey, store
 from domain.errors import Transient
 from serving import warmup
+from tests import logs
 from tests.unit.serving.fakes import NOW
 
 KEYS = AnswerKey("trending", "", "ja"), AnswerKey("trending", "", "en")
@@ -43,7 +44,7 @@ async def test_what_is_missing_is_said_once_and_called_missing_not_damaged(
     stages = Stages([Transient("gone"), {}, {}, {}, {ja: both[ja]}, both])
     with caplog.at_level(logging.INFO, logger="serving.warmup"):
         assert await warmup.first_answers(stages) == both[ja]
-    assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
+    assert [record.getMessage().partition(": ")[2] for record in logs.here(caplog)] == [
         "gone",
         f"{ja.redis_key()} is not published",
         f"{en.redis_key()} is not published",

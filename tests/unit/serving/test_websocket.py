@@ -1,6 +1,5 @@
 """One WebSocket connection over a transport in memory: silence, unread answers and the end."""
 
-import asyncio
 import base64
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -21,9 +20,12 @@ from serving.websocket import (
 from tests.unit.serving.talk import Talk, auth, message, talk
 
 if TYPE_CHECKING:
+    import asyncio
+
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
+BEGINNING = 1000.0
 HANDSHAKE = (
     b"GET /v1/ws?session_id=s-1 HTTP/1.1\r\nHost: test\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %b\r\n\r\n"
@@ -67,16 +69,13 @@ class FakeTransport:
 
 @dataclass
 class Client:
-    """A connected client; `now` is the loop's time at its last sign of life."""
+    """A connected client; `now` is the time of all that it does: that of the loop would pass."""
 
     site: Talk
     protocol: WebSocketProtocol
     transport: FakeTransport
     connections: set[object]
-
-    @property
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
+    now: float = BEGINNING
 
     def say(self, opcode: Opcode, data: bytes) -> None:
         self.protocol.data_received(Frame(opcode, data).serialize(mask=True))
@@ -90,7 +89,8 @@ class Client:
 
 
 @pytest.fixture
-async def client() -> Client:
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr(WebSocketProtocol, "_now", lambda _self: BEGINNING)
     site = talk()
     connections: set[object] = set()
     protocol = WebSocketProtocol(

@@ -113,4 +113,4 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestConvergence.settings = settings(max_examples=60, stateful_step_count=25)
