@@ -1,4 +1,4 @@
-"""The cells that strike the feature store, search and the models.
+"""The cells that strike the feature store, search, the models and the keys of tokens.
 
 F3 and a part of F2 are no faults of the store's but of those who write to it: what is struck there
 is the data.
@@ -7,7 +7,7 @@ is the data.
 from collections.abc import Iterator
 
 from emulators import FaultRule
-from tests.faults import search_strikes, strikes
+from tests.faults import key_strikes, search_strikes, strikes
 from tests.faults.producers import Change
 from tests.faults.proxy import Fault, Mode
 from tests.faults.questions import OF_MODELS
@@ -143,6 +143,40 @@ def of_models() -> Iterator[Cell]:
         strike=strikes.in_emulators(of_model("says", OVERSIZE)),
         heal=strikes.all_of(strikes.emulators_healed, strikes.bad_is_gone),
         messages=OF_MODELS,
+    )
+
+
+def of_keys() -> Iterator[Cell]:
+    reset, old = strikes.on_the_wire("keys", Fault(mode=Mode.RESET)), key_strikes.OldToken()
+    for mode, text in (
+        (Mode.RESET, "the keys of tokens can't be read"),
+        (Mode.BLACK_HOLE, "who reads the keys of tokens gets no answer"),
+    ):
+        yield Cell(
+            name=f"X1 {mode}",
+            fault=f"{text}, while strangers come with unknown keys",
+            prepare=key_strikes.apart,
+            strike=strikes.on_the_wire("keys", Fault(mode=mode)),
+            met=key_strikes.strangers_refused,
+            heal=key_strikes.seldom_read,
+            spoils=True,
+        )
+    yield Cell(
+        name="X1 rotated",
+        fault="tokens are signed with another key, the old one is withdrawn",
+        prepare=strikes.all_of(key_strikes.apart, old.kept),
+        strike=strikes.all_of(key_strikes.rotated, key_strikes.renewed),
+        met=old.refused,
+        spoils=True,
+    )
+    yield Cell(
+        name="X1 rotated unseen",
+        fault="the same while the keys can't be read; customers change tokens afterwards",
+        prepare=key_strikes.apart,
+        strike=strikes.all_of(reset, key_strikes.rotated),
+        met=key_strikes.strangers_refused,
+        heal=key_strikes.renewed,
+        spoils=True,
     )
 
 

@@ -2,7 +2,8 @@
 
 What the tables say in half minutes is made seconds, so that a run need not wait: how long a
 message stays hidden that its worker took to the grave, and when dead letters are tried again.
-FAULTS_BACKOFF_SECONDS does the same for how long a pack that fails is put off at the most.
+FAULTS_BACKOFF_SECONDS does the same for how long a pack that fails is put off at the most, and
+FAULTS_UNKNOWN_KEY_SECONDS for how often a token's unknown key has the keys read again.
 FAULTS_WITHOUT names a protection to switch off (`tests/faults/mutations.py`), to show that the
 checker notices. FAULTS_CLOCK_SECONDS puts the process's clock forward, or back; what measures how
 long something takes is not concerned.
@@ -12,6 +13,7 @@ import os
 import runpy
 import sys
 import time
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -22,6 +24,7 @@ HIDE_SECONDS = 3
 WAIT_SECONDS = 2
 RETRY_EVERY_SECONDS = 3
 RETRIES = "retry-dead-letters"
+UNKNOWN_KEY_VARIABLE = "FAULTS_UNKNOWN_KEY_SECONDS"
 
 
 def hasten() -> None:
@@ -47,6 +50,13 @@ def hasten() -> None:
     replaying.HIDE_SECONDS = HIDE_SECONDS
 
 
+def ask_for_keys(every_seconds: float) -> None:
+    """Have a key set that is imported from now on be read again so often."""
+    from serving import keys  # noqa: PLC0415 - it is the request path's alone
+
+    keys.KeySet = partial(keys.KeySet, unknown_key_seconds=every_seconds)  # type: ignore[misc, assignment]
+
+
 def put_clock(seconds: float) -> None:
     """Have everything that is imported from now on believe another time."""
     true_time = time.time
@@ -57,6 +67,8 @@ def main() -> None:
     """Become the module."""
     put_clock(float(os.environ.get("FAULTS_CLOCK_SECONDS", "0")))
     hasten()
+    if seconds := os.environ.get(UNKNOWN_KEY_VARIABLE):
+        ask_for_keys(float(seconds))
     if protection := os.environ.get("FAULTS_WITHOUT"):
         from tests.faults import mutations  # noqa: PLC0415
 

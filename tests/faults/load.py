@@ -55,13 +55,14 @@ class _Request:
     path: str
     body: bytes
     events: int
-    token: str
+    user: str
     asked: Question | None = None
     did: tuple[Did, ...] = ()
 
 
 class Load:
-    """One run's customers. `run` names its sessions and items; `mint` makes a user's token.
+    """One run's customers. `run` names its sessions and items; `mint` makes a user's token, which
+    is kept until `renew`.
 
     They are one user, `user`; but where models are asked, each session is one of its own, since
     what a user may ask of them is bounded.
@@ -80,7 +81,8 @@ class Load:
     ) -> None:
         self.run, self.amount, self.user, self.messages = run, amount, user, messages
         self._port, self._mint, self._items = port, mint, items
-        self._token = mint(user)
+        self._tokens: dict[str, str] = {}
+        self._renewed = False
         self._of_models = [message for message in messages if WORD in message]
         self.whole: dict[str, str] = {}
         """What models answered before anything was struck, by question."""
@@ -130,6 +132,11 @@ class Load:
         if self._failure is not None:
             raise self._failure
         return self._told / self.amount.events
+
+    def renew(self) -> None:
+        """Come with other tokens from now on, and bear it where they are refused for a time."""
+        self._renewed = True
+        self._tokens = {}
 
     def hurry(self) -> None:
         """Pace no longer."""
@@ -196,8 +203,8 @@ class Load:
             "message": asked.message,
             "message_id": asked.message_id,
         }
-        token = self._mint(asked.session) if self._of_models else self._token
-        return _Request("/v1/chat", json.dumps(body).encode(), 1, token, asked)
+        owner = self._owner(asked.session)
+        return _Request("/v1/chat", json.dumps(body).encode(), 1, owner, asked)
 
     def _owner(self, session: str) -> str:
         return session if self._of_models else self.user
@@ -219,17 +226,23 @@ class Load:
             )  # fmt: skip
             did.append(Did(event_id, item, moment.timestamp(), weight, acknowledged=True))
         body = json.dumps({"events": rows}).encode()
-        return _Request("/v1/events", body, last - first, self._token, did=tuple(did))
+        return _Request("/v1/events", body, last - first, self.user, did=tuple(did))
 
     def _until_told(self, link: Link, request: _Request) -> None:
         ends_at = time.monotonic() + GIVE_UP_SECONDS
         while not self._abandoned.is_set():
             started = time.monotonic()
-            reply = link.post(request.path, request.body, request.token)
+            reply = link.post(request.path, request.body, self._token(request.user))
             if reply is not None and self._note(request, *reply, time.monotonic() - started):
                 return
             assert time.monotonic() < ends_at, f"nobody accepts {request.path}: {reply}"
             time.sleep(RETRY_SECONDS)
+
+    def _token(self, user: str) -> str:
+        kept = self._tokens
+        if user not in kept:
+            kept[user] = self._mint(user)
+        return kept[user]
 
     def _note(
         self, request: _Request, status: int, document: Mapping[str, Any], took_seconds: float
@@ -249,7 +262,9 @@ class Load:
                 self._did += request.did
                 self._told += len(request.did)
             return True
-        assert status in {http.client.ACCEPTED, http.client.TOO_MANY_REQUESTS}, (status, document)
+        bearable = {http.client.ACCEPTED, http.client.TOO_MANY_REQUESTS}
+        bearable |= {http.client.UNAUTHORIZED} if self._renewed else set()
+        assert status in bearable, (status, document)
         return False
 
     def _asked_of(self, asked: Question, document: Mapping[str, Any]) -> Asked:

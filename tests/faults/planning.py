@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from cli import tokens
 from cli.catalogue_files import SAMPLE
@@ -74,10 +75,20 @@ def indexing(planned: Stack, url: str) -> Spec:
     )
 
 
-def searching(planned: Stack, url: str) -> Stack:
-    """The same, its request path looking for titles there."""
+def publishing(planned: Stack, port: int, directory: Path) -> Spec:
+    """What publishes the files of a directory, as an identity provider does its keys."""
+    return Spec(
+        name="keys",
+        command=python("http.server", str(port), "--bind", HOST, "--directory", str(directory)),
+        environment=planned.environment,
+        port=port,
+    )
+
+
+def serving_with(planned: Stack, settings: Mapping[str, str]) -> Stack:
+    """The same, its request path with these settings."""
     processes = [
-        replace(spec, environment={**spec.environment, SEARCH_VARIABLE: url})
+        replace(spec, environment={**spec.environment, **settings})
         if spec.name == "serving"
         else spec
         for spec in planned.processes

@@ -77,7 +77,8 @@ The day without Kinesis (K2) is a short one, of 40 s: messages are kept for 160 
 days, and put off for a second instead of five minutes, so that all their tries could be used up in
 it eight times.
 
-Not struck: the keys of tokens (X1), whose failing and changing unit tests cover.
+In X1 an unknown key has the keys of tokens read again every second, not every minute; that keys
+which can't be read end after a day is left to a unit test.
 
 Six events in seven are interactions, a hundred in a request; moto writes some 200 session turns a
 second, so that more questions would measure moto.

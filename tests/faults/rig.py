@@ -32,6 +32,8 @@ RESTART_SECONDS = 0.2
 REPLICA = "replica"
 REDIS_PROXIES = ("redis", "replication")
 """Replicas follow through a proxy of their own."""
+BESIDE = ("search", "keys")
+"""What only some cells start, each behind a proxy of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Rig:
         self.directory = DataDir(directory)
         self.directory.make()
         tokens.make_keys(self.directory)
-        self._stack = planning.stack(self.directory)
-        ports = self._stack.ports
+        self.stack = planning.stack(self.directory)
+        ports = self.stack.ports
         assert ports.redis is not None
         self.redis_port = ports.redis.number
         self.sqs_url = ports.sqs.url
@@ -62,8 +64,8 @@ class Rig:
         targets = dict.fromkeys(planning.SERVICES, ports.moto.number)
         targets |= dict.fromkeys(planning.OF_OUR_EMULATORS, ports.sqs.number)
         targets |= dict.fromkeys(REDIS_PROXIES, self.redis_port)
-        self._search = reserve_any()
-        targets["search"] = self._search.number
+        self.beside = {name: reserve_any() for name in BESIDE}
+        targets |= {name: port.number for name, port in self.beside.items()}
         self.nemesis = Nemesis(targets)
         try:
             self._bring_up()
@@ -74,12 +76,12 @@ class Rig:
     @property
     def names(self) -> list[str]:
         """The processes that are the product's."""
-        return [spec.name for spec in self._stack.processes]
+        return [spec.name for spec in self.stack.processes]
 
     @property
     def environment(self) -> Mapping[str, str]:
         """What leads past the proxies, for whoever looks at the stores."""
-        return self._stack.environment
+        return self.stack.environment
 
     def client(self) -> "redis.Redis":
         """A client of the Redis that the proxy leads to now."""
@@ -113,7 +115,7 @@ class Rig:
     ) -> None:
         """End a process and start it again, to die at a failpoint, without a protection, with a
         clock that is wrong by so much, or to put off what fails no longer than that."""
-        spec = next(spec for spec in self._stack.processes if spec.name == name)
+        spec = next(spec for spec in self.stack.processes if spec.name == name)
         environment = {**spec.environment}
         if failpoint is not None:
             environment["MANGAASSIST_FAILPOINT"] = f"{failpoint}:{number}"
@@ -124,14 +126,14 @@ class Rig:
         if backoff_seconds:
             environment["FAULTS_BACKOFF_SECONDS"] = str(backoff_seconds)
         self._end(name)
-        self._start(replace(spec, environment=environment))
+        self.start(replace(spec, environment=environment))
 
     def add_twin(self, name: str) -> None:
         """Start a process a second time, beside the first."""
-        spec = next(spec for spec in self._stack.processes if spec.name == name)
+        spec = next(spec for spec in self.stack.processes if spec.name == name)
         port = str(self._spare.number)
         environment = {**spec.environment, "MANGAASSIST_METRICS_PORT": port}
-        self._start(replace(spec, name=f"{name}-twin", environment=environment))
+        self.start(replace(spec, name=f"{name}-twin", environment=environment))
 
     def remove(self, name: str, *, at_once: bool = False) -> None:
         """End a process for good, by a kill where it must not have time for a farewell."""
@@ -149,30 +151,27 @@ class Rig:
 
     def start_replica(self) -> None:
         """Start a replica of Redis, and wait until it holds all."""
-        spec = next(spec for spec in self._stack.foundations if spec.name == "redis")
+        spec = next(spec for spec in self.stack.foundations if spec.name == "redis")
         port = self._spare.number
         directory = self.directory.path / "replica"
         directory.mkdir()
         command = [*spec.command, "--port", str(port), "--dir", str(directory)]
         command += ["--replicaof", f"{HOST} {self.nemesis.ports['replication']}"]
-        self._start(replace(spec, name=REPLICA, command=command, port=port))
+        self.start(replace(spec, name=REPLICA, command=command, port=port))
         with redis.Redis(port=port) as client:
             self.until(lambda: _is_in_step(client), START_SECONDS, "the replica does not follow")
 
-    @property
-    def search_url(self) -> str:
-        """The OpenSearch that `start_search` starts."""
-        return self._search.url
+    def start(self, spec: Spec) -> None:
+        """Start a process beside those of the stack; it ends with them."""
+        self._children[spec.name] = self._started(spec)
 
-    def start_search(self) -> None:
-        """Start an OpenSearch with the catalogue in it, and have titles looked for there."""
-        self._start(planning.search(self._stack, self._search.number))
-        self.until(partial(listens, self._search.number), START_SECONDS, "search does not start")
-        indexing = self._started(planning.indexing(self._stack, self.search_url))
-        self.until(lambda: indexing.ended() is not None, START_SECONDS, "nothing is indexed")
-        assert indexing.ended() == 0, indexing.last_words()
-        proxy = f"http://{HOST}:{self.nemesis.ports['search']}"
-        self._stack = planning.searching(self._stack, proxy)
+    def finish(self, spec: Spec) -> None:
+        """Run a process to its end, which must be a good one."""
+        self._until_done(self._started(spec))
+
+    def serve_with(self, settings: Mapping[str, str]) -> None:
+        """Have the request path led elsewhere from now on."""
+        self.stack = planning.serving_with(self.stack, settings)
         self.replace("serving")
         self.until(self.ready, START_SECONDS, "the request path does not start")
 
@@ -203,13 +202,11 @@ class Rig:
                 continue
             self.deaths.append(Death(name, code))
             child.kill_group()
-            planned = {
-                spec.name: spec for spec in (*self._stack.foundations, *self._stack.processes)
-            }
+            planned = {spec.name: spec for spec in (*self.stack.foundations, *self.stack.processes)}
             self._stopped.discard(name)
             if child.lived_seconds < RESTART_SECONDS:
                 time.sleep(RESTART_SECONDS)
-            self._start(planned.get(name, child.spec))
+            self.start(planned.get(name, child.spec))
 
     def until(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait while watching over the processes."""
@@ -254,29 +251,27 @@ class Rig:
             child.kill_group()
         self._children.clear()
         self.nemesis.close()
-        self._stack.ports.release()
+        self.stack.ports.release()
         self._spare.release()
-        self._search.release()
+        for port in self.beside.values():
+            port.release()
 
     def _bring_up(self) -> None:
-        for spec in self._stack.foundations:
-            self._start(spec)
-        for port in [spec.port for spec in self._stack.foundations]:
+        for spec in self.stack.foundations:
+            self.start(spec)
+        for port in [spec.port for spec in self.stack.foundations]:
             self.until(partial(listens, port), START_SECONDS, "what it rests on does not start")
-        self._until_done(self._started(planning.provisioning(self._stack)))
-        priming = self._started(planning.priming(self._stack))
-        self._stack = planning.proxied(self._stack, self.nemesis.ports)
-        for spec in self._stack.processes:
-            self._start(spec)
+        self.finish(planning.provisioning(self.stack))
+        priming = self._started(planning.priming(self.stack))
+        self.stack = planning.proxied(self.stack, self.nemesis.ports)
+        for spec in self.stack.processes:
+            self.start(spec)
         self._until_done(priming)
         self.until(self.ready, START_SECONDS, "the stack does not start")
 
     def _until_done(self, step: Child) -> None:
-        self.until(lambda: step.ended() is not None, START_SECONDS, "it is not prepared")
+        self.until(lambda: step.ended() is not None, START_SECONDS, f"{step.spec.name} goes on")
         assert step.ended() == 0, step.last_words()
-
-    def _start(self, spec: Spec) -> None:
-        self._children[spec.name] = self._started(spec)
 
     def _started(self, spec: Spec) -> Child:
         child = Child(spec, self.directory.log(spec.name), self.directory.path)
