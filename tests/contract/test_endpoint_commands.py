@@ -2,20 +2,27 @@
 
 import json
 
+import msgspec
 import pytest
 
 from adapters.aws_clients import AwsClients
 from cli import endpoint_commands
 from cli.failures import FAILED, Failure
 from cli.findings import State
+from config import endpoints
 from config.settings import Settings
 from tests.ports import free_port
 
 
 @pytest.fixture(autouse=True)
 def settings(warm_moto: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That there are settings of the environment means that no embedded stack is looked for."""
+    """That there are settings of the environment means that no embedded stack is looked for.
+
+    Nor is an endpoint unhealthy because the machine is busy.
+    """
     monkeypatch.setenv("MANGAASSIST_LOG_LEVEL", "INFO")
+    table = msgspec.structs.replace(endpoints.load(), timeout_seconds=60)
+    monkeypatch.setattr(endpoints, "declared", lambda: table)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ def test_metrics_and_health_are_served() -> None:
     metrics.set("outbox_depth", 3)
     server = metrics.serve_http("127.0.0.1", 0, lambda: is_healthy[0])
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
             shown = client.get("/metrics")
             assert "mangaassist_outbox_depth 3.0" in shown.text.splitlines()
             assert shown.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -102,12 +102,12 @@ def test_a_kept_response_expires_and_so_does_its_tombstone(
     responses = RedisResponses(redis_connection, WIRE, tombstone_seconds=60)
     made = response()
     stored = _packed(made)
-    responses.keep(made, stored, 5.0)
-    assert 0 < redis_connection.client.pttl(made.key) <= 5000
-    responses.keep(made, stored, 50.0)
-    assert redis_connection.client.pttl(made.key) > 5000, "the lasting entry follows the short one"
-    responses.keep(made, stored, 5.0)
-    assert redis_connection.client.pttl(made.key) > 5000
+    responses.keep(made, stored, 500.0)
+    assert 0 < redis_connection.client.ttl(made.key) <= 500
+    responses.keep(made, stored, 5000.0)
+    assert redis_connection.client.ttl(made.key) > 500, "the lasting entry follows the short one"
+    responses.keep(made, stored, 500.0)
+    assert redis_connection.client.ttl(made.key) > 500
     responses.retract(made)
     keys = redis_connection.client.keys("*")
     assert len(keys) == 1

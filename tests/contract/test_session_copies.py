@@ -185,10 +185,10 @@ def test_an_owner_is_remembered_as_long_after_a_turn_as_the_session_is_kept(
     redis_connection: RedisConnection, left: int
 ) -> None:
     over(redis_connection).restore_owner("a", "ann")
-    assert OWNER_SECONDS - 5 < redis_connection.client.ttl("session_owner:a") <= OWNER_SECONDS
+    assert OWNER_SECONDS - 300 < redis_connection.client.ttl("session_owner:a") <= OWNER_SECONDS
     redis_connection.client.expire("session_owner:a", left)
     over(redis_connection).put([Session("a", "ann")])
-    assert redis_connection.client.ttl("session_owner:a") > OWNER_SECONDS - 5
+    assert redis_connection.client.ttl("session_owner:a") > OWNER_SECONDS - 300
 
 
 def test_an_owner_is_not_written_anew_for_every_question(

@@ -21,6 +21,17 @@ OPTIONS = (
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 )  # fmt: skip
+PATIENT = """(() => {
+  const fetched = window.fetch;
+  window.fetch = async (path, { signal, ...options } = {}) => {
+    for (;;) {
+      const response = await fetched(path, options);
+      const isLate = response.headers.get("x-answer-source") === "fallback";
+      if (!isLate || !path.startsWith("v1/sessions/")) return response;
+    }
+  };
+})()"""
+"""On a busy machine the page would give up, and a server that is late tell of no turns."""
 ENTER = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
 
 
@@ -35,6 +46,7 @@ class Page:
         attached = self._call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
         self._call("Page.enable")
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=PATIENT)
         self._call("Emulation.setUserAgentOverride", userAgent="test", acceptLanguage=language)
 
     def open(self, address: str) -> None:
@@ -112,7 +124,13 @@ def page(profile: Path, language: str) -> Iterator[Page]:
         stderr=subprocess.DEVNULL,
     ) as browser:
         try:
-            with connect(_address(profile), proxy=None, max_size=None) as line:
+            with connect(
+                _address(profile),
+                proxy=None,
+                max_size=None,
+                open_timeout=SECONDS,
+                ping_interval=None,
+            ) as line:
                 yield Page(line, language)
         finally:
             browser.terminate()

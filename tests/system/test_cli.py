@@ -78,14 +78,24 @@ def test_a_refreshed_kind_can_be_rolled_back_and_refreshed_again(stack: Stack) -
     stack.cli("answers", "refresh", "genre")
     second, _ = _version_and_state(stack, "genre")
     assert second > first
-    stack.cli("answers", "rollback", "genre")
-    held, state = _version_and_state(stack, "genre")
-    assert held < second
-    assert state == "held"
+    # Where the schedule's set is published between the look and the command, that one is left.
+    eventually(partial(_is_rolled_back, stack), bool)
     stack.cli("answers", "refresh", "genre")
-    third, state = _version_and_state(stack, "genre")
+    # The hold ends just behind the publication that the command waits for.
+    third, _ = eventually(
+        lambda: _version_and_state(stack, "genre"), lambda found: found[1] == "fresh"
+    )
     assert third > second
-    assert state == "fresh"
+
+
+def _is_rolled_back(stack: Stack) -> bool:
+    """Whether the version before a new one is served, and held."""
+    stack.cli("answers", "refresh", "genre")
+    newest, _ = _version_and_state(stack, "genre")
+    stack.cli("answers", "rollback", "genre")
+    served, state = _version_and_state(stack, "genre")
+    assert state == "held"
+    return served < newest
 
 
 def test_a_dead_letter_that_nobody_can_read_is_shown_and_not_sent_round(stack: Stack) -> None:
@@ -142,7 +152,11 @@ def test_answers_that_a_new_catalogue_has_no_titles_for_are_withdrawn(
     assert int(withdrawn[1]) > 0
     found = _set(lone_stack, "genre")
     assert (found["answers"], found["state"], found["keys"]) == (0, "none", [])
-    assert lone_stack.ask("show me shonen").body["answer"]["kind"] != "genre"
+    # Where Redis is late on a busy machine, what was there before is answered once more.
+    eventually(
+        lambda: lone_stack.ask("show me shonen").body["answer"]["kind"],
+        lambda kind: kind != "genre",
+    )
     doctor = {row["what"]: row for row in json.loads(lone_stack.cli("doctor", "--json"))}
     assert doctor["answers genre"]["state"] == "ok"
     assert doctor["answers genre"]["detail"].startswith(f"none: {NO_GENRE}")

@@ -80,6 +80,8 @@ def _told(stack: Stack, *messages: str) -> list[tuple[dict[str, Any], list[str]]
         f"{address}/v1/ws?session_id=custom-ws-{uuid4()}",
         proxy=None,
         origin=Origin(stack.http),
+        open_timeout=SECONDS,
+        ping_interval=None,
     ) as client:
         for message in messages:
             client.send(json.dumps({"type": "message", "message": message}))

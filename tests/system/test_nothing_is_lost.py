@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.system.running import Stack, eventually
+from tests.system.running import run as run_command
 
 SESSIONS = 60
 CLIENTS = 8
@@ -38,8 +39,8 @@ def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_kille
     run = f"storm-{random.getrandbits(32):08x}"
     token = stack.token(run)
     answered: list[tuple[str, str]] = []
-    with killing(stack, answered) as killed:
-        chat(stack, token, run, answered, requests)
+    with killing(stack, answered) as (killed, each_died):
+        chat(stack, token, run, answered, requests, each_died=each_died)
     assert len(answered) == requests
     assert sum(0 < count < requests for count in killed) >= len(VICTIMS)
 
@@ -51,12 +52,21 @@ def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_kille
 
     events = {event_id for _, event_id in answered}
     eventually(lambda: len(events - analysed_events(stack)), lambda missing: missing == 0)
+    # Others look at the same stack: whoever died last may not be back yet.
+    eventually(lambda: run_command("doctor", "--data-dir", stack.data_dir).returncode, (0).__eq__)
 
 
 def chat(
-    stack: Stack, token: str, run: str, answered: list[tuple[str, str]], requests: int
+    stack: Stack,
+    token: str,
+    run: str,
+    answered: list[tuple[str, str]],
+    requests: int,
+    *,
+    each_died: threading.Event,
 ) -> None:
-    """Ask so many questions; adds the (session id, event id) of each answer."""
+    """Ask so many questions, the last one when everybody has died among the others; adds the
+    (session id, event id) of each answer."""
     numbers = iter(range(requests))
     lock = threading.Lock()
     failures: list[str] = []
@@ -70,6 +80,8 @@ def chat(
                     number = next(numbers, None)
                 if number is None:
                     return
+                if number == requests - 1:
+                    each_died.wait(PATIENCE_SECONDS)
                 session = f"{run}-{number % SESSIONS}"
                 body = {
                     "session_id": session,
@@ -92,10 +104,13 @@ def chat(
 
 
 @contextmanager
-def killing(stack: Stack, answered: Sequence[object]) -> Iterator[list[int]]:
-    """Kill one process after the other until the end; how much was answered at each kill."""
+def killing(
+    stack: Stack, answered: Sequence[object]
+) -> Iterator[tuple[list[int], threading.Event]]:
+    """Kill one process after the other until the end; how much was answered at each kill, and
+    whether everybody was killed after the first answer."""
     killed: list[int] = []
-    over = threading.Event()
+    over, each_died = threading.Event(), threading.Event()
 
     def kill() -> None:
         while not over.wait(random.uniform(0.1, KILL_EVERY_SECONDS)):
@@ -104,11 +119,13 @@ def killing(stack: Stack, answered: Sequence[object]) -> Iterator[list[int]]:
             with suppress(ProcessLookupError):
                 os.kill(stack.pid(name), signal.SIGKILL)
             killed.append(len(answered))
+            if sum(count > 0 for count in killed) >= len(VICTIMS):
+                each_died.set()
 
     killer = threading.Thread(target=kill)
     killer.start()
     try:
-        yield killed
+        yield killed, each_died
     finally:
         over.set()
         killer.join()

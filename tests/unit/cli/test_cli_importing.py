@@ -12,8 +12,8 @@ import pytest
 from adapters.aws_clients import AwsClients
 from adapters.jsonl_catalogue import KEPT_ERRORS
 from adapters.sqs_queues import SqsQueues
-from cli import bad_rows
-from cli.answers_refresh import Refresher
+from cli import bad_rows, importing
+from cli.answers_refresh import Refresher, precomputed_kinds
 from cli.data_dir import DataDir
 from cli.endpoints import Endpoints
 from cli.failures import Failure
@@ -23,7 +23,9 @@ from config import queues
 from config.settings import Settings
 from domain.catalogue import Catalogue
 from domain.errors import Transient
-from tests.fakes import FakeCatalogueStore, World
+from domain.jobs import PrecomputeAnswers
+from tasks.precompute import precompute_answers
+from tests.fakes import NOW, FakeCatalogueStore, World
 from tests.samples import RULE, title
 from workers.sqs_sending import SqsSending
 
@@ -122,3 +124,38 @@ def test_whoever_listens_at_the_address_of_a_deployment_here_is_not_asked(
     assert asked == []
     said = capsys.readouterr().out
     assert "within its MANGAASSIST_CATALOGUE_POLL_SECONDS (7 s here)" in said
+
+
+def test_what_is_withdrawn_is_told_although_a_schedule_is_quicker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = [title(str(at), at, genres=("Action",)) for at in range(9)]
+    world = World(RULE, FakeCatalogueStore(Catalogue(shelf)))
+    make_answers(world)
+    withdrawn = world.answers.current("genre")
+    assert withdrawn is not None
+    publish = world.catalogue.publish
+
+    def publish_and_make_answers(catalogue: Catalogue) -> bool:
+        published = publish(catalogue)
+        make_answers(world)
+        return published
+
+    monkeypatch.setattr(world.catalogue, "publish", publish_and_make_answers)
+    sending = SqsSending(SqsQueues(AwsClients()), queues.declared())
+    monkeypatch.setattr(SqsSending, "job", lambda *_: None)
+    monkeypatch.setattr(importing, "refresher", lambda _: Refresher(world.ports, sending))
+    monkeypatch.setenv("MANGAASSIST_REDIS_URL", "redis://127.0.0.1:1/0")
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"id": "one", "title": "The only one"}\n')
+    run(str(file), None, merge=False, wait=True)
+    assert f", {withdrawn.answers} withdrawn\n" in capsys.readouterr().out
+
+
+def make_answers(world: World) -> None:
+    """As a worker does that has a job of beat's."""
+    for kind in precomputed_kinds():
+        job = PrecomputeAnswers(
+            event_id="e", producer="test", seq=0, occurred_at=NOW, answer_kind=kind
+        )
+        precompute_answers([job], world.ports)
