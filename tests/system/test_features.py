@@ -9,7 +9,9 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def test_what_is_loaded_is_merged_by_the_workers(stack: Stack, tmp_path: Path, p
     rows = [row(f"{prefix}{at}") for at in range(30)]
     file = write(tmp_path / "features.jsonl.gz", [*rows, activity])
     assert json.loads(stack.cli("features", "load", file, "--json")) == {"sent": 31, "bad": 0}
-    eventually(lambda: values(stack, f"{prefix}1", "user-activity"), {"views_7d": "3"}.__eq__)
+    eventually(lambda: values(stack, f"{prefix}1", "user-activity"), partial(eq, {"views_7d": "3"}))
     eventually(lambda: all(values(stack, f"{prefix}{at}") for at in range(30)), bool)
     assert values(stack, f"{prefix}1") == {"locale": "ja"}
 
@@ -80,7 +82,7 @@ def test_who_was_here_lately_has_new_features_in_redis(
     reply = stack.request("POST", "/v1/events", {"events": [event]}, stack.token(prefix))
     assert reply.body["accepted"] == 1
     with redis.Redis.from_url(stack.endpoints()["redis"]) as client:
-        eventually(lambda: client.zrange(f"interactions:{prefix}", 0, -1), [b"toriko"].__eq__)
+        eventually(lambda: client.zrange(f"interactions:{prefix}", 0, -1), partial(eq, [b"toriko"]))
         assert client.get(f"features:{prefix}") is None
         stack.cli("features", "load", write(tmp_path / "rows.jsonl", [row(prefix)]))
         copy = json.loads(eventually(lambda: client.get(f"features:{prefix}"), bool))
@@ -98,7 +100,7 @@ def test_bad_rows_are_named_and_the_others_loaded(
     assert "39 records sent, 2 bad rows left out" in done.stdout
     assert "rows.jsonl: line 1: not JSON" in done.stderr
     assert "rows.jsonl: line 41: the group has no such feature" in done.stderr
-    eventually(lambda: values(stack, prefix), {"locale": "ja"}.__eq__)
+    eventually(lambda: values(stack, prefix), partial(eq, {"locale": "ja"}))
 
 
 def test_of_a_file_that_is_mostly_bad_nothing_is_written(
@@ -160,12 +162,12 @@ def test_what_is_deleted_is_erased_by_the_workers(
     stack: Stack, tmp_path: Path, prefix: str
 ) -> None:
     stack.cli("features", "load", write(tmp_path / "rows.jsonl", [row(prefix)]))
-    eventually(lambda: values(stack, prefix), {"locale": "ja"}.__eq__)
+    eventually(lambda: values(stack, prefix), partial(eq, {"locale": "ja"}))
     said = stack.cli("features", "delete", prefix, "--group", "user-profile")
     assert said.startswith("1 record deleted; ")
     said = stack.cli("features", "delete", f"{prefix}-nobody")
     assert said.startswith("there was no record; ")
-    eventually(lambda: values(stack, prefix), {}.__eq__)
+    eventually(lambda: values(stack, prefix), partial(eq, {}))
     found = item(stack, prefix)
     assert found is not None
     assert found["group:user-profile"]["M"]["deleted"] == {"BOOL": True}

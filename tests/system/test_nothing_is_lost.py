@@ -11,6 +11,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from operator import eq
 from typing import Any, cast
 
 import boto3
@@ -53,7 +55,9 @@ def test_every_answered_turn_is_stored_once_although_workers_and_relay_are_kille
     events = {event_id for _, event_id in answered}
     eventually(lambda: len(events - analysed_events(stack)), lambda missing: missing == 0)
     # Others look at the same stack: whoever died last may not be back yet.
-    eventually(lambda: run_command("doctor", "--data-dir", stack.data_dir).returncode, (0).__eq__)
+    eventually(
+        lambda: run_command("doctor", "--data-dir", stack.data_dir).returncode, partial(eq, 0)
+    )
 
 
 def chat(
