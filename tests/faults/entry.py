@@ -1,7 +1,8 @@
 """Runs a module of the product for the fault kit: `python -m tests.faults.entry MODULE ARGUMENT…`.
 
 What the tables say in half minutes is made seconds, so that a run need not wait: how long a
-message stays hidden that its worker took to the grave, and when dead letters are tried again.
+message stays hidden that its worker took to the grave, and when dead letters are tried again. What
+is scheduled is not spread over a minute: it would be under way when customers' events have arrived.
 FAULTS_BACKOFF_SECONDS does the same for how long a pack that fails is put off at the most, and
 FAULTS_UNKNOWN_KEY_SECONDS for how often a token's unknown key has the keys read again.
 FAULTS_WITHOUT names a protection to switch off (`tests/faults/mutations.py`), to show that the
@@ -41,8 +42,9 @@ def hasten() -> None:
         }
     letters = replace(table.dead_letters, wait_seconds=WAIT_SECONDS)
     quick = replace(table, queues=rows, dead_letters=letters)
-    retries = replace(plan.schedules[RETRIES], every_seconds=RETRY_EVERY_SECONDS)
-    quick_plan = replace(plan, schedules={**plan.schedules, RETRIES: retries})
+    due = {name: replace(row, jitter_seconds=0) for name, row in plan.schedules.items()}
+    due[RETRIES] = replace(due[RETRIES], every_seconds=RETRY_EVERY_SECONDS)
+    quick_plan = replace(plan, schedules=due)
     queues.declared = lambda: quick  # type: ignore[assignment]
     schedules.declared = lambda: quick_plan  # type: ignore[assignment]
     from tasks import replaying  # noqa: PLC0415 - it imports a table by name

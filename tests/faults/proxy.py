@@ -83,6 +83,7 @@ class FaultyProxy:
             self.struck += len(self._writers)
             self._abort()
         if mode is Mode.REFUSED:
+            self.struck += 1  # whom a closed port refuses, only they can tell
             await self._unlisten()
         elif self._server is None:
             await self.start()
