@@ -128,13 +128,21 @@ GenreWords = Callable[[str], Iterable[str]]
 
 
 def fused(rankings: Iterable[Sequence[str]], limit: int) -> list[tuple[str, float]]:
-    """The ids that stand high in several rankings, best first with their scores; ties by id."""
+    """The ids that stand high in several rankings, best first with their scores; ties by id.
+
+    The first of each ranking is among them: a title that a question names is found by its words
+    alone where its vector is that of a longer text, and many that are a little of both would take
+    all places.
+    """
     scores: dict[str, float] = {}
+    firsts: set[str] = set()
     for ranking in rankings:
+        firsts.update(ranking[:1])
         for place, title_id in enumerate(ranking[:CANDIDATES], 1):
             scores[title_id] = scores.get(title_id, 0.0) + 1.0 / (FUSION_OFFSET + place)
-    ranked = sorted(scores.items(), key=lambda scored: (-scored[1], scored[0]))
-    return ranked[:limit]
+    ranked = sorted(scores, key=lambda title_id: (-scores[title_id], title_id))
+    kept = set(sorted(ranked, key=lambda title_id: title_id not in firsts)[:limit])
+    return [(title_id, scores[title_id]) for title_id in ranked if title_id in kept]
 
 
 def hit(title: Title, score: float) -> Hit:
