@@ -6,12 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from websockets.sync.client import connect
-from websockets.typing import Origin
 
 from tests.system.running import Reply, Stack, eventually
+from tests.system.talking import SECONDS, opened
 
-SECONDS = 90.0
 QUESTIONS = [
     ("Who drew Akira?", "Akira is by Katsuhiro Otomo.", "akira"),
     ("ワンピースの作者は誰ですか", "『ONE PIECE』の作者は尾田栄一郎です。", "one-piece"),
@@ -74,15 +72,8 @@ def test_the_command_line_asks_too(stack: Stack) -> None:
 
 def _told(stack: Stack, *messages: str) -> list[tuple[dict[str, Any], list[str]]]:
     """The answer to each of the messages of a conversation, and the tokens that came before it."""
-    address = stack.http.replace("http://", "ws://")
     told = []
-    with connect(
-        f"{address}/v1/ws?session_id=custom-ws-{uuid4()}",
-        proxy=None,
-        origin=Origin(stack.http),
-        open_timeout=SECONDS,
-        ping_interval=None,
-    ) as client:
+    with opened(stack, f"custom-ws-{uuid4()}") as client:
         for message in messages:
             client.send(json.dumps({"type": "message", "message": message}))
             tokens = []

@@ -3,24 +3,12 @@
 import json
 from typing import Any
 
-from websockets.sync.client import ClientConnection, connect
-from websockets.typing import Origin
+from websockets.sync.client import ClientConnection
 
 from tests.system.running import Stack, eventually
+from tests.system.talking import SECONDS, opened
 
 TRENDING = "what's popular this week"
-SECONDS = 90.0
-
-
-def opened(stack: Stack, session: str) -> ClientConnection:
-    address = stack.http.replace("http://", "ws://")
-    return connect(
-        f"{address}/v1/ws?session_id={session}",
-        proxy=None,
-        origin=Origin(stack.http),
-        open_timeout=SECONDS,
-        ping_interval=None,
-    )
 
 
 def ask(client: ClientConnection, message: str, message_id: str) -> dict[str, Any]:
