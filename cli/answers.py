@@ -55,7 +55,8 @@ def refresh(kind: str, data_dir: Path | None, *, wait: bool) -> None:
     """Have a kind, or all, made anew."""
     kinds = _kinds(kind)
     ours = refresher(aim(data_dir).settings)
-    before = ours.request(kinds)
+    before = ours.published(kinds)
+    ours.request(kinds)
     if not wait:
         output.line(f"asked for {', '.join(kinds)}")
         return

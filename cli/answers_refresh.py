@@ -37,9 +37,8 @@ class Refresher:
         """What is published of each kind."""
         return {kind: self.ports.answers.current(kind) for kind in kinds}
 
-    def request(self, kinds: Collection[str]) -> Before:
-        """Send a job for each kind; what is published of each before it is done."""
-        before = self.published(kinds)
+    def request(self, kinds: Collection[str]) -> None:
+        """Send a job for each kind."""
         for number, kind in enumerate(kinds):
             job = PrecomputeAnswers(
                 event_id=new_pack_id(),
@@ -49,7 +48,6 @@ class Refresher:
                 answer_kind=kind,
             )
             self.sending.job(job, 0)
-        return before
 
     def wait(self, before: Before, published: Told, seconds: float = WAIT_SECONDS) -> None:
         """Wait for a newer version of each kind, made of the catalogue of now, telling of each;

@@ -27,7 +27,8 @@ def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
     ours = refresher(target.settings)
     catalogue = _merged(ours, loaded.catalogue) if merge else loaded.catalogue
     # First: as soon as the catalogue is there, a schedule may have answers made of it.
-    before = ours.published(precomputed_kinds())
+    kinds = precomputed_kinds()
+    before = ours.published(kinds)
     is_new = _publish(ours, target, catalogue)
     rows, titles = output.number(loaded.rows, "row"), output.number(len(catalogue), "title")
     output.line(
@@ -35,7 +36,7 @@ def run(name: str, data_dir: Path | None, *, merge: bool, wait: bool) -> None:
         f"{bad_rows.left_out(loaded.bad)}; the catalogue has {titles}"
         + ("" if is_new else ", as before")
     )
-    ours.request(precomputed_kinds())
+    ours.request(kinds)
     if wait:
         until_answered(ours, before, target)
 

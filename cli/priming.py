@@ -27,7 +27,9 @@ def prime(settings: Settings, catalogue: Catalogue, snapshot: Path, model: Path)
     ours = refresher(settings)
     ours.ports.catalogue.publish(catalogue)
     _say(f"the catalogue of {number(len(catalogue), 'title')} is published")
-    before = ours.request(precomputed_kinds())
+    kinds = precomputed_kinds()
+    before = ours.published(kinds)
+    ours.request(kinds)
     if not model.exists() or model.stat().st_mtime < snapshot.stat().st_mtime:
         describe(model, catalogue)  # while the workers make the answers
         _say("the recommender has a model of the catalogue")

@@ -1,5 +1,8 @@
 """What follows from an entry of the outbox: what was found beside the event, and whose it is."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import pytest
 
 from adapters.event_jobs import EVENT, FOUND, HEAD, translate
@@ -12,6 +15,8 @@ from domain.jobs import AppendAudit, EmitAnalytics, RefreshRecommendation, Updat
 from domain.personal_answers import Lifetime, store
 from tests.fakes import NOW
 from tests.samples import response, title
+
+J = TypeVar("J", UpdateSession, AppendAudit, EmitAnalytics)
 
 
 def head_of(owner: str) -> bytes:
@@ -42,6 +47,14 @@ def page_of(catalogue: str) -> RecommendationServed:
     )  # fmt: skip
 
 
+def job_of(kind: type[J], fields: Mapping[bytes, bytes]) -> J:
+    """The one job of this kind that follows from an entry."""
+    encoded = dict(translate(fields).jobs)
+    (found,) = decode_pack(join_pack(kind.kind, kind.version, [encoded[kind.kind]]))
+    assert isinstance(found, kind)
+    return found
+
+
 @pytest.mark.parametrize(
     ("stored_for", "catalogue", "outcome"),
     [("ann", "v-1", "precomputed"), ("bob", "v-1", "pending"), ("ann", "v-2", "pending")],
@@ -52,13 +65,7 @@ def test_a_session_has_no_preview_of_what_was_not_shown(
 ) -> None:
     event = asked_for_own(catalogue)
     fields = {EVENT: encode_event(event), FOUND: b"1", HEAD: head_of(stored_for)}
-    encoded = dict(translate(fields).jobs)
-    turn, audit = (
-        decode_pack(join_pack(job.kind, job.version, [encoded[job.kind]]))[0]
-        for job in (UpdateSession, AppendAudit)
-    )
-    assert isinstance(turn, UpdateSession)
-    assert isinstance(audit, AppendAudit)
+    turn, audit = job_of(UpdateSession, fields), job_of(AppendAudit, fields)
     assert ("Title a" in turn.answer_preview) == (outcome == "precomputed")
     assert "v-1" not in turn.answer_preview
     assert audit.outcome == outcome
@@ -91,13 +98,7 @@ def test_the_records_of_a_page_say_what_was_found_of_the_user(
     stored_for: str, catalogue: str, source: str, version: int, age: float | None
 ) -> None:
     fields = {EVENT: encode_event(page_of(catalogue)), FOUND: b"1", HEAD: head_of(stored_for)}
-    encoded = dict(translate(fields).jobs)
-    record, audit = (
-        decode_pack(join_pack(job.kind, job.version, [encoded[job.kind]]))[0]
-        for job in (EmitAnalytics, AppendAudit)
-    )
-    assert isinstance(record, EmitAnalytics)
-    assert isinstance(audit, AppendAudit)
+    record, audit = job_of(EmitAnalytics, fields), job_of(AppendAudit, fields)
     assert (record.attributes["source"], audit.outcome) == (source, source)
     assert record.attributes["answer_version"] == version
     assert record.attributes["answer_age_seconds"] == age
@@ -113,14 +114,7 @@ def test_a_turn_that_was_given_a_kept_answer_of_the_model_names_it() -> None:
     )  # fmt: skip
     head = stored[: HEADER.size + len(made.preview.encode())]
     fields = {EVENT: encode_event(event), FOUND: b"1", HEAD: head}
-    turn = decode_pack(join_pack(*session_job(fields)))[0]
-    assert isinstance(turn, UpdateSession)
+    turn = job_of(UpdateSession, fields)
     assert (turn.answer_preview, turn.answer_id) == (made.preview, made.answer_id)
-    other = decode_pack(join_pack(*session_job({**fields, FOUND: b"2"})))[0]
-    assert isinstance(other, UpdateSession)
+    other = job_of(UpdateSession, {**fields, FOUND: b"2"})
     assert (other.answer_preview, other.answer_id) == ("", ""), "that was not its answer"
-
-
-def session_job(fields: dict[bytes, bytes]) -> tuple[str, int, list[bytes]]:
-    kind = UpdateSession.kind
-    return kind, UpdateSession.version, [dict(translate(fields).jobs)[kind]]
